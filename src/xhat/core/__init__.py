@@ -1,0 +1,41 @@
+"""Ground floor: errors, seeding, input checks, per-candidate records, safe files.
+
+Everything here is about *candidates*: inputs that are optimized side by side and must never
+influence each other. A batch of ``n`` of them has tensors whose first axis is ``n``; a tensor
+whose first axis is 1 is shared by all. This room imports nothing of ours.
+"""
+
+from xhat.core.checks import (
+    check_choice,
+    check_finite,
+    check_fraction,
+    check_positive,
+    check_range,
+    check_rows,
+    check_tensor,
+)
+from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError
+from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
+from xhat.core.records import PerCandidate, evaluation_mode
+from xhat.core.seeding import candidate_noise, generator, numpy_generator
+
+__all__ = [
+    "InputWarning",
+    "PerCandidate",
+    "SearchFailedError",
+    "UnreadableFileError",
+    "atomic_folder_check",
+    "atomic_write",
+    "candidate_noise",
+    "check_choice",
+    "check_finite",
+    "check_fraction",
+    "check_positive",
+    "check_range",
+    "check_rows",
+    "check_tensor",
+    "evaluation_mode",
+    "generator",
+    "numpy_generator",
+    "sha256_of",
+]

@@ -1,0 +1,116 @@
+"""Records that hold one row per candidate, and models that are left as they were found.
+
+A space, an objective or a constraint may hold tensors with one row per candidate (targets,
+starts, radii). When some candidates leave the batch, ``select`` narrows the record to the rest;
+nothing else in the library needs to know which tensors those are.
+"""
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from xhat.core.errors import InputWarning
+
+__all__ = ["PerCandidate", "evaluation_mode"]
+
+
+class PerCandidate:
+    """Mixin of everything that may hold one row per candidate.
+
+    A subclass names such tensor attributes in ``per_candidate``; attributes that are themselves
+    ``PerCandidate`` (or tuples of them) are followed. A tensor of one row is shared by all.
+    """
+
+    per_candidate: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def rows(self) -> int:
+        """The number of candidates this is made for; 1 means any number."""
+        own = [getattr(self, name).shape[0] for name in self.per_candidate]
+        counts = {count for count in (*own, *(part.rows for part in self._parts())) if count != 1}
+        if len(counts) > 1:
+            raise ValueError(
+                f"{type(self).__name__} mixes parts made for different numbers of candidates: "
+                f"{sorted(counts)}."
+            )
+        return counts.pop() if counts else 1
+
+    def select(self, index: Tensor) -> Self:
+        """Return the same record for the candidates at ``index``, ``(m,)`` integers."""
+
+        def narrow(tensor: Tensor) -> Tensor:
+            return tensor if tensor.shape[0] == 1 else tensor[index.to(tensor.device)]
+
+        return self._map(narrow, lambda part: part.select(index))
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """Return the same record with its own tensors (not its models) moved and cast.
+
+        Integer and boolean tensors keep their type.
+        """
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+
+        return self._map(move, lambda part: part.to(device, dtype))
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Yield every ``nn.Module`` that this record or a part of it uses."""
+        for value in vars(self).values():
+            if isinstance(value, nn.Module):
+                yield value
+            elif isinstance(owner := getattr(value, "__self__", None), nn.Module):
+                yield owner  # a bound method of a module, such as ``vae.decode``
+        for part in self._parts():
+            yield from part.modules()
+
+    def _parts(self) -> Iterator["PerCandidate"]:
+        for value in vars(self).values():
+            if isinstance(value, PerCandidate):
+                yield value
+            elif isinstance(value, tuple):
+                yield from (part for part in value if isinstance(part, PerCandidate))
+
+    def _map(self, on_tensor: Any, on_part: Any) -> Self:
+        new = copy.copy(self)
+        for name, value in vars(self).items():
+            if name in self.per_candidate:
+                changed = on_tensor(value)
+            elif isinstance(value, PerCandidate):
+                changed = on_part(value)
+            elif isinstance(value, tuple):
+                changed = tuple(on_part(v) if isinstance(v, PerCandidate) else v for v in value)
+            else:
+                continue
+            object.__setattr__(new, name, changed)  # records may be frozen dataclasses
+        return new
+
+
+@contextmanager
+def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
+    """Put modules into evaluation mode, with one warning if needed, and restore them after.
+
+    Only the ``training`` flags are touched, submodule by submodule.
+    """
+    training = list({id(m): m for top in modules for m in top.modules() if m.training}.values())
+    if training:
+        names = ", ".join(sorted({type(m).__name__ for m in modules if m.training}))
+        warnings.warn(
+            f"{names or 'A model'} is in training mode, where one candidate can change another "
+            f"(batch normalisation, dropout); evaluation mode is used during the search and "
+            f"training mode is restored after it. Call model.eval() to silence this.",
+            InputWarning,
+            stacklevel=3,
+        )
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
