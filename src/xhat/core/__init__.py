@@ -16,7 +16,7 @@ from xhat.core.checks import (
 )
 from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError
 from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
-from xhat.core.records import PerCandidate, evaluation_mode
+from xhat.core.records import PerCandidate, evaluation_mode, per_row
 from xhat.core.seeding import candidate_noise, generator, numpy_generator
 
 __all__ = [
@@ -37,5 +37,6 @@ __all__ = [
     "evaluation_mode",
     "generator",
     "numpy_generator",
+    "per_row",
     "sha256_of",
 ]

@@ -60,8 +60,10 @@ def check_tensor(
 
 def check_finite(name: str, value: Tensor) -> None:
     """Raise ``ValueError`` naming the first NaN or infinity of ``value``, if there is one."""
-    if not value.dtype.is_floating_point or bool(torch.isfinite(value).all()):
+    if not value.dtype.is_floating_point or value.numel() == 0:
         return
+    if bool(torch.isfinite(torch.stack(torch.aminmax(value.detach()))).all()):
+        return  # NaN and infinity both reach the extremes: no array of booleans is needed
     bad = ~torch.isfinite(value)
     place = tuple(int(i) for i in bad.nonzero()[0])
     found = "NaN" if bool(value[place].isnan()) else "infinity"
@@ -80,6 +82,8 @@ def check_range(name: str, value: Tensor, low: Tensor | float, high: Tensor | fl
         ValueError: start must lie in [0, 1], but its values reach from 2 to 2; rescale it or \
 change the bounds.
     """
+    if isinstance(low, int | float) and isinstance(high, int | float):
+        low, high = torch.tensor(float(low)), torch.tensor(float(high))
     slack = 1e-6 * (torch.as_tensor(high) - torch.as_tensor(low)).abs().clamp(max=1e6)
     slack = slack.to(value)
     outside = (value < torch.as_tensor(low).to(value) - slack) | (

@@ -16,17 +16,19 @@ from torch import Tensor, nn
 
 from xhat.core.errors import InputWarning
 
-__all__ = ["PerCandidate", "evaluation_mode"]
+__all__ = ["PerCandidate", "evaluation_mode", "per_row"]
 
 
 class PerCandidate:
     """Mixin of everything that may hold one row per candidate.
 
-    A subclass names such tensor attributes in ``per_candidate``; attributes that are themselves
-    ``PerCandidate`` (or tuples of them) are followed. A tensor of one row is shared by all.
+    A subclass names such tensor attributes in ``per_candidate`` and its callables in ``models``;
+    attributes that are themselves ``PerCandidate`` (or tuples of them) are followed. A tensor of
+    one row is shared by all.
     """
 
     per_candidate: ClassVar[tuple[str, ...]] = ()
+    models: ClassVar[tuple[str, ...]] = ()
 
     @property
     def rows(self) -> int:
@@ -61,13 +63,33 @@ class PerCandidate:
 
     def modules(self) -> Iterator[nn.Module]:
         """Yield every ``nn.Module`` that this record or a part of it uses."""
-        for value in vars(self).values():
-            if isinstance(value, nn.Module):
-                yield value
-            elif isinstance(owner := getattr(value, "__self__", None), nn.Module):
-                yield owner  # a bound method of a module, such as ``vae.decode``
+        for model in self._callables():
+            owner = getattr(model, "__self__", None)  # a bound method, such as ``vae.decode``
+            if isinstance(model, nn.Module):
+                yield model
+            elif isinstance(owner, nn.Module):
+                yield owner
         for part in self._parts():
             yield from part.modules()
+
+    def compiled(self, backend: str) -> Self:
+        """Return the same record with every model wrapped by ``torch.compile``."""
+
+        def wrap(value: Any) -> Any:
+            return torch.compile(value, backend=backend, dynamic=True)
+
+        new = self._map(lambda tensor: tensor, lambda part: part.compiled(backend))
+        for name in self.models:
+            if not isinstance(getattr(self, name), PerCandidate):
+                object.__setattr__(new, name, wrap(getattr(self, name)))
+        return new
+
+    def _callables(self) -> Iterator[Any]:
+        return (
+            value
+            for name in self.models
+            if not isinstance(value := getattr(self, name), PerCandidate)
+        )
 
     def _parts(self) -> Iterator["PerCandidate"]:
         for value in vars(self).values():
@@ -89,6 +111,11 @@ class PerCandidate:
                 continue
             object.__setattr__(new, name, changed)  # records may be frozen dataclasses
         return new
+
+
+def per_row(values: Tensor, like: Tensor) -> Tensor:
+    """Return ``values``, ``(n,)``, shaped to broadcast over the rows of ``like``, ``(n, ...)``."""
+    return values.reshape(-1, *(1 for _ in range(like.ndim - 1)))
 
 
 @contextmanager

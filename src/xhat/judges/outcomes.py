@@ -1,0 +1,47 @@
+"""The outcomes of a verdict, in the order in which they are decided.
+
+The taxonomy follows Stutz, Hein, Schiele, "Disentangling Adversarial Robustness and
+Generalization" (CVPR 2019), which separates leaving the data manifold from ordinary error, and
+adds what a search can do besides: miss its target, break a constraint, or leave for elsewhere.
+"""
+
+from enum import StrEnum
+
+__all__ = ["Outcome"]
+
+
+class Outcome(StrEnum):
+    """What a candidate turned out to be; the first that applies.
+
+    Example:
+        >>> Outcome("off_manifold").meaning
+        'the target is there, but no natural process makes such an input'
+    """
+
+    INFEASIBLE = "infeasible"
+    UNREACHED = "unreached"
+    OUT_OF_DISTRIBUTION = "out_of_distribution"
+    ADVERSARIAL = "adversarial"
+    OFF_MANIFOLD = "off_manifold"
+    MISTAKEN = "mistaken"
+    AMBIGUOUS = "ambiguous"
+    GENUINE = "genuine"
+
+    @property
+    def meaning(self) -> str:
+        """One line that says what the outcome means."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Outcome.INFEASIBLE: "a declared constraint is violated",
+    Outcome.UNREACHED: "the surrogate itself does not give the target",
+    Outcome.OUT_OF_DISTRIBUTION: "far from every class of the reference data",
+    Outcome.ADVERSARIAL: "off the manifold, and held-out judges do not see the target: "
+    "the surrogate was fooled",
+    Outcome.OFF_MANIFOLD: "the target is there, but no natural process makes such an input",
+    Outcome.MISTAKEN: "on the manifold, yet held-out judges see something else: "
+    "an ordinary error of the surrogate",
+    Outcome.AMBIGUOUS: "on the manifold, and the held-out judges are split",
+    Outcome.GENUINE: "on the manifold, and held-out judges see the target",
+}

@@ -1,0 +1,31 @@
+"""Objectives: what is wanted of ``x``.
+
+An objective maps inputs to one loss per candidate, ``(n,)``, never reduced over candidates.
+Everything minimises. Objectives add and scale, and any callable ``x -> (n,)`` joins them::
+
+    CrossEntropy(f, target) + 0.1 * Proximity(x0) + my_penalty
+
+One that aims at a target also says, from the same pass through the model, whether the model gives
+the target and how confident it is (``Measurement``), so that a search can stop there.
+"""
+
+from xhat.objectives.base import Custom, InLatent, Measurement, Objective, Scaled, Sum, as_objective
+from xhat.objectives.classes import CrossEntropy, Margin
+from xhat.objectives.penalties import Proximity, TotalVariation
+from xhat.objectives.values import Match, Maximize
+
+__all__ = [
+    "CrossEntropy",
+    "Custom",
+    "InLatent",
+    "Margin",
+    "Match",
+    "Maximize",
+    "Measurement",
+    "Objective",
+    "Proximity",
+    "Scaled",
+    "Sum",
+    "TotalVariation",
+    "as_objective",
+]

@@ -1,0 +1,172 @@
+"""Objectives for classifiers: a wanted class, or a wanted distribution over classes."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from xhat.core import check_positive, check_tensor
+from xhat.objectives.base import Measurement, Objective, check_loss
+
+__all__ = ["CrossEntropy", "Margin"]
+
+Model = Callable[[Tensor], Tensor]
+
+
+class _Classes(Objective):
+    """A model that returns logits ``(n, classes)``, and what its distribution should be."""
+
+    per_candidate: ClassVar[tuple[str, ...]] = ("target",)
+    models: ClassVar[tuple[str, ...]] = ("model",)
+
+    def __init__(self, model: Model, target: Any) -> None:
+        self.model, self.target = _model(model), _target(target)
+
+    def check(self, x: Tensor, z: Tensor) -> None:  # noqa: ARG002
+        """Check the model's output on one candidate against every candidate's target."""
+        logits = self.model(x)
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
+            came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ValueError(
+                f"the model must return logits of shape (n, classes), but for one input it "
+                f"returned {came}."
+            )
+        classes = logits.shape[1]
+        if self.target.dtype == torch.long:
+            low, high = int(self.target.min()), int(self.target.max())
+            if low < 0 or high >= classes:
+                raise ValueError(
+                    f"the target must be a class index from 0 to {classes - 1}, but "
+                    f"{low if low < 0 else high} came."
+                )
+        elif self.target.shape[1] != classes:
+            raise ValueError(
+                f"the target must have one probability for each of the model's {classes} "
+                f"classes, but has {self.target.shape[1]}."
+            )
+        check_loss("the model", logits.sum(dim=1), 1)
+
+    def _predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.model(x)
+        logits = logits.float() if logits.dtype != torch.float64 else logits
+        return logits, F.log_softmax(logits, dim=1)
+
+    def _agreement(self, log_p: Tensor) -> tuple[Tensor, Tensor]:
+        log_p = log_p.detach()
+        if self.target.dtype == torch.long:
+            wanted = self.target.expand(log_p.shape[0])
+            confidence = log_p.gather(1, wanted[:, None])[:, 0].exp()
+            return log_p.argmax(dim=1) == wanted, confidence
+        confidence = torch.minimum(log_p.exp(), self.target).sum(dim=1)
+        return log_p.argmax(dim=1) == self.target.argmax(dim=1), confidence
+
+
+class CrossEntropy(_Classes):
+    """``H(softmax(f(x)), y)``, for a class index, a one-hot vector or any distribution ``y``.
+
+    The target counts as reached when the most probable class is that of ``y``; the confidence is
+    the overlap ``sum min(p, y)`` of predicted and wanted distribution, which for a class index is
+    that class's probability.
+
+    Args:
+        model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
+        target: an integer; ``(n,)`` integers, one per candidate; or ``(n, classes)`` (or
+            ``(classes,)`` for all) probabilities that sum to 1.
+
+    Raises:
+        TypeError: the model is not callable or the target not numbers.
+        ValueError: the target is negative, not finite, or does not sum to 1.
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 2.0]])
+        >>> found = CrossEntropy(lambda x: x, 1).measure(logits, logits)
+        >>> round(float(found.loss), 3), bool(found.reached), round(float(found.confidence), 3)
+        (0.127, True, 0.881)
+    """
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return cross-entropy, decision and confidence from one pass through the model."""
+        _, log_p = self._predict(x)
+        if self.target.dtype == torch.long:
+            loss = -log_p.gather(1, self.target.expand(x.shape[0])[:, None])[:, 0]
+        else:
+            loss = -(self.target * log_p).sum(dim=1)
+        return Measurement(loss, *self._agreement(log_p))
+
+
+class Margin(_Classes):
+    """How far the best other class's logit is ahead of the wanted one's, down to ``-kappa``.
+
+    The objective of Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks"
+    (2017): ``max(max_{k != y} f_k(x) - f_y(x), -kappa)``.
+
+    Args:
+        model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
+        target: a class index, ``(n,)`` of them, or one-hot rows.
+        kappa: the wanted lead, in logits, 0 or more; beyond it the loss is flat.
+
+    Example:
+        >>> logits = torch.tensor([[3.0, 1.0, 0.0]])
+        >>> Margin(lambda x: x, 1)(logits)
+        tensor([2.])
+    """
+
+    def __init__(self, model: Model, target: Any, kappa: float = 0.0) -> None:
+        super().__init__(model, target)
+        if self.target.dtype != torch.long:
+            if bool((self.target.max(dim=1).values < 1 - 1e-6).any()):
+                raise ValueError(
+                    "Margin needs a class index or one-hot rows; soft targets have "
+                    "no single class to lead: use CrossEntropy."
+                )
+            self.target = self.target.argmax(dim=1)
+        self.kappa = check_positive("kappa", kappa, zero=True)
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return margin, decision and confidence from one pass through the model."""
+        logits, log_p = self._predict(x)
+        wanted = self.target.expand(x.shape[0])[:, None]
+        others = logits.scatter(1, wanted, -torch.inf).amax(dim=1)
+        lead = others - logits.gather(1, wanted)[:, 0]
+        return Measurement(lead.clamp_min(-self.kappa), *self._agreement(log_p))
+
+
+def _model(model: Model) -> Model:
+    if not callable(model):
+        raise TypeError(f"the model must be callable, not {type(model).__name__}.")
+    return model
+
+
+def _target(target: Any) -> Tensor:
+    if not isinstance(target, Tensor):
+        target = torch.as_tensor(target)
+    if not target.dtype.is_floating_point:
+        if target.dtype == torch.bool or target.dtype.is_complex:
+            raise TypeError(
+                f"the target must be class indices or probabilities, not {target.dtype}."
+            )
+        if target.ndim > 1:
+            if bool(((target == 0) | (target == 1)).all()) and target.ndim == 2:
+                return _target(target.float())
+            raise ValueError(
+                f"class indices must be one per candidate, (n,), but have shape "
+                f"{tuple(target.shape)}."
+            )
+        return check_tensor("the target", target.reshape(-1).long(), floating=False)
+    target = check_tensor("the target", target)
+    if target.ndim not in (1, 2):
+        raise ValueError(
+            f"a soft target must be (n, classes) or (classes,), but has shape "
+            f"{tuple(target.shape)}; class indices must be integers."
+        )
+    target = target.reshape(-1, target.shape[-1])
+    total = target.sum(dim=1)
+    worst = int((total - 1).abs().argmax())
+    if bool((target < 0).any()) or abs(float(total[worst]) - 1) > 1e-4:
+        raise ValueError(
+            f"a soft target must be probabilities that sum to 1, but row {worst} sums to "
+            f"{float(total[worst]):.4g} (least value {float(target.min()):.4g})."
+        )
+    return target

@@ -1,0 +1,84 @@
+"""Penalties on ``x`` itself: nearness to a start, smoothness."""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_choice, check_tensor
+from xhat.objectives.base import Measurement, Objective
+
+__all__ = ["Proximity", "TotalVariation"]
+
+
+class Proximity(Objective):
+    """The distance to a reference, usually the start.
+
+    With ``norm="squared"`` and weight ``1 / (2 sigma^2)`` it is the negative logarithm of a
+    Gaussian prior around the start, so cross-entropy plus proximity is MAP search.
+
+    Args:
+        reference: ``(n, *shape)``, or ``(1, *shape)`` for all candidates.
+        norm: ``"squared"`` for ``sum d^2``, ``"l2"`` for its root, ``"l1"`` for ``sum |d|``.
+
+    Raises:
+        ValueError: the reference is empty or not finite, or the norm unknown.
+
+    Example:
+        >>> Proximity(torch.zeros(1, 2), "l2")(torch.tensor([[3.0, 4.0]]))
+        tensor([5.])
+    """
+
+    per_candidate: ClassVar[tuple[str, ...]] = ("reference",)
+
+    def __init__(self, reference: Tensor, norm: Literal["squared", "l2", "l1"] = "squared") -> None:
+        self.reference = check_tensor("the reference", reference)
+        self.norm = check_choice("norm", norm, ("squared", "l2", "l1"))
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return the distance; its gradient is 0 where the distance is."""
+        delta = (x - self.reference).flatten(1)
+        if self.norm == "squared":
+            return Measurement(delta.square().sum(dim=1))
+        return Measurement(torch.linalg.vector_norm(delta, ord=int(self.norm[1]), dim=1))
+
+    def check(self, x: Tensor, z: Tensor) -> None:
+        """Check that the reference has the shape of one input."""
+        if self.reference.shape[1:] != x.shape[1:]:
+            raise ValueError(
+                f"Proximity compares shapes {tuple(x.shape[1:])} (the candidate) and "
+                f"{tuple(self.reference.shape[1:])} (the reference); they must be the same."
+            )
+        super().check(x, z)
+
+
+class TotalVariation(Objective):
+    """``sum |x_i - x_j|`` over neighbours along the last axes: small for piecewise smooth signals.
+
+    The anisotropic form of Rudin, Osher, Fatemi, "Nonlinear Total Variation Based Noise Removal
+    Algorithms" (1992).
+
+    Args:
+        axes: how many of the last axes have neighbours: 1 for signals, 2 for images.
+
+    Example:
+        >>> TotalVariation(axes=1)(torch.tensor([[0.0, 1.0, 0.0]]))
+        tensor([2.])
+    """
+
+    def __init__(self, axes: int = 2) -> None:
+        if isinstance(axes, bool) or not isinstance(axes, int) or axes < 1:
+            raise ValueError(f"axes must be a whole number from 1, but is {axes!r}.")
+        self.axes = axes
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return the summed absolute differences of neighbours."""
+        if x.ndim <= self.axes:
+            raise ValueError(
+                f"TotalVariation(axes={self.axes}) needs inputs with that many axes, but they "
+                f"have shape {tuple(x.shape[1:])}."
+            )
+        total = x.new_zeros(x.shape[0])
+        for axis in range(-self.axes, 0):
+            total = total + x.diff(dim=axis).abs().flatten(1).sum(dim=1)
+        return Measurement(total)

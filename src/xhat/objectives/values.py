@@ -1,0 +1,104 @@
+"""Objectives for models whose output is a quantity: match a value, or push a score up."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_positive, check_tensor
+from xhat.objectives.base import Measurement, Objective, check_loss
+
+__all__ = ["Match", "Maximize"]
+
+
+class Match(Objective):
+    """``mean (f(x) - value)^2`` over the model's outputs: inverse design by regression.
+
+    Args:
+        model: differentiable, ``(n, *x_shape) -> (n,)`` or ``(n, *y_shape)``.
+        value: a number for all; or ``(n, *y_shape)``, one row per candidate; or
+            ``(1, *y_shape)``, one row for all.
+        tolerance: the target counts as reached when every output is this near, in its own unit.
+
+    Raises:
+        TypeError: the model is not callable, or the value not floating point.
+        ValueError: the value is not finite or does not fit the model's output.
+
+    Example:
+        >>> Match(lambda x: x, torch.tensor([[1.0, 2.0]]), tolerance=0.1)(torch.zeros(1, 2))
+        tensor([2.5000])
+    """
+
+    per_candidate: ClassVar[tuple[str, ...]] = ("value",)
+    models: ClassVar[tuple[str, ...]] = ("model",)
+
+    def __init__(
+        self, model: Callable[[Tensor], Tensor], value: Any, tolerance: float | None = None
+    ) -> None:
+        if not callable(model):
+            raise TypeError(f"the model must be callable, not {type(model).__name__}.")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = torch.tensor([float(value)])
+        value = check_tensor("the wanted value", value)
+        if value.ndim == 0:
+            value = value.reshape(1)
+        self.model, self.value = model, value.flatten(1) if value.ndim > 1 else value[:, None]
+        self.tolerance = None if tolerance is None else check_positive("tolerance", tolerance)
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return the squared error and, given a tolerance, whether it is met."""
+        error = self._error(self.model(x))
+        reached = None
+        if self.tolerance is not None:
+            reached = (error.detach().abs() <= self.tolerance).all(dim=1)
+        return Measurement(error.square().mean(dim=1), reached)
+
+    def check(self, x: Tensor, z: Tensor) -> None:  # noqa: ARG002
+        """Check the model's output on one candidate against the wanted value's shape."""
+        output = self.model(x)
+        if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
+            came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(f"the model must return one row per input, but for one gave {came}.")
+        if self.value.shape[1] not in (1, output.numel()):
+            raise ValueError(
+                f"the wanted value has {self.value.shape[1]} numbers per candidate, but the model "
+                f"returns {output.numel()}; for one row for all candidates use shape (1, ...)."
+            )
+        check_loss("the model", output.reshape(1, -1).sum(dim=1), 1)
+
+    def _error(self, output: Tensor) -> Tensor:
+        output = output if output.dtype == torch.float64 else output.float()
+        return output.reshape(output.shape[0], -1) - self.value
+
+
+class Maximize(Objective):
+    """The negative of a score: the library's only change of sign.
+
+    Args:
+        score: differentiable, ``x -> (n,)`` or ``(n, 1)``; another objective will do.
+
+    Example:
+        >>> Maximize(lambda x: x.sum(dim=1))(torch.ones(2, 3))
+        tensor([-3., -3.])
+    """
+
+    models: ClassVar[tuple[str, ...]] = ("score",)
+
+    def __init__(self, score: Callable[[Tensor], Tensor]) -> None:
+        if not callable(score):
+            raise TypeError(f"the score must be callable, not {type(score).__name__}.")
+        self.score = score
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return the negative score."""
+        score = self.score(x)
+        if isinstance(score, Tensor) and score.ndim == 2 and score.shape[1] == 1:
+            score = score[:, 0]
+        return Measurement(-score)
+
+    def check(self, x: Tensor, z: Tensor) -> None:
+        """Check the score, and first all of its targets if it is an objective."""
+        if isinstance(self.score, Objective):
+            self.score.check(x, z)
+        super().check(x, z)

@@ -1,0 +1,114 @@
+"""The frozen question: objective, space, constraints.
+
+minimise  objective(decode(z))   over z,   subject to   constraint(decode(z)) <= 0
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xhat.constraints import Constraint
+from xhat.core import PerCandidate, check_positive
+from xhat.objectives import Objective, as_objective
+from xhat.spaces import Space
+
+__all__ = ["Problem"]
+
+
+@dataclass(frozen=True)
+class Problem(PerCandidate):
+    """What is searched for, where, and under which conditions.
+
+    Args:
+        objective: an ``Objective``, or any callable ``x -> (n,)`` to minimise.
+        space: how candidates are parameterised.
+        constraints: what must hold for ``x``.
+        tolerance: a candidate is feasible when no violation exceeds this, in the constraint's unit.
+
+    Raises:
+        TypeError: a part is of the wrong kind.
+        ValueError: parts are made for different numbers of candidates, or the space cannot carry
+            a constraint's projection.
+
+    Example:
+        >>> from xhat.spaces import Box
+        >>> Problem(lambda x: x.sum(dim=1), Box(0, 1)).rows
+        1
+    """
+
+    objective: Objective
+    space: Space
+    constraints: tuple[Constraint, ...] = ()
+    tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        object.__setattr__(self, "objective", as_objective(self.objective))
+        if not isinstance(self.space, Space):
+            raise TypeError(f"space must be a Space, not {type(self.space).__name__}.")
+        single = isinstance(self.constraints, Constraint)
+        constraints = (self.constraints,) if single else tuple(self.constraints)
+        object.__setattr__(self, "constraints", constraints)
+        for constraint in self.constraints:
+            if not isinstance(constraint, Constraint):
+                kind = type(constraint).__name__
+                raise TypeError(f"constraints must be Constraints, not {kind}.")
+        if self.constraints and not self.space.exact:
+            raise ValueError(
+                f"{type(self.constraints[0]).__name__} is kept by projection, which "
+                f"{type(self.space).__name__} cannot carry back to its search variable; add "
+                f"Proximity to the objective instead, or search in Box or Logit."
+            )
+        check_positive("tolerance", self.tolerance, zero=True)
+        _ = self.rows
+
+    def check(self, x0: Tensor, z0: Tensor) -> None:
+        """Try everything on the first candidate, before a search begins.
+
+        Args:
+            x0: ``(n, *x_shape)``, the starts.
+            z0: ``(1, *z_shape)``, where the first one begins.
+
+        Raises:
+            TypeError: something cannot be differentiated.
+            ValueError: shapes, ranges or numbers of candidates do not fit together.
+        """
+        if self.rows not in (1, x0.shape[0]):
+            raise ValueError(
+                f"the problem is made for {self.rows} candidates (its targets, references or "
+                f"radii), but {x0.shape[0]} starts came; give one start per target."
+            )
+        first = self.select(torch.zeros(1, dtype=torch.long))
+        z = z0.detach().requires_grad_(True)
+        with torch.enable_grad():
+            x = first.space.decode(z)
+            if x.shape != (1, *x0.shape[1:]):
+                raise ValueError(
+                    f"the space decodes to inputs of shape {tuple(x.shape[1:])}, but the starts "
+                    f"have shape {tuple(x0.shape[1:])}."
+                )
+            self.objective.check(x, z)
+        for constraint in self.constraints:
+            center = getattr(constraint, "center", x0)
+            if center.shape[1:] != x0.shape[1:]:
+                raise ValueError(
+                    f"{type(constraint).__name__} is made for inputs of shape "
+                    f"{tuple(center.shape[1:])}, but the starts have shape {tuple(x0.shape[1:])}."
+                )
+
+    def project(self, z: Tensor) -> Tensor:
+        """Return ``z`` moved to where the constraints and the space hold."""
+        if self.constraints:
+            x = self.space.decode(z)
+            for constraint in self.constraints:
+                x = constraint.project(x)
+            z = self.space.encode(x)
+        return self.space.project(z)
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return the largest violation over the constraints, ``(n,)``; 0 or less is feasible."""
+        worst = x.new_full((x.shape[0],), -torch.inf if self.constraints else 0.0)
+        for constraint in self.constraints:
+            worst = torch.maximum(worst, constraint.violation(x))
+        return worst

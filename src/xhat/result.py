@@ -1,0 +1,159 @@
+"""The frozen answer of a search, and its file format.
+
+One row per candidate, in the caller's order. ``loss``, ``confidence`` and ``reached`` belong to
+that very ``x``: they were computed from it, in float32 or better.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from xhat.core import SearchFailedError, UnreadableFileError, atomic_write
+
+__all__ = ["Result", "Trajectory"]
+
+_TENSORS = ("x0", "x", "z")
+_NUMBERS = ("loss", "confidence", "violation", "reached", "steps", "evaluations")
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Where every candidate was during the search.
+
+    Attributes:
+        steps: the recorded step numbers, ``frames`` of them, and last the final one.
+        x: ``(frames, n, *x_shape)``; a candidate that left early stays at its final ``x``.
+        loss: ``(frames, n)``.
+    """
+
+    steps: tuple[int, ...]
+    x: Tensor
+    loss: Tensor
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search found for ``n`` candidates.
+
+    Attributes:
+        x0: ``(n, *x_shape)``, the starts as they were given.
+        x: ``(n, *x_shape)``, the inputs found.
+        z: ``(n, *z_shape)``, their search variables.
+        loss: ``(n,)``, the objective at ``x``; NaN where it never was finite.
+        confidence: ``(n,)`` in [0, 1], how confident the model is of the target; NaN without one.
+        reached: ``(n,)`` booleans, whether the target was reached (as the stop rule words it, else
+            as the objective does); false without a target.
+        violation: ``(n,)``, the largest violation of a constraint at ``x``; <= 0 is feasible.
+        feasible: ``(n,)`` booleans, whether the violation is within the problem's tolerance.
+        status: one sentence per candidate: why its search ended.
+        steps: ``(n,)``, gradient steps taken, restarts included.
+        evaluations: ``(n,)``, passes through the objective. Each step costs one forward and one
+            backward pass; the pass that only looks at the last ``x`` is forward.
+        seed: the seed of every random choice.
+        seconds: wall-clock time of the whole search.
+        trajectory: where it was asked for.
+    """
+
+    x0: Tensor
+    x: Tensor
+    z: Tensor
+    loss: Tensor
+    confidence: Tensor
+    reached: Tensor
+    violation: Tensor
+    feasible: Tensor
+    status: tuple[str, ...]
+    steps: Tensor
+    evaluations: Tensor
+    seed: int = 0
+    seconds: float = 0.0
+    trajectory: Trajectory | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    def raise_if_failed(self) -> "Result":
+        """Return self, or raise if a candidate is infeasible, not finite, or missed its target.
+
+        Raises:
+            SearchFailedError: says how many failed, and why the first did.
+        """
+        fine = self.feasible & torch.isfinite(self.loss)
+        if not bool(torch.isnan(self.confidence).all()):
+            fine &= self.reached
+        failed = (~fine).nonzero()[:, 0].tolist()
+        if failed:
+            raise SearchFailedError(
+                f"{len(failed)} of {len(self)} candidates failed; the first is candidate "
+                f"{failed[0]}: {self.status[failed[0]]}."
+            )
+        return self
+
+    def to_table(self, columns: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return an Arrow table with one row per candidate.
+
+        ``x0``, ``x`` and ``z`` become fixed-size lists; their shapes stand in the metadata.
+
+        Args:
+            columns: further columns to put first, each of length ``n``.
+        """
+        arrays = {name: pa.array(values) for name, values in (columns or {}).items()}
+        arrays["status"] = pa.array(self.status)
+        for name in (*_NUMBERS, "feasible"):
+            arrays[name] = pa.array(getattr(self, name).cpu().numpy())
+        for name in _TENSORS:
+            flat = getattr(self, name).cpu().flatten(1).numpy()
+            values = pa.array(np.ascontiguousarray(flat).reshape(-1))
+            arrays[name] = pa.FixedSizeListArray.from_arrays(values, flat.shape[1])
+        about = {
+            "shapes": {name: list(getattr(self, name).shape[1:]) for name in _TENSORS},
+            "seed": self.seed,
+            "seconds": self.seconds,
+        }
+        return pa.table(arrays).replace_schema_metadata({"xhat": json.dumps(about)})
+
+    def save(self, path: str | Path, columns: Mapping[str, Any] | None = None) -> None:
+        """Write a Parquet file that pandas, polars and DuckDB read; whole or not at all.
+
+        The trajectory is not kept.
+
+        Raises:
+            PermissionError: the folder cannot be written to.
+        """
+        with atomic_write(path) as temporary:
+            pq.write_table(self.to_table(columns), temporary)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Result":
+        """Read what ``save`` wrote; further columns are ignored.
+
+        Raises:
+            UnreadableFileError: no such file, or not one of ours.
+        """
+        try:
+            table = pq.read_table(Path(path))
+        except (OSError, pa.ArrowInvalid) as error:
+            raise UnreadableFileError(
+                f"{path} cannot be read as Parquet: it is missing, truncated or another format."
+            ) from error
+        metadata = table.schema.metadata or {}
+        if b"xhat" not in metadata:
+            raise UnreadableFileError(f"{path} is not a results file: it has no shapes in it.")
+        about = json.loads(metadata[b"xhat"])
+        found: dict[str, Any] = {}
+        for name in _TENSORS:
+            flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            shape = (table.num_rows, *about["shapes"][name])
+            found[name] = torch.from_numpy(flat.reshape(shape).copy())
+        for name in (*_NUMBERS, "feasible"):
+            found[name] = torch.from_numpy(table[name].to_numpy().copy())
+        status = tuple(table["status"].to_pylist())
+        return cls(**found, status=status, seed=about["seed"], seconds=about["seconds"])

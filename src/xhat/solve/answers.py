@@ -1,0 +1,127 @@
+"""Where finished candidates are written, in the caller's order, until they become a ``Result``."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from xhat.core import per_row
+from xhat.problem import Problem
+from xhat.result import Result, Trajectory
+
+__all__ = ["Answers"]
+
+
+@dataclass
+class Answers:
+    """Final values of ``n`` candidates; filled row by row as they leave the batch.
+
+    Attributes:
+        columns: name to ``(n, ...)`` tensor; those of ``x``, ``z`` appear with the first row.
+        status: one sentence per candidate.
+        trace: record every this many steps; 0 for never.
+    """
+
+    n: int
+    trace: int = 0
+    columns: dict[str, Tensor] = field(default_factory=dict)
+    status: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Start with no evaluations and no sentence."""
+        self.status = [""] * self.n
+        self.columns["steps"] = torch.zeros(self.n, dtype=torch.long)
+        self.columns["evaluations"] = torch.zeros(self.n, dtype=torch.long)
+        self.columns["reached"] = torch.zeros(self.n, dtype=torch.bool)
+        self.columns["frame"] = torch.full((self.n,), -1, dtype=torch.long)
+
+    def write(self, ids: Tensor, values: dict[str, Tensor], status: list[str]) -> None:
+        """Write the final values of the candidates ``ids``; effort adds up over tries."""
+        for name, value in values.items():
+            column = self._column(name, value)
+            if name in ("steps", "evaluations"):
+                column[ids] += value.to(column)
+            else:
+                column[ids] = value.to(column)
+        for candidate, sentence in zip(ids.tolist(), status, strict=True):
+            self.status[candidate] = sentence
+
+    def record(self, ids: Tensor, steps: Tensor, x: Tensor, loss: Tensor) -> None:
+        """Write a frame of the trajectory for those candidates that are due."""
+        due = (steps % self.trace == 0).cpu()
+        frame = (steps.cpu() // self.trace)[due]
+        if not len(frame):
+            return
+        self._grow("path_x", int(frame.max()) + 1, x)
+        self._grow("path_loss", int(frame.max()) + 1, loss)
+        self.columns["path_x"][frame, ids[due]] = x.detach().cpu()[due]
+        self.columns["path_loss"][frame, ids[due]] = loss.detach().cpu().to(torch.float32)[due]
+        self.columns["frame"][ids[due]] = frame
+
+    def unreached(self) -> Tensor:
+        """Return the indices of candidates that have not reached their target."""
+        return (~self.columns["reached"]).nonzero()[:, 0]
+
+    def keep_better(self, other: "Answers", ids: Tensor) -> None:
+        """Take over those rows ``ids`` of another try that are better than ours."""
+        ours, theirs = self.columns, other.columns
+        won = theirs["reached"] & ~ours["reached"]
+        lower = (theirs["loss"] < ours["loss"]) | ours["loss"].isnan()
+        won |= (theirs["reached"] == ours["reached"]) & lower
+        won = torch.zeros_like(won).index_fill_(0, ids, True) & won
+        for name, column in theirs.items():
+            if name in ("steps", "evaluations"):
+                ours[name] += column
+            elif name.startswith("path_"):
+                self._grow(name, column.shape[0], column[0])
+                other._grow(name, ours[name].shape[0], column[0])
+                ours[name][:, won] = theirs[name][:, won]
+            else:
+                ours[name][won] = column[won]
+        for candidate in won.nonzero()[:, 0].tolist():
+            self.status[candidate] = other.status[candidate]
+
+    def result(self, problem: Problem, x0: Tensor, seed: int, seconds: float) -> Result:
+        """Return the finished answer; violations are certified on the final ``x``."""
+        columns = self.columns
+        violation = problem.to(columns["x"].device, columns["x"].dtype).violation(columns["x"])
+        return Result(
+            x0=x0,
+            **{name: columns[name] for name in _RESULT},
+            violation=violation,
+            feasible=violation <= problem.tolerance,
+            status=tuple(self.status),
+            seed=seed,
+            seconds=seconds,
+            trajectory=self._trajectory(),
+        )
+
+    def _trajectory(self) -> Trajectory | None:
+        if "path_x" not in self.columns:
+            return None
+        path, loss = self.columns["path_x"], self.columns["path_loss"]
+        final, last = self.columns["x"], self.columns["loss"].to(loss.dtype)
+        for number in range(path.shape[0]):
+            left = number > self.columns["frame"]
+            path[number] = torch.where(per_row(left, final), final, path[number])
+            loss[number] = torch.where(left, last, loss[number])
+        steps = (
+            *range(0, path.shape[0] * self.trace, self.trace),
+            int(self.columns["steps"].max()),
+        )
+        return Trajectory(steps, torch.cat([path, final[None]]), torch.cat([loss, last[None]]))
+
+    def _column(self, name: str, value: Tensor) -> Tensor:
+        if name not in self.columns:
+            self.columns[name] = torch.empty(self.n, *value.shape[1:], dtype=value.dtype)
+        return self.columns[name]
+
+    def _grow(self, name: str, frames: int, like: Tensor) -> None:
+        had = self.columns.get(name)
+        new = frames - (0 if had is None else had.shape[0])
+        if new > 0:
+            more = torch.zeros(new, self.n, *like.shape[1:], dtype=torch.float32)
+            self.columns[name] = more if had is None else torch.cat([had, more])
+
+
+_RESULT = ("x", "z", "loss", "confidence", "reached", "steps", "evaluations")

@@ -1,0 +1,221 @@
+"""The live batch: candidates that are being moved right now, and how one step treats them."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xhat.core import per_row
+from xhat.objectives import Measurement
+from xhat.problem import Problem
+from xhat.solve.answers import Answers
+from xhat.solve.rows import Rows, join, take
+from xhat.solve.steppers import Stepper
+from xhat.solve.stopping import Snapshot, StopRule, TargetReached
+
+__all__ = ["LiveBatch", "Setup"]
+
+# Codes of why a candidate leaves; a rule's code is its place in ``Setup.rules`` plus 1.
+_STAYS, _BAD_LOSS, _BAD_GRADIENT = 0, -1, -2
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What stays the same over a whole search.
+
+    Attributes:
+        problem: for all candidates.
+        stepper: how to step.
+        rules: those that claim success first, so that success wins over a spent budget.
+        device: where to compute.
+        dtype: of ``z`` and ``x``.
+        autocast: whether the model runs in bfloat16.
+        clock: seconds since the search began.
+    """
+
+    problem: Problem
+    stepper: Stepper
+    rules: tuple[StopRule, ...]
+    device: torch.device
+    dtype: torch.dtype
+    autocast: bool
+    clock: Callable[[], float]
+
+    def narrowed(self, ids: Tensor) -> Problem:
+        """Return the problem of some candidates, on the device."""
+        return self.problem.select(ids).to(self.device, self.dtype)
+
+
+class LiveBatch:
+    """At most ``chunk`` candidates; ``rows`` holds all that is known of them, one row each."""
+
+    def __init__(self, setup: Setup, answers: Answers) -> None:
+        self.setup, self.answers = setup, answers
+        self.rows: Rows = {}
+        self.problem = setup.problem
+
+    def __len__(self) -> int:
+        return len(self.rows["ids"]) if self.rows else 0
+
+    def admit(self, ids: Tensor, x0: Tensor, noise: Tensor | None) -> None:
+        """Take in the candidates ``ids``, which start at ``x0``, or at ``x0 + noise``."""
+        problem, n = self.setup.narrowed(ids), len(ids)
+        x0 = x0.to(self.setup.device, self.setup.dtype)
+        with torch.no_grad():
+            space = problem.space
+            z = space.begin(x0) if noise is None else space.encode(x0 + noise.to(x0))
+            z = problem.project(z)
+
+        def column(value: float, dtype: torch.dtype) -> Tensor:
+            return torch.full((n,), value, dtype=dtype, device=z.device)
+
+        new: Rows = {
+            "ids": ids,
+            "z": z,
+            "best_z": z.clone(),
+            "loss": column(torch.nan, self.setup.dtype),
+            "confidence": column(torch.nan, torch.float32),
+            "reached": column(False, torch.bool),
+            "steps": column(0, torch.long),
+            "evaluations": column(0, torch.long),
+            "stepper": self.setup.stepper.init(z),
+            "rules": {str(i): rule.init(n, z.device) for i, rule in enumerate(self.setup.rules)},
+        }
+        self.rows = join(self.rows, new) if self.rows else new
+        self.problem = self.setup.narrowed(self.rows["ids"]) if len(self) > n else problem
+
+    def advance(self) -> None:
+        """Look at every candidate, let the finished ones leave, and move the others one step."""
+        z = self.rows["z"].requires_grad_(True)
+        x, found = self._measure(z)
+        loss = found.loss.detach()
+        if self.answers.trace:
+            self.answers.record(self.rows["ids"], self.rows["steps"], x, loss)
+        code = self._look(loss, found)
+        if not bool((code == _STAYS).any()):
+            self._leave(code)
+            return
+        (gradient,) = torch.autograd.grad(found.loss.sum(), z)
+        self.rows["z"] = z.detach()
+        sound = torch.isfinite(gradient.flatten(1).sum(dim=1))
+        code = torch.where((code == _STAYS) & ~sound, _BAD_GRADIENT, code)
+        stays = (code == _STAYS).nonzero()[:, 0]
+        if len(stays) < len(code):
+            self._leave(code)
+            loss, gradient = loss[stays], gradient[stays]
+        if len(self):
+            self._move(loss, gradient)
+
+    def leave_waiting(self, ids: Tensor, x0: Tensor, sentence: str) -> None:
+        """Write candidates that never entered: they keep their start."""
+        self.admit(ids, x0, None)
+        self._write(torch.ones(len(self), dtype=torch.bool), [sentence] * len(self))
+
+    def _measure(self, z: Tensor, *, exact: bool = False) -> tuple[Tensor, Measurement]:
+        low = self.setup.autocast and not exact
+        casting = torch.autocast(z.device.type, torch.bfloat16) if low else nullcontext()
+        with casting:
+            x = self.problem.space.decode(z).to(z.dtype)
+            return x, self.problem.objective.measure(x, z)
+
+    def _look(self, loss: Tensor, found: Measurement) -> Tensor:
+        """Update the best of each candidate; return why each leaves, ``_STAYS`` if it does not."""
+        rows = self.rows
+        rows["evaluations"] += 1
+        finite = torch.isfinite(loss)
+        self._remember(finite & ~(loss >= rows["loss"]), loss, found)
+        code = torch.where(finite, _STAYS, _BAD_LOSS)
+        now = self._snapshot(loss, found)
+        for number, rule in enumerate(self.setup.rules):
+            fired, rows["rules"][str(number)] = rule.fired(now, rows["rules"][str(number)])
+            code = torch.where((code == _STAYS) & fired, number + 1, code)
+        claims = (code > 0) & (code <= sum(rule.certain for rule in self.setup.rules))
+        if bool(claims.any()):
+            self._remember(claims, loss, found)
+            if self.setup.autocast:
+                code = self._confirm(code, claims)
+        return code
+
+    def _confirm(self, code: Tensor, claims: Tensor) -> Tensor:
+        """Let claims of success stand only if they hold in full precision."""
+        with torch.no_grad():
+            _, found = self._measure(self.rows["z"], exact=True)
+        self.rows["evaluations"] += claims
+        now = self._snapshot(found.loss, found)
+        for number, rule in enumerate(self.setup.rules):
+            if rule.certain:
+                holds, _ = rule.fired(now, self.rows["rules"][str(number)])
+                code = torch.where((code == number + 1) & ~holds, _STAYS, code)
+        return code
+
+    def _snapshot(self, loss: Tensor, found: Measurement) -> Snapshot:
+        rows = self.rows
+        return Snapshot(
+            loss=loss,
+            reached=found.reached,
+            confidence=found.confidence,
+            steps=rows["steps"],
+            evaluations=rows["evaluations"],
+            seconds=self.setup.clock(),
+        )
+
+    def _remember(self, which: Tensor, loss: Tensor, found: Measurement) -> None:
+        rows = self.rows
+        z = rows["z"].detach()
+        rows["best_z"] = torch.where(per_row(which, z), z, rows["best_z"])
+        rows["loss"] = torch.where(which, loss.to(self.setup.dtype), rows["loss"])
+        if found.reached is not None:
+            rows["reached"] = torch.where(which, found.reached, rows["reached"])
+        if found.confidence is not None:
+            confidence = found.confidence.to(torch.float32)
+            rows["confidence"] = torch.where(which, confidence, rows["confidence"])
+
+    def _leave(self, code: Tensor) -> None:
+        """Write out the candidates with a code and keep the others."""
+        self.rows["z"] = self.rows["z"].detach()
+        leaves = code != _STAYS
+        aims = [i + 1 for i, rule in enumerate(self.setup.rules) if isinstance(rule, TargetReached)]
+        if aims:  # the wanted confidence decides, not the objective's own decision
+            self.rows["reached"] = torch.isin(code, torch.tensor(aims, device=code.device))
+        sentences = [
+            self._sentence(why, step)
+            for why, step in zip(
+                code[leaves].tolist(), self.rows["steps"][leaves].tolist(), strict=True
+            )
+        ]
+        self._write(leaves, sentences)
+
+    def _write(self, leaves: Tensor, sentences: list[str]) -> None:
+        gone = take(self.rows, leaves)
+        ids, problem = gone["ids"], self.setup.narrowed(gone["ids"])
+        with torch.no_grad():
+            gone["x"] = problem.space.decode(gone["best_z"])
+            if self.setup.autocast:
+                again = problem.objective.measure(gone["x"], gone["best_z"])
+                judged = torch.isfinite(gone["loss"])
+                gone["loss"] = torch.where(judged, again.loss, gone["loss"])
+                if again.confidence is not None:
+                    gone["confidence"] = again.confidence
+        gone["z"] = gone["best_z"]
+        names = ("x", "z", "loss", "confidence", "reached", "steps", "evaluations")
+        self.answers.write(ids, {name: gone[name] for name in names}, sentences)
+        stays = (~leaves).nonzero()[:, 0]
+        self.rows = take(self.rows, stays) if len(stays) else {}
+        if len(stays):
+            self.problem = self.setup.narrowed(self.rows["ids"])
+
+    def _sentence(self, code: int, step: int) -> str:
+        if code == _BAD_LOSS:
+            return f"loss became non-finite at step {step}"
+        if code == _BAD_GRADIENT:
+            return f"gradient became non-finite at step {step}"
+        return self.setup.rules[code - 1].sentence
+
+    def _move(self, loss: Tensor, gradient: Tensor) -> None:
+        rows = self.rows
+        with torch.no_grad():
+            z, rows["stepper"] = self.setup.stepper.step(rows["z"], loss, gradient, rows["stepper"])
+            rows["z"] = self.problem.project(z)
+        rows["steps"] += 1

@@ -1,0 +1,248 @@
+"""The loop: from starts to a ``Result``, one batch of live candidates at a time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from xhat.core import (
+    candidate_noise,
+    check_choice,
+    check_positive,
+    check_tensor,
+    evaluation_mode,
+)
+from xhat.problem import Problem
+from xhat.result import Result
+from xhat.solve.answers import Answers
+from xhat.solve.batch import LiveBatch, Setup
+from xhat.solve.steppers import Adam, Stepper
+from xhat.solve.stopping import MaxSeconds, MaxSteps, StopRule
+
+__all__ = ["Compute", "Progress", "Restarts", "solve"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How the arithmetic is done; what is found does not depend on it (to float tolerance).
+
+    Attributes:
+        chunk: the most candidates in the batch at once; bounds the memory.
+        precision: of the search. ``"bfloat16"`` runs the model under autocast; the final loss and
+            every claim that a target is reached are recomputed in float32.
+        device: where to compute; None for where the starts are. The models must be there already.
+        compile: a ``torch.compile`` backend such as ``"inductor"``; None does not compile.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    chunk: int = 256
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
+    device: str | torch.device | None = None
+    compile: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if isinstance(self.chunk, bool) or not isinstance(self.chunk, int) or self.chunk < 1:
+            raise ValueError(f"chunk must be a whole number from 1, but is {self.chunk!r}.")
+        check_choice("precision", self.precision, ("float32", "float64", "bfloat16"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of search variables and inputs."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """Further tries, from random points around the start, for candidates that have not succeeded.
+
+    Of all tries of a candidate, one that reached the target is kept over one that did not, and
+    else the lower loss.
+
+    Attributes:
+        tries: how many, the first included.
+        radius: of the uniform noise added to the start, in the unit of ``x``.
+        from_start: whether the first try begins at the start itself.
+    """
+
+    tries: int
+    radius: float
+    from_start: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if isinstance(self.tries, bool) or not isinstance(self.tries, int) or self.tries < 1:
+            raise ValueError(f"tries must be a whole number from 1, but is {self.tries!r}.")
+        check_positive("radius", self.radius)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is: ``done`` of ``total`` candidates, after ``seconds``."""
+
+    done: int
+    total: int
+    seconds: float
+
+
+def solve(
+    problem: Problem,
+    x0: Tensor,
+    *,
+    stepper: Stepper | None = None,
+    stop: StopRule | tuple[StopRule, ...] = (),
+    max_steps: int = 200,
+    restarts: Restarts | None = None,
+    seed: int = 0,
+    compute: Compute | None = None,
+    trace: int = 0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Search from every start at once, and return the best of each.
+
+    Args:
+        problem: what is wanted.
+        x0: ``(n, *x_shape)``, the starts.
+        stepper: how to step; ``Adam()`` if None.
+        stop: rules that end a candidate's search early.
+        max_steps: the step budget of every try.
+        restarts: further tries; None for one try from the start.
+        seed: of the restarts' noise, the only randomness.
+        compute: chunk size, precision, device.
+        trace: record every candidate's ``x`` each ``trace`` steps; 0 for not at all. Costs
+            ``max_steps / trace`` times the memory of ``x0``.
+        on_progress: called after every step with a ``Progress``.
+
+    Returns:
+        A ``Result``, always: numerical misfortune of a candidate is told in its ``status``.
+
+    Raises:
+        TypeError: a part is of the wrong kind, or cannot be differentiated.
+        ValueError: shapes, ranges, or numbers do not fit together.
+
+    Example:
+        >>> from xhat.solve import LossBelow
+        >>> from xhat.spaces import Box
+        >>> bowl = Problem(lambda x: (x - 0.3).square().sum(dim=1), Box(0, 1))
+        >>> result = solve(bowl, torch.zeros(2, 3), stop=LossBelow(1e-6))
+        >>> result.status[0], bool((result.x - 0.3).abs().max() < 1e-3)
+        ('loss below the wanted value', True)
+    """
+    started = time.perf_counter()
+
+    def clock() -> float:
+        return time.perf_counter() - started
+
+    compute = compute or Compute()
+    x0 = _checked_starts(problem, x0, compute.chunk)
+    modules = tuple({id(module): module for module in problem.modules()}.values())
+    device = torch.device(compute.device or x0.device)
+    _check_models(modules, device, compute)
+    if compute.compile is not None:
+        problem = problem.compiled(compute.compile)
+    rules = _ordered(stop, max_steps)
+    autocast = compute.precision == "bfloat16"
+    setup = Setup(problem, stepper or Adam(), rules, device, compute.dtype, autocast, clock)
+    run = _Run(setup, x0, restarts, seed, compute.chunk, trace, on_progress)
+    with evaluation_mode(*modules), torch.enable_grad():
+        run.check()
+        answers = run.once(torch.arange(len(x0)), 0)
+        for number in range(1, restarts.tries if restarts else 1):
+            todo = answers.unreached()
+            if len(todo):
+                answers.keep_better(run.once(todo, number), todo)
+    return answers.result(problem, x0, seed, clock())
+
+
+@dataclass(frozen=True)
+class _Run:
+    """All that one pass over the candidates needs."""
+
+    setup: Setup
+    x0: Tensor
+    restarts: Restarts | None
+    seed: int
+    chunk: int
+    trace: int
+    on_progress: Callable[[Progress], None] | None
+
+    def check(self) -> None:
+        """Try the problem on the first candidate."""
+        first = torch.zeros(1, dtype=torch.long)
+        x0 = self.x0[:1].to(self.setup.device, self.setup.dtype)
+        with torch.no_grad():
+            z0 = self.setup.narrowed(first).space.begin(x0)
+        self.setup.problem.to(self.setup.device, self.setup.dtype).check(self.x0, z0)
+
+    def once(self, ids: Tensor, number: int) -> Answers:
+        """Return the answers of one try of the candidates ``ids``."""
+        answers = Answers(len(self.x0), self.trace)
+        batch = LiveBatch(self.setup, answers)
+        waiting, total = ids, len(self.x0)
+        while len(waiting) or len(batch):
+            room = self.chunk - len(batch)
+            entering, waiting = waiting[:room], waiting[room:]
+            if len(entering):
+                x0 = self.x0[entering]
+                if self._time_is_up():
+                    LiveBatch(self.setup, answers).leave_waiting(entering, x0, MaxSeconds.sentence)
+                    continue
+                batch.admit(entering, x0, self._noise(x0, number))
+            batch.advance()
+            if self.on_progress is not None:
+                done = total - len(waiting) - len(batch)
+                self.on_progress(Progress(done, total, self.setup.clock()))
+        return answers
+
+    def _noise(self, x0: Tensor, number: int) -> Tensor | None:
+        if self.restarts is None or (number == 0 and self.restarts.from_start):
+            return None
+        return self.restarts.radius * candidate_noise(x0, self.seed, "restart", number)
+
+    def _time_is_up(self) -> bool:
+        limits = [rule.seconds for rule in self.setup.rules if isinstance(rule, MaxSeconds)]
+        return bool(limits) and self.setup.clock() >= min(limits)
+
+
+def _checked_starts(problem: Problem, x0: Tensor, chunk: int) -> Tensor:
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, not {type(problem).__name__}.")
+    x0 = check_tensor("the start", x0).detach()
+    if x0.ndim < 2:
+        raise ValueError(
+            f"the start must have one row per candidate, (n, *x_shape), but has shape "
+            f"{tuple(x0.shape)}; for one candidate use x0[None]."
+        )
+    for ids in torch.arange(len(x0)).split(chunk):
+        problem.select(ids).space.check(x0[ids])
+    return x0
+
+
+def _check_models(modules: tuple[nn.Module, ...], device: torch.device, compute: Compute) -> None:
+    for module in modules:
+        name = type(module).__name__
+        for tensor in module.parameters():
+            if tensor.device.type != device.type:
+                raise ValueError(
+                    f"{name} is on {tensor.device} but the search runs on {device}; move the "
+                    f"model first, or pass Compute(device=...)."
+                )
+            if tensor.is_floating_point() and tensor.dtype != compute.dtype:
+                raise ValueError(
+                    f"{name} has {str(tensor.dtype)[6:]} parameters but precision "
+                    f"{compute.precision!r} needs {str(compute.dtype)[6:]}; convert the model "
+                    f"(model.double(), model.float()) or choose another precision."
+                )
+
+
+def _ordered(stop: StopRule | tuple[StopRule, ...], max_steps: int) -> tuple[StopRule, ...]:
+    rules = (stop,) if isinstance(stop, StopRule) else tuple(stop)
+    for rule in rules:
+        if not isinstance(rule, StopRule):
+            raise TypeError(f"stop must hold stop rules, not {type(rule).__name__}.")
+    return tuple(sorted((*rules, MaxSteps(max_steps)), key=lambda rule: not rule.certain))

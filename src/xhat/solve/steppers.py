@@ -1,0 +1,256 @@
+"""Steppers: how a gradient moves a candidate.
+
+A stepper is a pair of functions. ``init(z)`` returns its memory, tensors with one row per
+candidate; ``step(z, loss, gradient, state)`` returns the next ``z`` and memory. Every row depends
+on its own row only, so candidates may enter and leave the batch between any two steps.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_positive, per_row
+
+__all__ = [
+    "LBFGS",
+    "Adam",
+    "GradientDescent",
+    "NormalizedDescent",
+    "SignDescent",
+    "State",
+    "Stepper",
+]
+
+State = dict[str, Tensor]
+
+
+class Stepper(ABC):
+    """A rule for the next ``z``."""
+
+    def init(self, z: Tensor) -> State:  # noqa: ARG002 - most have no memory
+        """Return the memory for candidates at ``z``: tensors with one row each."""
+        return {}
+
+    @abstractmethod
+    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the next ``z`` and memory.
+
+        Args:
+            z: ``(n, *z_shape)``, where ``loss`` and ``gradient`` were taken.
+            loss: ``(n,)``.
+            gradient: ``(n, *z_shape)``.
+            state: what ``init`` or the last ``step`` returned.
+        """
+
+
+@dataclass(frozen=True)
+class GradientDescent(Stepper):
+    """``v = momentum * v + g``, ``z = z - rate * v`` (Polyak's heavy ball).
+
+    Example:
+        >>> z, _ = GradientDescent(0.5).step(torch.ones(1, 1), torch.ones(1), torch.ones(1, 1), {})
+        >>> z
+        tensor([[0.5000]])
+    """
+
+    rate: float = 0.1
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive("rate", self.rate)
+        _check_below_one("momentum", self.momentum)
+
+    def init(self, z: Tensor) -> State:
+        """Return the velocity, or nothing without momentum."""
+        return {"velocity": torch.zeros_like(z)} if self.momentum else {}
+
+    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
+        """Step against the (accumulated) gradient."""
+        if not self.momentum:
+            return z - self.rate * gradient, state
+        velocity = self.momentum * state["velocity"] + gradient
+        return z - self.rate * velocity, {"velocity": velocity}
+
+
+@dataclass(frozen=True)
+class SignDescent(Stepper):
+    """``z = z - rate * sign(g)``: steepest descent in the Linf norm.
+
+    The step of Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to
+    Adversarial Attacks" (2018).
+    """
+
+    rate: float = 0.02
+
+    def __post_init__(self) -> None:
+        """Check the rate."""
+        check_positive("rate", self.rate)
+
+    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
+        """Step every feature by the same size."""
+        return torch.add(z, gradient.sign(), alpha=-self.rate), state
+
+
+@dataclass(frozen=True)
+class NormalizedDescent(Stepper):
+    """``z = z - rate * g / ||g||_2``: steps of one length; none where the gradient is 0."""
+
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the rate."""
+        check_positive("rate", self.rate)
+
+    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
+        """Step by the length ``rate``."""
+        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        length = self.rate / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+        return z - per_row(length, gradient) * gradient, state
+
+
+@dataclass(frozen=True)
+class Adam(Stepper):
+    """Kingma, Ba, "Adam: A Method for Stochastic Optimization" (ICLR 2015); a clock per candidate.
+
+    Attributes:
+        rate: the step size, in the unit of ``z``.
+        beta1: decay of the mean gradient, in [0, 1).
+        beta2: decay of the mean squared gradient, in [0, 1).
+        epsilon: added to the root of the latter.
+    """
+
+    rate: float = 0.05
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive("rate", self.rate)
+        check_positive("epsilon", self.epsilon)
+        _check_below_one("beta1", self.beta1)
+        _check_below_one("beta2", self.beta2)
+
+    def init(self, z: Tensor) -> State:
+        """Return both means and the clock."""
+        clock = torch.zeros(z.shape[0], dtype=z.dtype, device=z.device)
+        return {"mean": torch.zeros_like(z), "square": torch.zeros_like(z), "clock": clock}
+
+    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
+        """Step by the bias-corrected mean over the root mean square."""
+        clock = state["clock"] + 1
+        mean = torch.lerp(state["mean"], gradient, 1 - self.beta1)
+        square = torch.lerp(state["square"], gradient.square(), 1 - self.beta2)
+        size = per_row(self.rate / (1 - self.beta1**clock), z)
+        root = (square / per_row(1 - self.beta2**clock, z)).sqrt_().add_(self.epsilon)
+        return z - size * mean / root, {"mean": mean, "square": square, "clock": clock}
+
+
+@dataclass(frozen=True)
+class LBFGS(Stepper):
+    """Limited-memory BFGS with a backtracking line search, each candidate on its own.
+
+    Nocedal, "Updating Quasi-Newton Matrices with Limited Storage" (1980); Armijo's rule. Every
+    trial of the line search is one step of the loop, so that candidates in different phases of
+    their search share one batch.
+
+    Attributes:
+        history: how many past (step, gradient change) pairs are kept.
+        first: the length of the very first trial, in the unit of ``z``.
+        shrink: by what a rejected trial is shortened, in (0, 1).
+        decrease: Armijo's share of the predicted decrease that must be met, in (0, 1).
+    """
+
+    history: int = 10
+    first: float = 1.0
+    shrink: float = 0.5
+    decrease: float = 1e-4
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if isinstance(self.history, bool) or not isinstance(self.history, int) or self.history < 1:
+            raise ValueError(f"history must be a whole number from 1, but is {self.history!r}.")
+        check_positive("first", self.first)
+        for name in ("shrink", "decrease"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie between 0 and 1, but is {getattr(self, name)}.")
+
+    def init(self, z: Tensor) -> State:
+        """Return an empty history and no accepted point."""
+        n, size = z.shape[0], z[0].numel()
+        pairs = z.new_zeros(n, self.history, size)
+        return {
+            "point": z.detach().flatten(1).clone(),
+            "loss": z.new_full((n,), torch.inf),
+            "gradient": z.new_zeros(n, size),
+            "direction": z.new_zeros(n, size),
+            "length": z.new_ones(n),
+            "moves": pairs,
+            "changes": pairs.clone(),
+            "curvature": z.new_zeros(n, self.history),
+        }
+
+    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
+        """Accept the trial ``z`` and set out anew, or go back and try a shorter step."""
+        here, slope = z.flatten(1), gradient.flatten(1)
+        loss = loss.to(z.dtype)
+        move, change = here - state["point"], slope - state["gradient"]
+        predicted = (state["gradient"] * move).sum(dim=1)
+        accepted = loss <= state["loss"] + self.decrease * predicted.clamp_max(0)
+        yes = accepted[:, None]
+
+        memory = self._remember(state, move, change, accepted & torch.isfinite(state["loss"]))
+        point = torch.where(yes, here, state["point"])
+        at = torch.where(yes, slope, state["gradient"])
+        direction = torch.where(yes, self._direction(at, memory), state["direction"])
+        length = torch.where(accepted, 1.0, state["length"] * self.shrink)
+        new: State = {
+            "point": point,
+            "loss": torch.where(accepted, loss, state["loss"]),
+            "gradient": at,
+            "direction": direction,
+            "length": length,
+            **memory,
+        }
+        return (point + length[:, None] * direction).reshape(z.shape), new
+
+    def _remember(self, state: State, move: Tensor, change: Tensor, accepted: Tensor) -> State:
+        curvature = (move * change).sum(dim=1)
+        flat = torch.finfo(move.dtype).eps * change.square().sum(dim=1)
+        keep = (accepted & (curvature > flat))[:, None]
+
+        def push(past: Tensor, latest: Tensor) -> Tensor:
+            wide = keep if past.ndim == 2 else keep[:, :, None]
+            return torch.where(wide, torch.cat([past[:, 1:], latest[:, None]], dim=1), past)
+
+        return {
+            "moves": push(state["moves"], move),
+            "changes": push(state["changes"], change),
+            "curvature": push(state["curvature"], curvature),
+        }
+
+    def _direction(self, gradient: Tensor, memory: State) -> Tensor:
+        """Return ``-H g`` by the two-loop recursion; pairs of curvature 0 are not there yet."""
+        moves, changes, curvature = memory["moves"], memory["changes"], memory["curvature"]
+        there = curvature > 0
+        rho = torch.where(there, 1 / curvature.where(there, 1.0), 0.0)
+        q, alphas = gradient, []
+        for i in reversed(range(self.history)):
+            alpha = rho[:, i] * (moves[:, i] * q).sum(dim=1)
+            q = q - alpha[:, None] * changes[:, i]
+            alphas.append(alpha)
+        scale = curvature[:, -1] / changes[:, -1].square().sum(dim=1).where(there[:, -1], 1.0)
+        norm = torch.linalg.vector_norm(gradient, dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
+        q = torch.where(there[:, -1], scale, self.first / norm)[:, None] * q
+        for i, alpha in zip(range(self.history), reversed(alphas), strict=True):
+            beta = rho[:, i] * (changes[:, i] * q).sum(dim=1)
+            q = q + (alpha - beta)[:, None] * moves[:, i]
+        return -q
+
+
+def _check_below_one(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, but is {value}.")

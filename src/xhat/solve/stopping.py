@@ -1,0 +1,196 @@
+"""Stop rules: when a candidate leaves the batch, and the sentence that says why.
+
+Rules look at one ``Snapshot`` per step and answer per candidate. A candidate leaves as soon as
+any rule fires. Rules that claim success (``certain``) are confirmed in full precision before they
+count.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_fraction, check_positive
+
+__all__ = [
+    "LossBelow",
+    "MaxEvaluations",
+    "MaxSeconds",
+    "MaxSteps",
+    "Plateau",
+    "Snapshot",
+    "StopRule",
+    "TargetReached",
+]
+
+Memory = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What rules may look at: ``n`` live candidates at one step.
+
+    Attributes:
+        loss: ``(n,)``.
+        reached: ``(n,)`` booleans, or None without a target.
+        confidence: ``(n,)``, or None where the target is not a distribution.
+        steps: ``(n,)``, steps taken.
+        evaluations: ``(n,)``, passes through the objective.
+        seconds: since the search began.
+    """
+
+    loss: Tensor
+    reached: Tensor | None
+    confidence: Tensor | None
+    steps: Tensor
+    evaluations: Tensor
+    seconds: float
+
+
+class StopRule(ABC):
+    """A condition under which a candidate's search ends.
+
+    Attributes:
+        sentence: what ``Result.status`` says when the rule fired.
+        certain: whether it claims success, and so must hold in full precision.
+    """
+
+    sentence: ClassVar[str]
+    certain: ClassVar[bool] = False
+
+    def init(self, n: int, device: torch.device) -> Memory:  # noqa: ARG002 - most have none
+        """Return the rule's memory for ``n`` candidates: tensors with one row each."""
+        return {}
+
+    @abstractmethod
+    def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
+        """Return ``(n,)`` booleans, and the next memory."""
+
+
+@dataclass(frozen=True)
+class TargetReached(StopRule):
+    """The model gives the target, with at least the wanted confidence.
+
+    Args:
+        confidence: between 0 and 1; None stops at the decision boundary (or, for ``Match``, within
+            the tolerance).
+    """
+
+    confidence: float | None = None
+    sentence: ClassVar[str] = "target reached"
+    certain: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Check the confidence."""
+        if self.confidence is not None:
+            check_fraction("confidence", self.confidence)
+
+    def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
+        """Compare decision and confidence."""
+        if now.reached is None:
+            raise ValueError(
+                "TargetReached needs an objective with a target (CrossEntropy, Margin, or Match "
+                "with a tolerance); use LossBelow or Plateau instead."
+            )
+        if self.confidence is None:
+            return now.reached, memory
+        if now.confidence is None:
+            raise ValueError(
+                "TargetReached(confidence=...) needs a model with class probabilities; for "
+                "Match use TargetReached() and give Match a tolerance."
+            )
+        return now.reached & (now.confidence >= self.confidence), memory
+
+
+@dataclass(frozen=True)
+class LossBelow(StopRule):
+    """The loss is below a value."""
+
+    value: float
+    sentence: ClassVar[str] = "loss below the wanted value"
+    certain: ClassVar[bool] = True
+
+    def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
+        """Compare the loss."""
+        return now.loss < self.value, memory
+
+
+@dataclass(frozen=True)
+class Plateau(StopRule):
+    """The best loss has not fallen by ``tolerance`` within the last ``patience`` steps."""
+
+    patience: int = 20
+    tolerance: float = 1e-4
+    sentence: ClassVar[str] = "no more progress"
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check_count("patience", self.patience)
+        check_positive("tolerance", self.tolerance, zero=True)
+
+    def init(self, n: int, device: torch.device) -> Memory:
+        """Return the loss to beat and how long it has stood."""
+        best = torch.full((n,), torch.inf, dtype=torch.float64, device=device)
+        return {"best": best, "since": torch.zeros(n, dtype=torch.long, device=device)}
+
+    def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
+        """Count the steps since the last real progress."""
+        better = now.loss < memory["best"] - self.tolerance
+        best = torch.where(better, now.loss.double(), memory["best"])
+        since = torch.where(better, 0, memory["since"] + 1)
+        return since >= self.patience, {"best": best, "since": since}
+
+
+@dataclass(frozen=True)
+class MaxSteps(StopRule):
+    """The candidate has taken ``count`` steps."""
+
+    count: int
+    sentence: ClassVar[str] = "step budget spent"
+
+    def __post_init__(self) -> None:
+        """Check the count."""
+        _check_count("the step budget", self.count)
+
+    def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
+        """Compare the steps."""
+        return now.steps >= self.count, memory
+
+
+@dataclass(frozen=True)
+class MaxEvaluations(StopRule):
+    """The candidate has cost ``count`` passes through the objective."""
+
+    count: int
+    sentence: ClassVar[str] = "evaluation budget spent"
+
+    def __post_init__(self) -> None:
+        """Check the count."""
+        _check_count("the evaluation budget", self.count)
+
+    def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
+        """Compare the evaluations."""
+        return now.evaluations >= self.count, memory
+
+
+@dataclass(frozen=True)
+class MaxSeconds(StopRule):
+    """The whole search has taken this long; candidates still waiting keep their start."""
+
+    seconds: float
+    sentence: ClassVar[str] = "time budget spent"
+
+    def __post_init__(self) -> None:
+        """Check the time."""
+        check_positive("the time budget", self.seconds)
+
+    def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
+        """Compare the clock."""
+        return torch.full_like(now.steps, now.seconds >= self.seconds, dtype=torch.bool), memory
+
+
+def _check_count(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1, but is {value!r}.")

@@ -1,0 +1,20 @@
+"""Spaces: how a candidate is parameterised.
+
+A space maps the search variable ``z`` (``(n, *z_shape)``) to the input ``x`` (``(n, *x_shape)``)
+that the model sees::
+
+    z = space.begin(x0)      where the search starts
+    x = space.decode(z)      differentiable
+    z = space.project(z)     back to where the space is defined, after every step
+
+``encode`` inverts ``decode``. Where ``space.exact`` is true, ``decode(encode(x)) = x`` for every
+``x`` in the space, so projections that a constraint offers in ``x`` can be carried back to ``z``.
+Spaces wrap spaces: ``Masked(Latent(...), mask, values)``.
+"""
+
+from xhat.spaces.base import Space
+from xhat.spaces.box import Box, Logit
+from xhat.spaces.latent import Latent
+from xhat.spaces.masked import Masked
+
+__all__ = ["Box", "Latent", "Logit", "Masked", "Space"]

@@ -1,0 +1,126 @@
+"""Boxes: every feature between a lower and an upper bound, by projection or by a sigmoid."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_fraction, check_range, check_tensor
+from xhat.spaces.base import Space
+
+__all__ = ["Box", "Logit"]
+
+
+class _Bounded(Space):
+    per_candidate: ClassVar[tuple[str, ...]] = ("low", "high")
+
+    def __init__(self, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> None:
+        self.low, self.high = _bound("low", low), _bound("high", high)
+        if self.low.ndim > 1 and self.high.ndim > 1 and self.low.shape != self.high.shape:
+            raise ValueError(
+                f"low and high must have one shape, but have {tuple(self.low.shape[1:])} and "
+                f"{tuple(self.high.shape[1:])}."
+            )
+        if bool((self.low >= self.high).any()):
+            raise ValueError("low must be below high for every feature; freeze features by Masked.")
+
+    def check(self, x: Tensor) -> None:
+        """Raise ``ValueError`` unless ``x`` has the bounds' shape and lies within them."""
+        for bound in (self.low, self.high):
+            if bound.ndim > 1 and bound.shape[1:] != x.shape[1:]:
+                raise ValueError(
+                    f"the bounds are for inputs of shape {tuple(bound.shape[1:])}, but the "
+                    f"starts have shape {tuple(x.shape[1:])}."
+                )
+        check_range("the start", x, self.low, self.high)
+
+
+class Box(_Bounded):
+    """All inputs with ``low <= x <= high``; ``z`` is ``x`` itself, kept inside by clipping.
+
+    Args:
+        low: a number, or one number per feature in the shape of one input.
+        high: likewise.
+
+    Raises:
+        ValueError: the bounds are empty, not finite, or of different shapes.
+
+    Example:
+        >>> Box(0, 1).project(torch.tensor([[-1.0, 0.5, 2.0]]))
+        tensor([[0.0000, 0.5000, 1.0000]])
+    """
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return ``z``."""
+        return z
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return ``x``."""
+        return x
+
+    def begin(self, x: Tensor) -> Tensor:
+        """Return ``x``, clipped of its rounding errors."""
+        return self.project(x)
+
+    def project(self, z: Tensor) -> Tensor:
+        """Clip every feature to its bounds."""
+        return torch.clamp(z, self.low, self.high)
+
+
+class Logit(_Bounded):
+    """The open box ``low < x < high`` by ``x = low + (high - low) * sigmoid(z)``.
+
+    The sigmoid is flat at infinity, so a feature that starts exactly on a bound would never move
+    (Carlini and Wagner's change of variables in "Towards Evaluating the Robustness of Neural
+    Networks", 2017, has this fault in common implementations). Starts are therefore moved inside
+    by ``inset`` of the range, half a grey level by default.
+
+    Args:
+        low: a number, or one number per feature in the shape of one input.
+        high: likewise.
+        inset: how far inside its bounds a start begins, as a share of the range, in (0, 0.5).
+
+    Example:
+        >>> space = Logit(0, 1)
+        >>> space.decode(space.begin(torch.tensor([[0.0, 0.25, 1.0]])))
+        tensor([[0.0020, 0.2500, 0.9980]])
+    """
+
+    def __init__(
+        self, low: Tensor | float = 0.0, high: Tensor | float = 1.0, inset: float = 1 / 512
+    ) -> None:
+        super().__init__(low, high)
+        self.inset = check_fraction("inset", inset)
+        if inset >= 0.5:
+            raise ValueError(f"inset must be below 0.5, but is {inset}.")
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Squash ``z`` into the box."""
+        return self.low + (self.high - self.low) * torch.sigmoid(z)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the logit of ``x``; values on a bound become the largest finite one used."""
+        return self._logit(x, _EDGE)
+
+    def begin(self, x: Tensor) -> Tensor:
+        """Return the logit of ``x``, moved inside the bounds by ``inset``."""
+        return self._logit(x, self.inset)
+
+    def project(self, z: Tensor) -> Tensor:
+        """Keep ``z`` where the sigmoid still has a gradient in float32."""
+        return z.clamp(-_REACH, _REACH)
+
+    def _logit(self, x: Tensor, inset: float) -> Tensor:
+        return torch.logit((x - self.low) / (self.high - self.low), eps=inset)
+
+
+_EDGE = 1e-6  # of the range: the smallest distance to a bound that float32 still resolves at 1
+_REACH = 13.8155  # logit(1 - _EDGE)
+
+
+def _bound(name: str, value: Tensor | float) -> Tensor:
+    if isinstance(value, bool) or not isinstance(value, Tensor | int | float):
+        raise TypeError(f"{name} must be a number or a tensor, not {type(value).__name__}.")
+    bound = torch.as_tensor(value)
+    bound = check_tensor(name, bound if bound.is_floating_point() else bound.float())
+    return bound.reshape(1, *bound.shape)

@@ -1,0 +1,83 @@
+"""Frozen features: a space in which only some features may change."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_tensor
+from xhat.spaces.base import Space
+
+__all__ = ["Masked"]
+
+
+class Masked(Space):
+    """Another space, with the features where ``mask`` is false held at ``values``.
+
+    Args:
+        space: the space that moves the free features.
+        mask: booleans in the shape of one input; true where a feature may change.
+        values: ``(n, *x_shape)`` or ``(1, *x_shape)``, what the frozen features are held at;
+            usually the starts.
+
+    Raises:
+        TypeError: the mask is not boolean.
+        ValueError: the mask does not have the shape of one input, or nothing may change.
+
+    Example:
+        >>> from xhat.spaces import Box
+        >>> x0 = torch.tensor([[0.1, 0.2]])
+        >>> Masked(Box(0, 1), torch.tensor([True, False]), x0).decode(torch.tensor([[0.9, 0.9]]))
+        tensor([[0.9000, 0.2000]])
+    """
+
+    per_candidate: ClassVar[tuple[str, ...]] = ("mask", "values")
+
+    def __init__(self, space: Space, mask: Tensor, values: Tensor) -> None:
+        if not isinstance(space, Space):
+            raise TypeError(f"Masked wraps a Space, not {type(space).__name__}.")
+        mask = torch.as_tensor(mask)
+        if mask.dtype != torch.bool:
+            raise TypeError(f"mask must be boolean (true: may change), but is {mask.dtype}.")
+        self.values = check_tensor("the values of frozen features", values)
+        if mask.shape != self.values.shape[1:]:
+            raise ValueError(
+                f"mask must have the shape of one input, {tuple(self.values.shape[1:])}, but has "
+                f"{tuple(mask.shape)}."
+            )
+        if not bool(mask.any()):
+            raise ValueError("mask lets no feature change; nothing is left to search.")
+        self.space, self.mask = space, mask.unsqueeze(0)
+
+    @property
+    def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the wrapped space is exact."""
+        return self.space.exact
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Decode by the wrapped space, then put the frozen features back."""
+        return torch.where(self.mask, self.space.decode(z), self.values)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Encode by the wrapped space; the frozen features of ``x`` are replaced first."""
+        return self.space.encode(self._held(x))
+
+    def begin(self, x: Tensor) -> Tensor:
+        """Begin by the wrapped space, with the frozen features replaced."""
+        return self.space.begin(self._held(x))
+
+    def project(self, z: Tensor) -> Tensor:
+        """Project by the wrapped space."""
+        return self.space.project(z)
+
+    def check(self, x: Tensor) -> None:
+        """Raise ``ValueError`` unless the starts, frozen features replaced, fit the space."""
+        if x.shape[1:] != self.values.shape[1:]:
+            raise ValueError(
+                f"Masked is made for inputs of shape {tuple(self.values.shape[1:])}, but the "
+                f"starts have shape {tuple(x.shape[1:])}."
+            )
+        self.space.check(self._held(x))
+
+    def _held(self, x: Tensor) -> Tensor:
+        return torch.where(self.mask, x, self.values)
