@@ -1,1 +1,16 @@
-"""xhat."""
+"""xhat: search a model's input by gradient descent, and know of every result if it is genuine.
+
+    start x0 ─encode→ z ─decode→ x ─model→ y ─objective→ loss          (search)
+                      ↑________ gradient step, projection ___│
+    Result ─judges, truth→ Verdict                                      (trust)
+
+The nouns live in rooms of their own: ``xhat.spaces``, ``xhat.objectives``, ``xhat.constraints``,
+``xhat.problem``, ``xhat.solve``, ``xhat.result``, ``xhat.judges``, ``xhat.tasks``,
+``xhat.surrogates``, ``xhat.report``, ``xhat.study``.
+"""
+
+from importlib.metadata import version
+
+__all__ = ["__version__"]
+
+__version__ = version("xhat")

@@ -81,14 +81,16 @@ class Problem(PerCandidate):
             )
         first = self.select(torch.zeros(1, dtype=torch.long))
         z = z0.detach().requires_grad_(True)
-        with torch.enable_grad():
-            x = first.space.decode(z)
-            if x.shape != (1, *x0.shape[1:]):
-                raise ValueError(
-                    f"the space decodes to inputs of shape {tuple(x.shape[1:])}, but the starts "
-                    f"have shape {tuple(x0.shape[1:])}."
-                )
-            self.objective.check(x, z)
+        try:
+            with torch.enable_grad():
+                x = first.space.decode(z)
+                check_decoded(x, x0)
+                self.objective.check(x, z)
+        except RuntimeError as error:  # raised inside the user's model
+            raise ValueError(
+                f"the model cannot take a start of shape {tuple(x0.shape[1:])} and type "
+                f"{str(z0.dtype)[6:]}; it says: {str(error).splitlines()[0]}"
+            ) from error
         for constraint in self.constraints:
             center = getattr(constraint, "center", x0)
             if center.shape[1:] != x0.shape[1:]:
@@ -112,3 +114,12 @@ class Problem(PerCandidate):
         for constraint in self.constraints:
             worst = torch.maximum(worst, constraint.violation(x))
         return worst
+
+
+def check_decoded(x: Tensor, x0: Tensor) -> None:
+    """Raise ``ValueError`` unless the decoded ``x``, ``(1, ...)``, is like one of the starts."""
+    if x.shape != (1, *x0.shape[1:]):
+        raise ValueError(
+            f"the space decodes to inputs of shape {tuple(x.shape[1:])}, but the starts have "
+            f"shape {tuple(x0.shape[1:])}."
+        )

@@ -1,0 +1,201 @@
+"""The commands; each one gathers options, calls ``xhat.study`` and says what came of it."""
+
+import json
+import platform
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from rich.table import Table
+
+import xhat
+from xhat.cli.shell import console, progress_bar
+from xhat.core import atomic_folder_check
+from xhat.judges import Outcome
+from xhat.learning import EpochRecord
+from xhat.report import COLOURS
+from xhat.solve import Compute, Progress
+from xhat.study import demo as main_job
+from xhat.study.inputs import load_model, read_array, read_samples, read_targets
+from xhat.study.judging import judge_samples
+from xhat.study.methods import METHODS
+from xhat.study.optimize import MODEL_METHODS, match, optimize, write_result
+from xhat.study.training import RECIPES, train
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Search a model's input by gradient descent, and know of every result if it is genuine.",
+)
+
+Out = Annotated[Path, typer.Option(help="Folder to write to; made if needed.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")
+    ] = False,
+) -> None:
+    """Show ``--debug`` in the help; ``xhat.cli.shell.run`` has already taken it."""
+    del debug
+
+
+@app.command(epilog="Example: xhat demo --out runs/demo --starts 1 --method plain --method latent")
+def demo(
+    out: Out = Path("runs/demo"),
+    starts: Annotated[int, typer.Option(help="Starts of every digit, with 10 targets each.")] = 3,
+    method: Annotated[
+        list[str] | None, typer.Option(help=f"Repeatable; of {', '.join(METHODS)}. [default: all]")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="At which a search ends.")] = 0.95,
+    seed: Seed = 0,
+) -> None:
+    """Turn every digit into every other by several methods, judge and draw the results."""
+    atomic_folder_check(out)
+    names = tuple(method) if method else tuple(METHODS)
+    command = f"xhat demo --starts {starts} --confidence {confidence:g} --seed {seed}" + "".join(
+        f" --method {name}" for name in method or ()
+    )
+    with progress_bar() as update:
+        found = main_job.run(
+            starts=starts,
+            methods=names,
+            seed=seed,
+            confidence=confidence,
+            on_progress=lambda stage: update(stage.name, stage.done, stage.total),
+        )
+        update("pictures", 0, 1)
+        page = main_job.write(found, out, command=command)
+        update("pictures", 1, 1)
+    table = Table("method", "genuine", *_SHORT.values(), "judges' confidence", box=None)
+    for name, row in found.summary()["methods"].items():
+        shares = [f"{100 * row['verdicts'][k] / row['n']:.0f} %" for k in _SHORT]
+        genuine = f"[bold {COLOURS[Outcome.GENUINE]}]{100 * row['genuine']:.0f} %[/]"
+        table.add_row(name, genuine, *shares, f"{row['judge_confidence']:.2f}")
+    console.print(table)
+    console.print(f"\nOpen {page}")
+
+
+@app.command(
+    name="optimize",
+    epilog="Example: xhat optimize --model mypackage.nets:classifier --inputs x.npy --target 3",
+)
+def optimize_command(
+    model: Annotated[str, typer.Option(help="Your torch model, as package.module:attribute.")],
+    inputs: Annotated[Path, typer.Option(help="Starts, a .npy file of shape (n, ...).")],
+    target: Annotated[
+        str | None,
+        typer.Option(help="Class, classes (3,1,4), or .npy, also of distributions."),
+    ] = None,
+    value: Annotated[float | None, typer.Option(help="Instead: the wanted output.")] = None,
+    tolerance: Annotated[float, typer.Option(help="For --value: how near is enough.")] = 1e-3,
+    bounds: Annotated[tuple[float, float], typer.Option(help="Of every feature.")] = (0.0, 1.0),
+    method: Annotated[str, typer.Option(help=f"Of {', '.join(MODEL_METHODS)}.")] = "proximal",
+    confidence: Annotated[float, typer.Option(help="At which a search ends.")] = 0.9,
+    max_steps: Annotated[int, typer.Option(help="Step budget of a candidate.")] = 200,
+    device: Annotated[str | None, typer.Option(help="Where the model is, such as cuda.")] = None,
+    out: Out = Path("runs/optimize"),
+    seed: Seed = 0,
+) -> None:
+    """Search the inputs of your own model, of any shape, for a target."""
+    if (target is None) == (value is None):
+        raise ValueError("give either --target (classes) or --value (a number to match).")
+    atomic_folder_check(out)
+    network, starts = load_model(model), read_array(inputs, "the inputs")
+    with progress_bar() as update:
+
+        def report(progress: Progress) -> None:
+            update("candidates", progress.done, progress.total)
+
+        settings = {
+            "bounds": bounds,
+            "max_steps": max_steps,
+            "seed": seed,
+            "compute": Compute(device=device),
+            "on_progress": report,
+        }
+        if value is not None:
+            result = match(network, starts, value, tolerance=tolerance, **settings)
+        else:
+            wanted = read_targets(target or "")
+            result = optimize(
+                network, starts, wanted, method=method, confidence=confidence, **settings
+            )
+    summary = write_result(result, out)
+    console.print_json(json.dumps(summary))
+    console.print(f"Wrote {out / 'results.parquet'}")
+
+
+@app.command(epilog="Example: xhat judge --samples x.npy --targets 3,8 --out runs/judge")
+def judge(
+    samples: Annotated[Path, typer.Option(help=".npy of (n, 1, 28, 28), or results.parquet.")],
+    targets: Annotated[str, typer.Option(help="Class, classes (3,1,4), or a .npy file.")],
+    alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
+    out: Out = Path("runs/judge"),
+) -> None:
+    """Say of digit images, from wherever, whether they are genuine samples of their targets."""
+    atomic_folder_check(out)
+    verdicts = judge_samples(read_samples(samples), read_targets(targets), out=out, alpha=alpha)
+    counted = Counter(verdicts.outcomes)
+    for outcome in Outcome:
+        if counted[outcome]:
+            console.print(f"{counted[outcome]:6d}  {outcome}: {outcome.meaning}")
+    if len(verdicts) == 1:
+        console.print(f"\n{verdicts[0].explain()}")
+    console.print(f"Wrote {out / 'verdicts.parquet'}")
+
+
+@app.command(name="train", epilog="Example: xhat train digits --recipe plain --out runs/weights")
+def train_command(
+    task: Annotated[str, typer.Argument(help="Whose data to train on: digits.")],
+    recipe: Annotated[str, typer.Option(help=f"Of {', '.join(RECIPES)}.")] = "plain",
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only so many samples.")] = None,
+    out: Out = Path("runs/weights"),
+    seed: Annotated[int | None, typer.Option(help="Instead of the shipped weights' own.")] = None,
+) -> None:
+    """Train one of the shipped models again, from the embedded data."""
+    with progress_bar() as update:
+
+        def report(record: EpochRecord) -> None:
+            update(f"loss {record.loss:.4f}"[:16], record.epoch, record.epochs)
+
+        card = train(task, recipe, out=out, seed=seed, epochs=epochs, limit=limit, progress=report)
+    console.print_json(json.dumps(card.metrics))
+    console.print(f"Wrote {out / card.name}.safetensors")
+
+
+@app.command(epilog="Example: xhat info")
+def info() -> None:
+    """Say which versions, threads and devices there are."""
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    lines = {
+        "xhat": xhat.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "threads": torch.get_num_threads(),
+        "devices": ", ".join(["cpu", *gpus]),
+        "bfloat16": "yes" if torch.backends.mkldnn.is_available() else "emulated",
+        "methods": ", ".join(METHODS),
+        "recipes": ", ".join(RECIPES),
+    }
+    for name, value in lines.items():
+        console.print(f"{name:9} {value}")
+
+
+_SHORT = {
+    Outcome.OFF_MANIFOLD: "off manifold",
+    Outcome.ADVERSARIAL: "adversarial",
+    Outcome.OUT_OF_DISTRIBUTION: "out of distr.",
+    Outcome.UNREACHED: "unreached",
+}

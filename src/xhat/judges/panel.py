@@ -1,0 +1,173 @@
+"""The panel: several axes of evidence, thresholds from real data, one outcome per candidate.
+
+Every axis gives a conformal p-value against calibration samples, which are real and were used for
+nothing else. With ``m`` axes, a candidate is unusual on one if its p-value is at most
+``alpha / m`` (Bonferroni), so a real sample is flagged with probability at most ``alpha``.
+
+The outcome follows in this order (see ``Outcome``):
+
+1. a constraint is violated → infeasible; the surrogate does not give the target → unreached
+2. farther than another class from every real sample, in every representation → out of distribution
+3. off the manifold in some representation: the jury does not see the target → adversarial;
+   it does → off manifold
+4. on the manifold: the jury sees another class → mistaken; it is split → ambiguous;
+   it sees the target → genuine
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from xhat.core import check_finite, check_fraction, check_rows
+from xhat.judges.jury import Jury
+from xhat.judges.neighbours import Neighbours, Representation
+from xhat.judges.outcomes import Outcome
+from xhat.judges.verdict import Axis, Verdicts
+
+__all__ = ["Panel"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Jury, neighbours, and thresholds; build it by ``fit``.
+
+    Attributes:
+        jury: the held-out classifiers.
+        neighbours: one per representation.
+        certain: ``(c,)``, the jury's probability of the true class of real samples, ascending.
+        alpha: the share of real samples that may be flagged.
+        shape: of one sample.
+    """
+
+    jury: Jury
+    neighbours: tuple[Neighbours, ...]
+    certain: Tensor
+    alpha: float
+    shape: tuple[int, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        jury: Jury,
+        representations: Mapping[str, Representation],
+        reference: tuple[Tensor, Tensor],
+        calibration: tuple[Tensor, Tensor],
+        alpha: float = 0.05,
+    ) -> "Panel":
+        """Calibrate the axes on real samples.
+
+        Args:
+            jury: trained on neither the calibration samples nor what the search used.
+            representations: name to ``(n, *x_shape) -> (n, d)``.
+            reference: real samples ``(m, *x_shape)`` and their classes ``(m,)``.
+            calibration: likewise, disjoint from the reference and from all training.
+            alpha: the share of real samples that may be flagged, in (0, 1).
+
+        Raises:
+            ValueError: too few calibration samples for ``alpha``, or values not finite.
+        """
+        check_fraction("alpha", alpha)
+        axes = len(representations) + 1
+        x, labels = calibration
+        needed = int(axes / alpha)
+        if len(x) < needed:
+            raise ValueError(
+                f"alpha = {alpha} over {axes} axes needs at least {needed} calibration samples, "
+                f"but {len(x)} came; add samples or raise alpha."
+            )
+        near = tuple(
+            Neighbours.fit(name, represent, reference, calibration)
+            for name, represent in representations.items()
+        )
+        mean = jury.probabilities(x).mean(dim=1)
+        certain = mean.gather(1, labels[:, None])[:, 0].sort().values
+        return cls(jury, near, certain, alpha, tuple(x.shape[1:]))
+
+    @property
+    def level(self) -> float:
+        """The p-value at which one axis becomes unusual: ``alpha`` over the number of axes."""
+        return self.alpha / (len(self.neighbours) + 1)
+
+    def judge(
+        self,
+        x: Tensor,
+        target: Tensor,
+        *,
+        reached: Tensor | None = None,
+        feasible: Tensor | None = None,
+        searched: Iterable[nn.Module] = (),
+    ) -> Verdicts:
+        """Return a verdict on every candidate.
+
+        Args:
+            x: ``(n, *x_shape)``.
+            target: ``(n,)`` or ``(1,)`` classes that were wanted.
+            reached: ``(n,)``, whether the surrogate gives the target; None if it is not known.
+            feasible: ``(n,)``, whether the constraints hold; None without any.
+            searched: the models that the search used; a judge among them is refused.
+
+        Raises:
+            ValueError: other shapes than the reference's, not finite, or a judge that took part.
+        """
+        self.jury.check_independent(searched)
+        if tuple(x.shape[1:]) != self.shape:
+            raise ValueError(
+                f"samples must have shape {self.shape} like the reference, but have "
+                f"{tuple(x.shape[1:])}."
+            )
+        check_finite("the samples", x)
+        check_rows("the target", target, len(x))
+        if int(target.min()) < 0 or int(target.max()) >= self.jury.classes:
+            raise ValueError(
+                f"targets must be classes from 0 to {self.jury.classes - 1}, but reach from "
+                f"{int(target.min())} to {int(target.max())}."
+            )
+        x, target = x.detach().float(), target.expand(len(x))
+        votes = self.jury.probabilities(x)
+        meaning = self._meaning(votes.mean(dim=1), target)
+        manifold = tuple(self._distance(axis, x) for axis in self.neighbours)
+        outcomes = self._decide(votes.mean(dim=1), target, meaning, manifold, reached, feasible)
+        return Verdicts(outcomes, target, meaning, manifold, votes, self.jury.names)
+
+    def _meaning(self, mean: Tensor, target: Tensor) -> Axis:
+        value = mean.gather(1, target[:, None])[:, 0]
+        at_most = torch.searchsorted(self.certain, value.contiguous(), right=True)
+        p = (1 + at_most) / (1 + len(self.certain))
+        limit = float(self.certain.quantile(self.level))
+        return Axis("the jury's probability of the target", value, p, limit)
+
+    def _distance(self, axis: Neighbours, x: Tensor) -> Axis:
+        value = axis.distance(x)
+        return Axis(axis.name, value, axis.p_value(value), axis.limit(self.level))
+
+    def _decide(
+        self,
+        mean: Tensor,
+        target: Tensor,
+        meaning: Axis,
+        manifold: tuple[Axis, ...],
+        reached: Tensor | None,
+        feasible: Tensor | None,
+    ) -> tuple[Outcome, ...]:
+        yes = torch.ones(len(target), dtype=torch.bool)
+        sees = meaning.p > self.level
+        off = torch.stack([axis.p <= self.level for axis in manifold]).any(dim=0)
+        far = torch.stack(
+            [axis.value > real.far for axis, real in zip(manifold, self.neighbours, strict=True)]
+        ).all(dim=0)
+        top = mean.max(dim=1)
+        another = (top.indices != target) & (top.values >= meaning.limit)
+        rules = [
+            (Outcome.INFEASIBLE, ~yes if feasible is None else ~feasible.cpu()),
+            (Outcome.UNREACHED, ~yes if reached is None else ~reached.cpu()),
+            (Outcome.OUT_OF_DISTRIBUTION, far),
+            (Outcome.ADVERSARIAL, off & ~sees),
+            (Outcome.OFF_MANIFOLD, off),
+            (Outcome.MISTAKEN, another),
+            (Outcome.AMBIGUOUS, ~sees),
+            (Outcome.GENUINE, yes),
+        ]
+        first = torch.stack([rule for _, rule in rules]).int().argmax(dim=0)
+        return tuple(rules[i][0] for i in first.tolist())

@@ -1,0 +1,1 @@
+"""Composes tasks, methods and seeds; the only room that knows all others."""

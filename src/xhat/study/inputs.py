@@ -1,0 +1,106 @@
+"""What users bring: their model, by name, and their arrays, by file."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xhat.core import UnreadableFileError
+from xhat.result import Result
+
+__all__ = ["load_model", "read_array", "read_samples", "read_targets"]
+
+
+def load_model(name: str) -> Callable[[Tensor], Tensor]:
+    """Return the model that ``package.module:attribute`` names.
+
+    The module is looked for as Python would, and in the current folder.
+
+    Raises:
+        ValueError: the name has no colon, or there is no such module or attribute.
+        TypeError: it is a class, or not callable.
+
+    Example:
+        >>> load_model("torch.nn.functional:relu")(torch.tensor([-1.0]))
+        tensor([0.])
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise ValueError(f"the model must be named package.module:attribute, but is {name!r}.")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        value: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"there is no module {error.name!r} (looked for in the current folder and on the "
+            f"Python path); is the name {name!r} right?"
+        ) from error
+    for part in attribute.split("."):
+        if not hasattr(value, part):
+            raise ValueError(f"the module {module_name} has no attribute {attribute!r}.")
+        value = getattr(value, part)
+    if isinstance(value, type):
+        raise TypeError(
+            f"{name} is a class; name an instance of it, with its trained weights loaded."
+        )
+    if not callable(value):
+        raise TypeError(f"{name} must be a torch module or a function, not {type(value).__name__}.")
+    model: Callable[[Tensor], Tensor] = value
+    return model
+
+
+def read_array(path: str | Path, name: str) -> Tensor:
+    """Return the array of a ``.npy`` file; floating point becomes float32.
+
+    Args:
+        path: of the file.
+        name: what messages call it.
+
+    Raises:
+        UnreadableFileError: no such file, truncated, or not a plain array of numbers.
+    """
+    try:
+        array = np.load(Path(path), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UnreadableFileError(
+            f"{name} cannot be read from {path}: it must be a whole .npy file of numbers "
+            f"(numpy.save)."
+        ) from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+        raise UnreadableFileError(f"{name} in {path} must be one array of numbers.")
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def read_targets(text: str) -> Tensor:
+    """Return targets from the command line: a class, classes ``3,1,4``, or a ``.npy`` file.
+
+    Raises:
+        ValueError: none of these.
+
+    Example:
+        >>> read_targets("3,1")
+        tensor([3, 1])
+    """
+    if text.endswith(".npy"):
+        return read_array(text, "the target")
+    try:
+        return torch.tensor([int(part) for part in text.split(",")])
+    except ValueError as error:
+        raise ValueError(
+            f"the target must be a class (8), classes (8,3,1) or a .npy file, but is {text!r}."
+        ) from error
+
+
+def read_samples(path: str | Path) -> Tensor:
+    """Return samples ``(n, *x_shape)`` from a ``.npy`` file, or the ``x`` of a results file."""
+    if str(path).endswith(".parquet"):
+        return Result.load(path).x
+    return read_array(path, "the samples")

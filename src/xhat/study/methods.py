@@ -1,0 +1,139 @@
+"""Methods: named recipes of a search, from the textbook loop to a latent space.
+
+They differ in one thing at a time, so that a grid of them shows what each part is good for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from xhat.constraints import LinfBall
+from xhat.core import check_choice
+from xhat.objectives import CrossEntropy, InLatent, Objective, Proximity
+from xhat.problem import Problem
+from xhat.result import Result
+from xhat.solve import Adam, SignDescent, Stepper, TargetReached, solve
+from xhat.spaces import Space
+
+__all__ = ["METHODS", "Method", "method"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to search: which surrogate, where, with which penalties, in which steps.
+
+    Attributes:
+        name: as on the command line.
+        caption: what it is, in one line.
+        surrogate: which of a task's surrogates is differentiated.
+        space: ``"box"`` searches the features themselves, ``"latent"`` a decoder's inputs.
+        radius: of an Linf ball around the start; None for no ball.
+        proximity: weight of the squared distance to the start, in ``x``.
+        nearness: weight of the squared distance to the start, in the latent space.
+        prior: weight of ``|z|^2 / 2``, the energy of a standard normal latent.
+        stepper: how to step.
+        max_steps: the step budget.
+    """
+
+    name: str
+    caption: str
+    surrogate: Literal["plain", "robust"] = "plain"
+    space: Literal["box", "latent"] = "box"
+    radius: float | None = None
+    proximity: float = 0.0
+    nearness: float = 0.0
+    prior: float = 0.0
+    stepper: Stepper = field(default_factory=Adam)
+    max_steps: int = 150
+
+    def problem(
+        self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Any, space: Space
+    ) -> Problem:
+        """Return the question that this method asks of ``model``.
+
+        Args:
+            model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
+            x0: ``(n, *x_shape)``, the starts.
+            target: class, classes or distributions.
+            space: of the kind that the method is for.
+        """
+        objective: Objective = CrossEntropy(model, target)
+        if self.proximity:
+            objective = objective + self.proximity * Proximity(x0)
+        if self.nearness or self.prior:
+            z0 = torch.cat([space.encode(part) for part in x0.split(500)])
+            objective = objective + self.nearness * InLatent(Proximity(z0))
+            objective = objective + self.prior / 2 * InLatent(Proximity(torch.zeros_like(z0[:1])))
+        ball = () if self.radius is None else (LinfBall(x0, self.radius),)
+        return Problem(objective, space, ball)
+
+    def search(
+        self,
+        model: Callable[[Tensor], Tensor],
+        x0: Tensor,
+        target: Any,
+        space: Space,
+        *,
+        confidence: float = 0.95,
+        **options: Any,
+    ) -> Result:
+        """Search until ``model`` gives the target with ``confidence``; options are ``solve``'s.
+
+        Raises:
+            TypeError, ValueError: as ``solve``.
+        """
+        options = {"stepper": self.stepper, "max_steps": self.max_steps} | options
+        problem = self.problem(model, x0, target, space)
+        return solve(problem, x0, stop=TargetReached(confidence), **options)
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method(
+            "plain",
+            "the textbook loop: Adam on pixels until the classifier is sure",
+        ),
+        Method(
+            "pgd",
+            "adversarial discovery: no pixel may change by more than 0.3",
+            radius=0.3,
+            stepper=SignDescent(0.02),
+        ),
+        Method(
+            "proximal",
+            "pixels, staying near the start: MAP with a Gaussian prior",
+            proximity=0.02,
+        ),
+        Method(
+            "robust",
+            "pixels, through an adversarially trained classifier",
+            surrogate="robust",
+        ),
+        Method(
+            "latent",
+            "the latent space of an autoencoder, plain classifier",
+            space="latent",
+        ),
+        Method(
+            "latent-robust",
+            "latent space, adversarially trained classifier, a prior",
+            surrogate="robust",
+            space="latent",
+            nearness=0.02,
+            prior=0.05,
+        ),
+    )
+}
+
+
+def method(name: str) -> Method:
+    """Return a method by name.
+
+    Raises:
+        ValueError: there is no such method; the message lists those there are.
+    """
+    return METHODS[check_choice("method", name, METHODS)]

@@ -1,0 +1,116 @@
+"""A method on the user's own model, and the files it leaves."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from xhat.core import atomic_folder_check, atomic_write
+from xhat.objectives import Match
+from xhat.problem import Problem
+from xhat.result import Result
+from xhat.solve import TargetReached, solve
+from xhat.spaces import Box
+from xhat.study.methods import METHODS, Method
+
+__all__ = ["MODEL_METHODS", "match", "optimize", "write_result"]
+
+MODEL_METHODS = tuple(
+    name for name, how in METHODS.items() if how.space == "box" and how.surrogate == "plain"
+)
+"""The methods that need nothing but a model; the others need a task's networks."""
+
+
+def optimize(
+    model: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    target: Tensor,
+    *,
+    method: str = "proximal",
+    bounds: tuple[float, float] = (0.0, 1.0),
+    confidence: float = 0.9,
+    **options: Any,
+) -> Result:
+    """Search from every input until the classifier ``model`` gives its target.
+
+    Args:
+        model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
+        inputs: ``(n, *x_shape)`` within the bounds.
+        target: ``(n,)`` or ``(1,)`` classes, or ``(n, classes)`` distributions.
+        method: a name in ``MODEL_METHODS``.
+        bounds: of every feature.
+        confidence: at which a search ends, in (0, 1).
+        **options: of ``xhat.solve.solve``.
+
+    Raises:
+        TypeError, ValueError: as ``solve``.
+
+    Example:
+        >>> import torch
+        >>> found = optimize(lambda x: 9 * x, torch.tensor([[0.6, 0.4]]), torch.tensor([1]))
+        >>> found.status
+        ('target reached',)
+    """
+    how = _model_method(method)
+    return how.search(model, inputs, target, Box(*bounds), confidence=confidence, **options)
+
+
+def match(
+    model: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    value: float | Tensor,
+    *,
+    tolerance: float,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    **options: Any,
+) -> Result:
+    """Search from every input until the regression ``model`` gives ``value`` to ``tolerance``.
+
+    Raises:
+        TypeError, ValueError: as ``solve``.
+    """
+    problem = Problem(Match(model, value, tolerance), Box(*bounds))
+    return solve(problem, inputs, stop=TargetReached(), **options)
+
+
+def write_result(result: Result, out: str | Path) -> dict[str, Any]:
+    """Write ``results.parquet`` and ``summary.json`` into ``out``; return the summary.
+
+    Raises:
+        PermissionError: the folder cannot be written to.
+    """
+    out = atomic_folder_check(out)
+    moved = (result.x - result.x0).flatten(1).norm(dim=1)
+    statuses = {status: result.status.count(status) for status in dict.fromkeys(result.status)}
+    confident = ~result.confidence.isnan()
+    summary = {
+        "n": len(result),
+        "reached": int(result.reached.sum()),
+        "feasible": int(result.feasible.sum()),
+        "status": statuses,
+        "confidence": float(result.confidence[confident].mean()) if confident.any() else None,
+        "loss": float(result.loss.nanmedian()),
+        "moved": float(moved.median()),
+        "evaluations": float(result.evaluations.float().mean()),
+        "seed": result.seed,
+        "seconds": round(result.seconds, 3),
+        "verdict": "not judged: verdicts need reference data",
+    }
+    result.save(out / "results.parquet")
+    with atomic_write(out / "summary.json") as temporary:
+        temporary.write_text(json.dumps(summary, indent=1) + "\n")
+    return summary
+
+
+def _model_method(name: str) -> Method:
+    if name not in MODEL_METHODS:
+        known = ", ".join(MODEL_METHODS)
+        if name in METHODS:
+            raise ValueError(
+                f"the method {name!r} needs networks that only a task has; with your own model "
+                f"use one of {known}."
+            )
+        raise ValueError(f"method must be one of {known}, but is {name!r}.")
+    return METHODS[name]
