@@ -33,14 +33,16 @@ class PerCandidate:
     @property
     def rows(self) -> int:
         """The number of candidates this is made for; 1 means any number."""
-        own = [getattr(self, name).shape[0] for name in self.per_candidate]
-        counts = {count for count in (*own, *(part.rows for part in self._parts())) if count != 1}
-        if len(counts) > 1:
+        counts = [(getattr(self, name).shape[0], name) for name in self.per_candidate]
+        counts += [(part.rows, type(part).__name__) for part in self._parts()]
+        made_for = {count: name for count, name in counts if count != 1}
+        if len(made_for) > 1:
+            parts = " and ".join(f"{name} for {count}" for count, name in made_for.items())
             raise ValueError(
-                f"{type(self).__name__} mixes parts made for different numbers of candidates: "
-                f"{sorted(counts)}."
+                f"{type(self).__name__} has parts made for different numbers of candidates: "
+                f"{parts}; give one row per candidate, or a single row for all."
             )
-        return counts.pop() if counts else 1
+        return next(iter(made_for), 1)
 
     def select(self, index: Tensor) -> Self:
         """Return the same record for the candidates at ``index``, ``(m,)`` integers."""

@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -52,8 +52,7 @@ def load_model(name: str) -> Callable[[Tensor], Tensor]:
         )
     if not callable(value):
         raise TypeError(f"{name} must be a torch module or a function, not {type(value).__name__}.")
-    model: Callable[[Tensor], Tensor] = value
-    return model
+    return cast("Callable[[Tensor], Tensor]", value)
 
 
 def read_array(path: str | Path, name: str) -> Tensor:
