@@ -8,7 +8,7 @@ and shown; the outcome follows from them by fixed rules with thresholds from rea
 """
 
 from xhat.judges.jury import Jury
-from xhat.judges.neighbours import Neighbours, penultimate, pixels
+from xhat.judges.neighbours import Neighbours, Penultimate, pixels
 from xhat.judges.outcomes import Outcome
 from xhat.judges.panel import Panel
 from xhat.judges.verdict import Axis, Verdict, Verdicts
@@ -19,8 +19,8 @@ __all__ = [
     "Neighbours",
     "Outcome",
     "Panel",
+    "Penultimate",
     "Verdict",
     "Verdicts",
-    "penultimate",
     "pixels",
 ]

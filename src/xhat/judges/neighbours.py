@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xhat.core import check_finite
+from xhat.core import check_finite, evaluation_mode
 
-__all__ = ["Neighbours", "penultimate", "pixels"]
+__all__ = ["Neighbours", "Penultimate", "pixels"]
 
 Representation = Callable[[Tensor], Tensor]
 
@@ -29,32 +29,43 @@ def pixels(x: Tensor) -> Tensor:
     return x.flatten(1)
 
 
-def penultimate(model: nn.Module) -> Representation:
-    """Return a function that gives what the last linear layer of ``model`` sees, ``(n, d)``.
+@dataclass(frozen=True)
+class Penultimate:
+    """What the last linear layer of ``model`` sees, as a function of ``x``, ``(n, d)``.
 
     Raises:
         ValueError: the model has no linear layer.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
-        >>> penultimate(net)(torch.zeros(4, 3)).shape
+        >>> Penultimate(net)(torch.zeros(4, 3)).shape
         torch.Size([4, 5])
     """
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        raise ValueError(f"{type(model).__name__} has no linear layer whose input could be used.")
 
-    def represent(x: Tensor) -> Tensor:
+    model: nn.Module
+
+    def __post_init__(self) -> None:
+        """Look for the layer."""
+        _ = self._layer
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the features of ``x``."""
         seen: list[Tensor] = []
-        hook = layers[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        hook = self._layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
-            with torch.no_grad():
-                model(x)
+            with torch.no_grad(), evaluation_mode(self.model):
+                self.model(x)
         finally:
             hook.remove()
-        return seen[0].flatten(1)
+        return seen[-1].flatten(1)
 
-    return represent
+    @property
+    def _layer(self) -> nn.Linear:
+        layers = [module for module in self.model.modules() if isinstance(module, nn.Linear)]
+        if not layers:
+            name = type(self.model).__name__
+            raise ValueError(f"{name} has no linear layer whose input could be used.")
+        return layers[-1]
 
 
 @dataclass(frozen=True)
@@ -96,25 +107,28 @@ class Neighbours:
             k: how many neighbours are averaged.
 
         Raises:
-            ValueError: fewer than ``k`` reference samples, one class only, or values not finite.
+            ValueError: fewer than ``k`` reference samples of each of two classes, classes that
+                only the calibration has, or values not finite.
         """
         (x, labels), (held_out, held_labels) = reference, calibration
-        if len(x) < k or len(labels.unique()) < 2:
+        classes, counts = labels.unique(return_counts=True)
+        if len(classes) < 2 or int(counts.min()) < k:
             raise ValueError(
-                f"the reference must have at least {k} samples of at least 2 classes, but has "
-                f"{len(x)} of {len(labels.unique())}."
+                f"the reference must have at least {k} samples of each of at least 2 classes, but "
+                f"has {counts.tolist()} of the classes {classes.tolist()}."
             )
+        if not bool(torch.isin(held_labels, classes).all()):
+            raise ValueError("the calibration samples have classes that the reference lacks.")
         check_finite("the reference", x)
         check_finite("the calibration samples", held_out)
         self = cls(name, represent, _in_parts(represent, x), torch.empty(0), 0.0, k)
         queries = _in_parts(represent, held_out)
-        near, other = self._nearest(queries), []
-        for label in labels.unique():
-            mine = held_labels == label
-            if bool(mine.any()):
-                other.append(self._nearest(queries[mine], labels != label))
-        far = float(torch.cat(other).median())
-        return cls(name, represent, self.reference, near.sort().values, far, k)
+        near = self._nearest(queries).sort().values
+        other = [
+            self._nearest(queries[held_labels == label], labels != label)
+            for label in held_labels.unique()
+        ]
+        return cls(name, represent, self.reference, near, float(torch.cat(other).median()), k)
 
     def distance(self, x: Tensor) -> Tensor:
         """Return the mean distance to the nearest ``k`` reference samples, ``(n,)``."""
@@ -126,8 +140,8 @@ class Neighbours:
         return (1 + len(self.typical) - below) / (1 + len(self.typical))
 
     def limit(self, p: float) -> float:
-        """Return the distance that a share ``p`` of real samples exceeds."""
-        return float(self.typical.quantile(1 - p))
+        """Return the distance beyond which the p-value is at most ``p``."""
+        return float(self.typical[-rank(p, len(self.typical))])
 
     def _nearest(self, queries: Tensor, which: Tensor | None = None) -> Tensor:
         reference = self.reference if which is None else self.reference[which]
@@ -139,6 +153,11 @@ class Neighbours:
             nearest = squared.topk(self.k, dim=1, largest=False).values
             found.append(nearest.clamp_min(0).sqrt().mean(dim=1))
         return torch.cat(found)
+
+
+def rank(p: float, n: int) -> int:
+    """Return how many of ``n`` calibration samples and a candidate are a share ``p``, from 1."""
+    return max(1, int(p * (n + 1) * (1 + 1e-9)))  # the last factor undoes rounding
 
 
 def _in_parts(represent: Representation, x: Tensor) -> Tensor:

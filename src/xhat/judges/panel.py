@@ -2,27 +2,31 @@
 
 Every axis gives a conformal p-value against calibration samples, which are real and were used for
 nothing else. With ``m`` axes, a candidate is unusual on one if its p-value is at most
-``alpha / m`` (Bonferroni), so a real sample is flagged with probability at most ``alpha``.
+``alpha / m`` (Bonferroni), so a real sample is unusual with probability at most ``alpha``. Only
+what is unusual is flagged, with one exception: a sample that the jury takes for another class,
+as surely as it should have seen the target, is never called genuine.
 
 The outcome follows in this order (see ``Outcome``):
 
 1. a constraint is violated → infeasible; the surrogate does not give the target → unreached
-2. farther than another class from every real sample, in every representation → out of distribution
+2. off the manifold in some representation, and in every one farther than another class is from
+   any real sample → out of distribution
 3. off the manifold in some representation: the jury does not see the target → adversarial;
    it does → off manifold
 4. on the manifold: the jury sees another class → mistaken; it is split → ambiguous;
    it sees the target → genuine
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from xhat.core import check_finite, check_fraction, check_rows
-from xhat.judges.jury import Jury
-from xhat.judges.neighbours import Neighbours, Representation
+from xhat.core import check_fraction, check_rows, check_tensor
+from xhat.judges.jury import Jury, check_independent
+from xhat.judges.neighbours import Neighbours, Penultimate, Representation, rank
 from xhat.judges.outcomes import Outcome
 from xhat.judges.verdict import Axis, Verdicts
 
@@ -66,12 +70,16 @@ class Panel:
             alpha: the share of real samples that may be flagged, in (0, 1).
 
         Raises:
-            ValueError: too few calibration samples for ``alpha``, or values not finite.
+            ValueError: too few calibration samples for ``alpha``, or shapes, classes or values
+                that do not fit.
         """
         check_fraction("alpha", alpha)
+        if not representations:
+            raise ValueError("a panel needs at least one representation to measure distances in.")
+        reference = _checked("the reference", *reference, jury.classes)
+        x, labels = calibration = _checked("the calibration samples", *calibration, jury.classes)
         axes = len(representations) + 1
-        x, labels = calibration
-        needed = int(axes / alpha)
+        needed = math.ceil(axes / alpha) - 1
         if len(x) < needed:
             raise ValueError(
                 f"alpha = {alpha} over {axes} axes needs at least {needed} calibration samples, "
@@ -109,33 +117,44 @@ class Panel:
             searched: the models that the search used; a judge among them is refused.
 
         Raises:
+            TypeError: samples that are not floating point, or targets that are not integers.
             ValueError: other shapes than the reference's, not finite, or a judge that took part.
         """
-        self.jury.check_independent(searched)
+        self._check_independent(tuple(searched))
+        x = check_tensor("the samples", x).detach().float()
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(
-                f"samples must have shape {self.shape} like the reference, but have "
-                f"{tuple(x.shape[1:])}."
+                f"samples must have shape {('n', *self.shape)}, like the reference, but have "
+                f"{tuple(x.shape)}."
             )
-        check_finite("the samples", x)
+        target = _classes("the target", target, self.jury.classes)
         check_rows("the target", target, len(x))
-        if int(target.min()) < 0 or int(target.max()) >= self.jury.classes:
-            raise ValueError(
-                f"targets must be classes from 0 to {self.jury.classes - 1}, but reach from "
-                f"{int(target.min())} to {int(target.max())}."
-            )
-        x, target = x.detach().float(), target.expand(len(x))
+        for name, known in (("reached", reached), ("feasible", feasible)):
+            if known is not None and (known.shape != (len(x),) or known.dtype != torch.bool):
+                raise ValueError(
+                    f"{name} must be a boolean for each of the {len(x)} samples, but has shape "
+                    f"{tuple(known.shape)} and type {known.dtype}."
+                )
+        target = target.expand(len(x))
         votes = self.jury.probabilities(x)
         meaning = self._meaning(votes.mean(dim=1), target)
         manifold = tuple(self._distance(axis, x) for axis in self.neighbours)
         outcomes = self._decide(votes.mean(dim=1), target, meaning, manifold, reached, feasible)
         return Verdicts(outcomes, target, meaning, manifold, votes, self.jury.names)
 
+    def _check_independent(self, searched: tuple[nn.Module, ...]) -> None:
+        self.jury.check_independent(searched)
+        for axis in self.neighbours:
+            of = axis.represent
+            network = of.model if isinstance(of, Penultimate) else of
+            if isinstance(network, nn.Module):
+                check_independent(f"the representation {axis.name}", network, searched)
+
     def _meaning(self, mean: Tensor, target: Tensor) -> Axis:
         value = mean.gather(1, target[:, None])[:, 0]
         at_most = torch.searchsorted(self.certain, value.contiguous(), right=True)
         p = (1 + at_most) / (1 + len(self.certain))
-        limit = float(self.certain.quantile(self.level))
+        limit = float(self.certain[rank(self.level, len(self.certain)) - 1])
         return Axis("the jury's probability of the target", value, p, limit)
 
     def _distance(self, axis: Neighbours, x: Tensor) -> Axis:
@@ -152,8 +171,8 @@ class Panel:
         feasible: Tensor | None,
     ) -> tuple[Outcome, ...]:
         yes = torch.ones(len(target), dtype=torch.bool)
-        sees = meaning.p > self.level
-        off = torch.stack([axis.p <= self.level for axis in manifold]).any(dim=0)
+        sees = meaning.value >= meaning.limit
+        off = torch.stack([~(axis.value <= axis.limit) for axis in manifold]).any(dim=0)
         far = torch.stack(
             [axis.value > real.far for axis, real in zip(manifold, self.neighbours, strict=True)]
         ).all(dim=0)
@@ -162,7 +181,7 @@ class Panel:
         rules = [
             (Outcome.INFEASIBLE, ~yes if feasible is None else ~feasible.cpu()),
             (Outcome.UNREACHED, ~yes if reached is None else ~reached.cpu()),
-            (Outcome.OUT_OF_DISTRIBUTION, far),
+            (Outcome.OUT_OF_DISTRIBUTION, off & far),
             (Outcome.ADVERSARIAL, off & ~sees),
             (Outcome.OFF_MANIFOLD, off),
             (Outcome.MISTAKEN, another),
@@ -171,3 +190,24 @@ class Panel:
         ]
         first = torch.stack([rule for _, rule in rules]).int().argmax(dim=0)
         return tuple(rules[i][0] for i in first.tolist())
+
+
+def _checked(name: str, x: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    x = check_tensor(name, x).float()
+    labels = _classes(f"the labels of {name}", labels, classes)
+    if len(x) != len(labels):
+        raise ValueError(f"{name} must have one label each, but {len(labels)} came for {len(x)}.")
+    return x, labels
+
+
+def _classes(name: str, target: Tensor, classes: int) -> Tensor:
+    target = check_tensor(name, target, ndim=1, floating=False)
+    if target.dtype == torch.bool or target.is_floating_point():
+        kind = str(target.dtype).removeprefix("torch.")
+        raise TypeError(f"{name} must be classes, so integers, but is {kind}.")
+    low, high = int(target.min()), int(target.max())
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"{name} must be a class from 0 to {classes - 1}, but {low if low < 0 else high} came."
+        )
+    return target.long()

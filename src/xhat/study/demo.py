@@ -238,7 +238,9 @@ def _table(demo: Demo) -> pa.Table:
         }
         # z has another length in every space, so a table of several methods leaves it out
         tables.append(found.result.to_table(columns).drop_columns(["z"]))
-    return pa.concat_tables([t.replace_schema_metadata() for t in tables])
+    shapes = {name: list(demo.pairs.starts.shape[1:]) for name in ("x0", "x")}
+    whole = pa.concat_tables([table.replace_schema_metadata() for table in tables])
+    return whole.replace_schema_metadata({"shapes": json.dumps(shapes)})
 
 
 def _grid(found: Found, pairs: digits.Pairs) -> MethodGrid:

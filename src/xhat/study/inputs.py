@@ -1,19 +1,35 @@
 """What users bring: their model, by name, and their arrays, by file."""
 
 import importlib
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from xhat.core import UnreadableFileError
-from xhat.result import Result
 
 __all__ = ["load_model", "read_array", "read_samples", "read_targets"]
+
+_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 
 
 def load_model(name: str) -> Callable[[Tensor], Tensor]:
@@ -22,7 +38,8 @@ def load_model(name: str) -> Callable[[Tensor], Tensor]:
     The module is looked for as Python would, and in the current folder.
 
     Raises:
-        ValueError: the name has no colon, or there is no such module or attribute.
+        ValueError: the name has no colon, there is no such module or attribute, or importing it
+            fails.
         TypeError: it is a class, or not callable.
 
     Example:
@@ -41,6 +58,10 @@ def load_model(name: str) -> Callable[[Tensor], Tensor]:
         raise ValueError(
             f"there is no module {error.name!r} (looked for in the current folder and on the "
             f"Python path); is the name {name!r} right?"
+        ) from error
+    except _FAILURES as error:
+        raise ValueError(
+            f"the module {module_name} cannot be imported: {type(error).__name__}: {error}."
         ) from error
     for part in attribute.split("."):
         if not hasattr(value, part):
@@ -99,7 +120,27 @@ def read_targets(text: str) -> Tensor:
 
 
 def read_samples(path: str | Path) -> Tensor:
-    """Return samples ``(n, *x_shape)`` from a ``.npy`` file, or the ``x`` of a results file."""
-    if str(path).endswith(".parquet"):
-        return Result.load(path).x
-    return read_array(path, "the samples")
+    """Return samples ``(n, *x_shape)`` from a ``.npy`` file, or the ``x`` of ``results.parquet``.
+
+    Raises:
+        UnreadableFileError: no such file, or neither of these.
+    """
+    if not str(path).endswith(".parquet"):
+        return read_array(path, "the samples")
+    try:
+        table = pq.read_table(Path(path), columns=["x"])
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UnreadableFileError(
+            f"the samples cannot be read from {path}: it is missing, truncated or not Parquet."
+        ) from error
+    shapes = _shapes(table.schema.metadata or {})
+    if "x" not in table.column_names or "x" not in shapes:
+        raise UnreadableFileError(f"{path} is not a results file: it has no x with a shape.")
+    flat = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return torch.from_numpy(flat.reshape(table.num_rows, *shapes["x"]).copy())
+
+
+def _shapes(metadata: Mapping[bytes, bytes]) -> dict[str, list[int]]:
+    if b"shapes" in metadata:  # a table of the demo, of several results
+        return json.loads(metadata[b"shapes"])
+    return json.loads(metadata.get(b"xhat", b"{}")).get("shapes", {})

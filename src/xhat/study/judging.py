@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from xhat.core import atomic_write, check_range, check_tensor
-from xhat.judges import Jury, Panel, Verdicts, penultimate, pixels
+from xhat.judges import Jury, Panel, Penultimate, Verdicts, pixels
 from xhat.tasks import digits
 
 __all__ = ["REFERENCE", "digits_panel", "judge_samples"]
@@ -32,7 +32,7 @@ def digits_panel(alpha: float = 0.05) -> Panel:
     members = {name: digits.judge(name) for name in digits.JUDGES}
     reference, calibration = digits.split("judge_train"), digits.split("calibration")
     representations = {"pixels": pixels} | {
-        f"features of {name}": penultimate(members[name])
+        f"features of {name}": Penultimate(members[name])
         for name in digits.JUDGES
         if name != "judge-mlp"
     }

@@ -15,7 +15,7 @@ from xhat.core import check_choice
 from xhat.objectives import CrossEntropy, InLatent, Objective, Proximity
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import Adam, SignDescent, Stepper, TargetReached, solve
+from xhat.solve import Adam, NormalizedDescent, SignDescent, Stepper, TargetReached, solve
 from xhat.spaces import Space
 
 __all__ = ["METHODS", "Method", "method"]
@@ -32,7 +32,6 @@ class Method:
         space: ``"box"`` searches the features themselves, ``"latent"`` a decoder's inputs.
         radius: of an Linf ball around the start; None for no ball.
         proximity: weight of the squared distance to the start, in ``x``.
-        nearness: weight of the squared distance to the start, in the latent space.
         prior: weight of ``|z|^2 / 2``, the energy of a standard normal latent.
         stepper: how to step.
         max_steps: the step budget.
@@ -44,7 +43,6 @@ class Method:
     space: Literal["box", "latent"] = "box"
     radius: float | None = None
     proximity: float = 0.0
-    nearness: float = 0.0
     prior: float = 0.0
     stepper: Stepper = field(default_factory=Adam)
     max_steps: int = 150
@@ -63,10 +61,9 @@ class Method:
         objective: Objective = CrossEntropy(model, target)
         if self.proximity:
             objective = objective + self.proximity * Proximity(x0)
-        if self.nearness or self.prior:
-            z0 = torch.cat([space.encode(part) for part in x0.split(500)])
-            objective = objective + self.nearness * InLatent(Proximity(z0))
-            objective = objective + self.prior / 2 * InLatent(Proximity(torch.zeros_like(z0[:1])))
+        if self.prior:
+            z0 = space.encode(x0[:1])
+            objective = objective + self.prior / 2 * InLatent(Proximity(torch.zeros_like(z0)))
         ball = () if self.radius is None else (LinfBall(x0, self.radius),)
         return Problem(objective, space, ball)
 
@@ -106,25 +103,29 @@ METHODS = {
         Method(
             "proximal",
             "pixels, staying near the start: MAP with a Gaussian prior",
-            proximity=0.02,
+            proximity=0.05,
+            stepper=Adam(0.02),
         ),
         Method(
             "robust",
             "pixels, through an adversarially trained classifier",
             surrogate="robust",
+            # Adam gives every pixel a step of one size, noise as much as strokes
+            stepper=NormalizedDescent(3.0),
         ),
         Method(
             "latent",
             "the latent space of an autoencoder, plain classifier",
             space="latent",
+            stepper=Adam(0.1),
         ),
         Method(
             "latent-robust",
             "latent space, adversarially trained classifier, a prior",
             surrogate="robust",
             space="latent",
-            nearness=0.02,
-            prior=0.05,
+            prior=0.1,
+            stepper=Adam(0.1),
         ),
     )
 }

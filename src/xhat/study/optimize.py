@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from xhat.core import atomic_folder_check, atomic_write
+from xhat.core import atomic_folder_check, atomic_write, check_rows, check_tensor
 from xhat.objectives import Match
 from xhat.problem import Problem
 from xhat.result import Result
@@ -54,6 +54,9 @@ def optimize(
         ('target reached',)
     """
     how = _model_method(method)
+    inputs = check_tensor("the inputs", inputs)
+    if target.ndim == 1 and not target.is_floating_point():
+        check_rows("the target", target, len(inputs))
     return how.search(model, inputs, target, Box(*bounds), confidence=confidence, **options)
 
 
@@ -71,6 +74,7 @@ def match(
     Raises:
         TypeError, ValueError: as ``solve``.
     """
+    inputs = check_tensor("the inputs", inputs)
     problem = Problem(Match(model, value, tolerance), Box(*bounds))
     return solve(problem, inputs, stop=TargetReached(), **options)
 

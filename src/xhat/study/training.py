@@ -13,15 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xhat.core import atomic_folder_check, check_choice, check_positive, generator
+from xhat.core import atomic_folder_check, check_choice, check_positive
 from xhat.judges.training import train_judge
 from xhat.learning import VAE, Card, EpochRecord, Jitter, predict, save_checkpoint
 from xhat.surrogates import train_adversarial, train_classifier, train_vae
-from xhat.surrogates.adversarial import worst_inputs
+from xhat.surrogates.adversarial import Norm, worst_inputs
 from xhat.tasks import digits
 
 __all__ = ["RECIPES", "Recipe", "measure", "train"]
 
+_BALLS: dict[Norm, tuple[float, ...]] = {"l2": (1.0, 1.5, 2.0), "linf": (0.1, 0.2)}
 Progress = Callable[[EpochRecord], None]
 
 
@@ -136,7 +137,7 @@ def measure(model: nn.Module, kind: str, *, limit: int | None = None) -> dict[st
 
     Returns:
         For classifiers ``accuracy``, ``nll`` (nats) and ``samples``; for robust ones also
-        ``robust_accuracy_EPS`` on ``robust_samples``; for judges also ``none_on_fashion`` and
+        ``robust_accuracy_NORM_EPS`` on ``robust_samples``; for judges also ``none_on_fashion`` and
         ``none_on_digits``, the share of images for which "none of the digits" is likeliest; for
         a VAE the squared reconstruction error per image and moments of its latents.
     """
@@ -161,11 +162,11 @@ def measure(model: nn.Module, kind: str, *, limit: int | None = None) -> dict[st
 
 def _measure_robust(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
     found: dict[str, float] = {"robust_samples": len(labels)}
-    for eps in (0.2, 0.25, 0.3):
-        worst = worst_inputs(
-            model, images, labels, eps=eps, steps=40, generator=generator(digits.SEED, "measure")
-        )
-        found[f"robust_accuracy_{eps}"] = _share(predict(model, worst).argmax(1) == labels)
+    for norm, radii in _BALLS.items():
+        for eps in radii:
+            worst = worst_inputs(model, images, labels, eps=eps, norm=norm, steps=40)
+            right = predict(model, worst).argmax(1) == labels
+            found[f"robust_accuracy_{norm}_{eps}"] = _share(right)
     return found
 
 
@@ -231,13 +232,14 @@ RECIPES: dict[str, Recipe] = {
             "SmallCNN",
             {},
             {
-                "epochs": 20,
+                "epochs": 14,
                 "batch_size": 128,
                 "learning_rate": 2e-3,
                 "weight_decay": 0.01,
                 "average": 0.998,
-                "eps": 0.25,
-                "steps": 6,
+                "eps": 2.0,
+                "norm": "l2",
+                "steps": 5,
                 "ramp": 0.4,
                 "jitter": Jitter(angle=45.0),
             },

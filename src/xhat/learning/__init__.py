@@ -1,0 +1,42 @@
+"""Networks, one training loop, and checkpoints: what surrogates and judges both stand on.
+
+A network here is a plain ``nn.Module`` without batch statistics, so that one candidate's output
+never depends on another's. ``fit`` is the only training loop of the library; everything that
+makes a training special (soft targets, adversarial inputs, a variational bound) is its ``loss``.
+A checkpoint is a safetensors file of weights beside a JSON ``Card`` that says where they come
+from, and the two are only ever loaded together.
+"""
+
+from xhat.learning.augment import Jitter, random_affine, random_rotation, rotate
+from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, save_checkpoint
+from xhat.learning.networks import (
+    MLP,
+    NETWORKS,
+    VAE,
+    ResidualNet,
+    SmallCNN,
+    WideCNN,
+    build,
+)
+from xhat.learning.training import EpochRecord, fit, predict
+
+__all__ = [
+    "MLP",
+    "NETWORKS",
+    "VAE",
+    "Card",
+    "EpochRecord",
+    "Jitter",
+    "ResidualNet",
+    "SmallCNN",
+    "WideCNN",
+    "build",
+    "count_parameters",
+    "fit",
+    "load_checkpoint",
+    "predict",
+    "random_affine",
+    "random_rotation",
+    "rotate",
+    "save_checkpoint",
+]

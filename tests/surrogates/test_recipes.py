@@ -1,0 +1,127 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from xhat.core import generator
+from xhat.learning import predict
+from xhat.surrogates import train_adversarial, train_classifier, train_vae
+from xhat.surrogates.adversarial import AdversarialLoss, worst_inputs
+from xhat.tasks import digits
+
+SCHEDULE = {"epochs": 1, "batch_size": 50, "learning_rate": 1e-3}
+
+
+def data(n=200):
+    part = digits.split("surrogate_train")
+    return part.upright[:n], part.labels[:n]
+
+
+def weights(model):
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+@pytest.mark.parametrize("recipe", [train_classifier, train_adversarial, train_vae])
+def test_every_recipe_repeats_with_its_seed_and_reports(recipe):
+    seen = []
+    arguments = data()[:1] if recipe is train_vae else data()
+    extra = {"steps": 2} if recipe is train_adversarial else {}
+    first = recipe(*arguments, seed=0, on_epoch=seen.append, **extra, **SCHEDULE)
+    again = recipe(*arguments, seed=0, **extra, **SCHEDULE)
+    other = recipe(*arguments, seed=1, **extra, **SCHEDULE)
+    assert [record.epoch for record in seen] == [1]
+    assert not first.training
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_a_little_training_is_better_than_chance():
+    images, labels = data(1500)
+    model = train_classifier(images, labels, seed=0, epochs=4, batch_size=50, learning_rate=3e-3)
+    test = digits.split("test")
+    assert (predict(model, test.images[:500]).argmax(1) == test.labels[:500]).float().mean() > 0.6
+
+
+def length(change, norm):
+    return change.flatten(1).norm(dim=1, p=2 if norm == "l2" else float("inf"))
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.2), ("l2", 2.0)])
+class TestWorstInputs:
+    model = digits.surrogate("plain")
+    x, y = digits.split("test").images[:20], digits.split("test").labels[:20]
+
+    def worst(self, norm, eps, steps=6):
+        return worst_inputs(self.model, self.x, self.y, eps=eps, norm=norm, steps=steps)
+
+    def test_stay_in_the_ball_and_the_range(self, norm, eps):
+        found = self.worst(norm, eps)
+        assert length(found - self.x, norm).max() <= eps + 1e-5
+        assert 0 <= found.min() <= found.max() <= 1
+
+    def test_are_worse_than_the_start_and_than_noise(self, norm, eps):
+        def loss(x):
+            return F.cross_entropy(self.model(x), self.y)
+
+        noise = torch.rand(self.x.shape, generator=generator(0)) * 2 - 1
+        noise = eps * noise / length(noise, norm)[:, None, None, None]
+        around = (self.x + noise).clamp(0, 1)
+        assert loss(self.worst(norm, eps)) > 10 * max(loss(self.x), loss(around))
+
+    def test_are_those_of_a_hand_written_loop(self, norm, eps):
+        x = self.x
+        for _ in range(20):
+            x = x.detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(F.cross_entropy(self.model(x), self.y), x)
+            slope = slope.sign() if norm == "linf" else slope / _column(length(slope, norm))
+            moved = x.detach() + 2.5 * eps / 20 * slope
+            if norm == "linf":
+                change = (moved - self.x).clamp(-eps, eps)
+            else:
+                change = moved - self.x
+                change = change * (eps / _column(length(change, norm))).clamp(max=1)
+            x = (self.x + change).clamp(0, 1)
+        ours = F.cross_entropy(self.model(self.worst(norm, eps, steps=20)), self.y)
+        assert abs(float(ours / F.cross_entropy(self.model(x), self.y)) - 1) < 0.1
+
+    def test_leave_the_model_in_its_mode(self, norm, eps):
+        model = train_classifier(*data(50), seed=0, **SCHEDULE).train()
+        worst_inputs(model, self.x, self.y, eps=eps, norm=norm, steps=1)
+        assert model.training
+
+
+def _column(lengths):
+    return lengths.clamp(min=1e-12)[:, None, None, None]
+
+
+def test_the_radius_grows_to_its_end():
+    radii = []
+
+    class Watch(torch.nn.Module):
+        def forward(self, x):
+            radii.append(float((x.detach() - 0.5).abs().max()))
+            return x.flatten(1)[:, :10]
+
+    x, y = torch.full((4, 1, 28, 28), 0.5), torch.arange(4)
+    loss = AdversarialLoss(eps=0.2, norm="linf", steps=3, ramp_calls=4)
+    ends = []
+    for _ in range(6):
+        loss(Watch(), x, y, generator(0))
+        ends.append(radii[-1])
+    assert ends == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2, 0.2], abs=1e-3)
+
+
+def test_rejects_a_radius_or_ramp_that_makes_no_sense():
+    with pytest.raises(ValueError, match="eps must be above 0"):
+        AdversarialLoss(eps=0, norm="l2", steps=3, ramp_calls=4)
+    with pytest.raises(ValueError, match="ramp must lie between 0 and 1"):
+        train_adversarial(*data(10), seed=0, ramp=1.0, **SCHEDULE)
+
+
+def test_a_little_vae_training_beats_the_mean_image():
+    images, _ = data(1000)
+    vae = train_vae(images, seed=0, epochs=6, batch_size=50, learning_rate=3e-3)
+    test = digits.split("test").images[:200]
+    with torch.no_grad():
+        rebuilt, _, _ = vae(test)
+    error = (rebuilt - test).square().sum()
+    assert error < 0.9 * (test - digits.split("surrogate_train").images.mean(0)).square().sum()
