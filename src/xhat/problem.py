@@ -63,33 +63,29 @@ class Problem(PerCandidate):
         check_positive("tolerance", self.tolerance, zero=True)
         _ = self.rows
 
-    def check(self, x0: Tensor, z0: Tensor) -> None:
+    def check(self, x0: Tensor) -> None:
         """Try everything on the first candidate, before a search begins.
 
         Args:
-            x0: ``(n, *x_shape)``, the starts.
-            z0: ``(1, *z_shape)``, where the first one begins.
+            x0: ``(1, *x_shape)``, the first start.
 
         Raises:
             TypeError: something cannot be differentiated.
-            ValueError: shapes, ranges or numbers of candidates do not fit together.
+            ValueError: shapes or ranges do not fit together.
         """
-        if self.rows not in (1, x0.shape[0]):
-            raise ValueError(
-                f"the problem is made for {self.rows} candidates (its targets, references or "
-                f"radii), but {x0.shape[0]} starts came; give one start per target."
-            )
         first = self.select(torch.zeros(1, dtype=torch.long))
-        z = z0.detach().requires_grad_(True)
         try:
+            with torch.no_grad():
+                z = first.space.begin(x0)
             with torch.enable_grad():
+                z = z.detach().requires_grad_(True)
                 x = first.space.decode(z)
                 check_decoded(x, x0)
                 self.objective.check(x, z)
         except RuntimeError as error:  # raised inside the user's model
             raise ValueError(
                 f"the model cannot take a start of shape {tuple(x0.shape[1:])} and type "
-                f"{str(z0.dtype)[6:]}; it says: {str(error).splitlines()[0]}"
+                f"{str(x0.dtype)[6:]}; it says: {str(error).splitlines()[0]}"
             ) from error
         for constraint in self.constraints:
             center = getattr(constraint, "center", x0)
@@ -98,6 +94,14 @@ class Problem(PerCandidate):
                     f"{type(constraint).__name__} is made for inputs of shape "
                     f"{tuple(center.shape[1:])}, but the starts have shape {tuple(x0.shape[1:])}."
                 )
+
+    def check_count(self, n: int) -> None:
+        """Raise ``ValueError`` if this problem is not made for ``n`` candidates."""
+        if self.rows not in (1, n):
+            raise ValueError(
+                f"the problem is made for {self.rows} candidates (its targets, references or "
+                f"radii), but {n} starts came; give one start per target."
+            )
 
     def project(self, z: Tensor) -> Tensor:
         """Return ``z`` moved to where the constraints and the space hold."""

@@ -22,6 +22,7 @@ __all__ = ["Result", "Trajectory"]
 
 _TENSORS = ("x0", "x", "z")
 _NUMBERS = ("loss", "confidence", "violation", "reached", "steps", "evaluations")
+_WHOLE = ("targeted", "seed", "seconds")  # one value for all candidates
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Result:
         steps: ``(n,)``, gradient steps taken, restarts included.
         evaluations: ``(n,)``, passes through the objective. Each step costs one forward and one
             backward pass; the pass that only looks at the last ``x`` is forward.
+        targeted: whether the objective has a target that ``reached`` speaks of.
         seed: the seed of every random choice.
         seconds: wall-clock time of the whole search.
         trajectory: where it was asked for.
@@ -73,6 +75,7 @@ class Result:
     status: tuple[str, ...]
     steps: Tensor
     evaluations: Tensor
+    targeted: bool = False
     seed: int = 0
     seconds: float = 0.0
     trajectory: Trajectory | None = field(default=None, repr=False)
@@ -87,7 +90,7 @@ class Result:
             SearchFailedError: says how many failed, and why the first did.
         """
         fine = self.feasible & torch.isfinite(self.loss)
-        if not bool(torch.isnan(self.confidence).all()):
+        if self.targeted:
             fine &= self.reached
         failed = (~fine).nonzero()[:, 0].tolist()
         if failed:
@@ -110,13 +113,13 @@ class Result:
         for name in (*_NUMBERS, "feasible"):
             arrays[name] = pa.array(getattr(self, name).cpu().numpy())
         for name in _TENSORS:
-            flat = getattr(self, name).cpu().flatten(1).numpy()
+            rows = getattr(self, name).cpu().flatten(1)
+            flat = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
             values = pa.array(np.ascontiguousarray(flat).reshape(-1))
             arrays[name] = pa.FixedSizeListArray.from_arrays(values, flat.shape[1])
         about = {
             "shapes": {name: list(getattr(self, name).shape[1:]) for name in _TENSORS},
-            "seed": self.seed,
-            "seconds": self.seconds,
+            **{name: getattr(self, name) for name in _WHOLE},
         }
         return pa.table(arrays).replace_schema_metadata({"xhat": json.dumps(about)})
 
@@ -156,4 +159,4 @@ class Result:
         for name in (*_NUMBERS, "feasible"):
             found[name] = torch.from_numpy(table[name].to_numpy().copy())
         status = tuple(table["status"].to_pylist())
-        return cls(**found, status=status, seed=about["seed"], seconds=about["seconds"])
+        return cls(**found, status=status, **{name: about[name] for name in _WHOLE})

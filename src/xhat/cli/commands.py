@@ -54,7 +54,8 @@ def demo(
     out: Out = Path("runs/demo"),
     starts: Annotated[int, typer.Option(help="Starts of every digit, with 10 targets each.")] = 3,
     method: Annotated[
-        list[str] | None, typer.Option(help=f"Repeatable; of {', '.join(METHODS)}. [default: all]")
+        list[str] | None,
+        typer.Option(help=f"Repeatable; of {', '.join(METHODS)}. \\[default: all]"),
     ] = None,
     confidence: Annotated[float, typer.Option(help="At which a search ends.")] = 0.95,
     seed: Seed = 0,
@@ -82,7 +83,7 @@ def demo(
         genuine = f"[bold {COLOURS[Outcome.GENUINE]}]{100 * row['genuine']:.0f} %[/]"
         table.add_row(name, genuine, *shares, f"{row['judge_confidence']:.2f}")
     console.print(table)
-    console.print(f"\nOpen {page}")
+    console.print(f"\nOpen {page}", markup=False)
 
 
 @app.command(
@@ -99,8 +100,12 @@ def optimize_command(
     value: Annotated[float | None, typer.Option(help="Instead: the wanted output.")] = None,
     tolerance: Annotated[float, typer.Option(help="For --value: how near is enough.")] = 1e-3,
     bounds: Annotated[tuple[float, float], typer.Option(help="Of every feature.")] = (0.0, 1.0),
-    method: Annotated[str, typer.Option(help=f"Of {', '.join(MODEL_METHODS)}.")] = "proximal",
-    confidence: Annotated[float, typer.Option(help="At which a search ends.")] = 0.9,
+    method: Annotated[
+        str | None, typer.Option(help=f"Of {', '.join(MODEL_METHODS)}. \\[default: proximal]")
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="At which a search ends. \\[default: 0.9]")
+    ] = None,
     max_steps: Annotated[int, typer.Option(help="Step budget of a candidate.")] = 200,
     device: Annotated[str | None, typer.Option(help="Where the model is, such as cuda.")] = None,
     out: Out = Path("runs/optimize"),
@@ -109,6 +114,12 @@ def optimize_command(
     """Search the inputs of your own model, of any shape, for a target."""
     if (target is None) == (value is None):
         raise ValueError("give either --target (classes) or --value (a number to match).")
+    chosen = {"method": method, "confidence": confidence}
+    chosen = {name: said for name, said in chosen.items() if said is not None}
+    if value is not None and chosen:
+        raise ValueError(
+            f"--{next(iter(chosen))} goes with --target; a --value is matched to --tolerance."
+        )
     atomic_folder_check(out)
     network, starts = load_model(model), read_array(inputs, "the inputs")
     with progress_bar() as update:
@@ -127,12 +138,10 @@ def optimize_command(
             result = match(network, starts, value, tolerance=tolerance, **settings)
         else:
             wanted = read_targets(target or "")
-            result = optimize(
-                network, starts, wanted, method=method, confidence=confidence, **settings
-            )
+            result = optimize(network, starts, wanted, **chosen, **settings)
     summary = write_result(result, out)
     console.print_json(json.dumps(summary))
-    console.print(f"Wrote {out / 'results.parquet'}")
+    console.print(f"Wrote {out / 'results.parquet'}", markup=False)
 
 
 @app.command(epilog="Example: xhat judge --samples x.npy --targets 3,8 --out runs/judge")
@@ -151,7 +160,7 @@ def judge(
             console.print(f"{counted[outcome]:6d}  {outcome}: {outcome.meaning}")
     if len(verdicts) == 1:
         console.print(f"\n{verdicts[0].explain()}")
-    console.print(f"Wrote {out / 'verdicts.parquet'}")
+    console.print(f"Wrote {out / 'verdicts.parquet'}", markup=False)
 
 
 @app.command(name="train", epilog="Example: xhat train digits --recipe plain --out runs/weights")
@@ -171,7 +180,7 @@ def train_command(
 
         card = train(task, recipe, out=out, seed=seed, epochs=epochs, limit=limit, progress=report)
     console.print_json(json.dumps(card.metrics))
-    console.print(f"Wrote {out / card.name}.safetensors")
+    console.print(f"Wrote {out / card.name}.safetensors", markup=False)
 
 
 @app.command(epilog="Example: xhat info")

@@ -4,11 +4,12 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typer.main import get_command
 
 from xhat.core import SearchFailedError, UnreadableFileError
 
@@ -17,26 +18,36 @@ __all__ = ["console", "errors", "progress_bar", "run"]
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
+_INTERRUPTED = 130
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])  # not exported
 _EXPECTED = (ValueError, TypeError, PermissionError, UnreadableFileError, SearchFailedError)
 
 Update = Callable[[str, int, int], None]
 
 
 def run(app: typer.Typer) -> None:
-    """Run ``app`` on ``sys.argv``; turn expected errors into one sentence and an exit code."""
+    """Run ``app`` on ``sys.argv``; turn errors into one sentence and an exit code.
+
+    The code is 2 for what the user can put right, 130 for an interrupt, 1 for anything else.
+    ``--debug``, anywhere among the arguments, lets every error through as a traceback.
+    """
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     warnings.showwarning = _say_warning
+    if not debug:
+        sys.excepthook = _say_unexpected
     try:
-        sys.exit(app(arguments, standalone_mode=True))
-    except _EXPECTED as error:
+        code = get_command(app)(arguments or ["--help"], standalone_mode=False)
+    except (*_EXPECTED, _UsageError) as error:
         if debug:
             raise
-        errors.print(f"[bold red]Error:[/] {_escaped(error)}")
+        _say_error(_worded(error))
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
         errors.print("Interrupted; nothing half-written was left behind.")
-        sys.exit(130)
+    sys.exit(code)
 
 
 @contextmanager
@@ -58,6 +69,22 @@ def progress_bar() -> Iterator[Update]:
             progress.update(bars[name], completed=done, total=total)
 
         yield update
+
+
+def _worded(error: Exception) -> str:
+    if not isinstance(error, _UsageError):
+        return str(error)
+    command = getattr(error.ctx, "command_path", "xhat")
+    return f"{error.format_message().rstrip('.')}; see {command} --help."
+
+
+def _say_error(message: str) -> None:
+    errors.print(f"[bold red]Error:[/] {_escaped(message)}")
+
+
+def _say_unexpected(kind: type[BaseException], error: BaseException, _: Any) -> None:
+    said = " ".join(str(error).split())
+    _say_error(f"{kind.__name__}: {said}; run again with --debug to see where.")
 
 
 def _say_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -28,14 +28,16 @@ class Ball(Constraint):
 
     def __init__(self, center: Tensor, radius: Tensor | float) -> None:
         self.center = check_tensor("the center", center)
-        radius = torch.as_tensor(radius, dtype=self.center.dtype, device=self.center.device)
-        self.radius = check_tensor("the radius", radius.reshape(-1))
+        radius = check_tensor("the radius", radius, floating=False)
         if radius.ndim > 1:
-            raise ValueError(f"radius must be a number or (n,), but has {tuple(radius.shape)}.")
+            raise ValueError(
+                f"the radius must be a number or (n,) numbers, but has shape {tuple(radius.shape)}."
+            )
+        self.radius = radius.to(self.center).reshape(-1)
         if self.center.shape[0] != 1:
             check_rows("the radius", self.radius, self.center.shape[0])
         if bool((self.radius <= 0).any()):
-            raise ValueError(f"radius must be above 0, but is {float(self.radius.min()):g}.")
+            raise ValueError(f"the radius must be above 0, but is {float(self.radius.min()):g}.")
 
     def violation(self, x: Tensor) -> Tensor:
         """Return the distance beyond the radius."""

@@ -51,7 +51,7 @@ class Objective(PerCandidate, ABC):
             ValueError: the loss is not one number per candidate, or targets do not fit the model.
         """
         loss = self.select(torch.zeros(1, dtype=torch.long)).measure(x, z).loss
-        check_loss(type(self).__name__, loss, 1)
+        check_loss(f"the objective {type(self).__name__}", loss, 1, z)
 
     def __add__(self, other: Any) -> "Objective":
         return Sum((self, as_objective(other)))
@@ -142,6 +142,8 @@ class Custom(Objective):
     models: ClassVar[tuple[str, ...]] = ("function",)
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        if not callable(function):
+            raise TypeError(f"the function must be callable, not {type(function).__name__}.")
         self.function = function
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
@@ -161,8 +163,8 @@ def as_objective(value: "Objective | Callable[[Tensor], Tensor]") -> Objective:
     )
 
 
-def check_loss(name: str, loss: Any, n: int) -> None:
-    """Raise unless ``loss`` is ``(n,)`` and can be differentiated."""
+def check_loss(name: str, loss: Any, n: int, z: Tensor) -> None:
+    """Raise unless ``loss`` is ``(n,)`` and can be differentiated with respect to ``z``."""
     if not isinstance(loss, Tensor):
         raise TypeError(f"{name} must return a tensor, not {type(loss).__name__}.")
     if loss.shape != (n,):
@@ -170,7 +172,10 @@ def check_loss(name: str, loss: Any, n: int) -> None:
             f"{name} must return one loss per candidate, shape ({n},) for {n}, but returned "
             f"{tuple(loss.shape)}; do not average over candidates."
         )
-    if not loss.requires_grad:
+    found = None
+    if loss.requires_grad:  # which the model's own parameters can cause alone
+        (found,) = torch.autograd.grad(loss.sum(), z, retain_graph=True, allow_unused=True)
+    if found is None:
         raise TypeError(
             f"{name} cannot be differentiated with respect to the input; remove no_grad, "
             f"detach, argmax, rounding and numpy from the path between input and output."

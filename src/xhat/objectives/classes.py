@@ -24,7 +24,7 @@ class _Classes(Objective):
     def __init__(self, model: Model, target: Any) -> None:
         self.model, self.target = _model(model), _target(target)
 
-    def check(self, x: Tensor, z: Tensor) -> None:  # noqa: ARG002
+    def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against every candidate's target."""
         logits = self.model(x)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
@@ -46,7 +46,7 @@ class _Classes(Objective):
                 f"the target must have one probability for each of the model's {classes} "
                 f"classes, but has {self.target.shape[1]}."
             )
-        check_loss("the model", logits.sum(dim=1), 1)
+        check_loss("the model", logits.sum(dim=1), 1, z)
 
     def _predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.model(x)
@@ -140,8 +140,7 @@ def _model(model: Model) -> Model:
 
 
 def _target(target: Any) -> Tensor:
-    if not isinstance(target, Tensor):
-        target = torch.as_tensor(target)
+    target = check_tensor("the target", target, floating=False)
     if not target.dtype.is_floating_point:
         if target.dtype == torch.bool or target.dtype.is_complex:
             raise TypeError(
@@ -154,8 +153,7 @@ def _target(target: Any) -> Tensor:
                 f"class indices must be one per candidate, (n,), but have shape "
                 f"{tuple(target.shape)}."
             )
-        return check_tensor("the target", target.reshape(-1).long(), floating=False)
-    target = check_tensor("the target", target)
+        return target.reshape(-1).long()
     if target.ndim not in (1, 2):
         raise ValueError(
             f"a soft target must be (n, classes) or (classes,), but has shape "

@@ -54,18 +54,18 @@ class Match(Objective):
             reached = (error.detach().abs() <= self.tolerance).all(dim=1)
         return Measurement(error.square().mean(dim=1), reached)
 
-    def check(self, x: Tensor, z: Tensor) -> None:  # noqa: ARG002
+    def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against the wanted value's shape."""
         output = self.model(x)
         if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
             came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(f"the model must return one row per input, but for one gave {came}.")
-        if self.value.shape[1] not in (1, output.numel()):
+        if self.value.shape[1] != output.numel() and self.value.numel() != 1:
             raise ValueError(
                 f"the wanted value has {self.value.shape[1]} numbers per candidate, but the model "
                 f"returns {output.numel()}; for one row for all candidates use shape (1, ...)."
             )
-        check_loss("the model", output.reshape(1, -1).sum(dim=1), 1)
+        check_loss("the model", output.reshape(1, -1).sum(dim=1), 1, z)
 
     def _error(self, output: Tensor) -> Tensor:
         output = output if output.dtype == torch.float64 else output.float()
@@ -90,15 +90,18 @@ class Maximize(Objective):
             raise TypeError(f"the score must be callable, not {type(score).__name__}.")
         self.score = score
 
-    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:
         """Return the negative score."""
+        if isinstance(self.score, Objective):
+            return Measurement(-self.score.measure(x, z).loss)
         score = self.score(x)
         if isinstance(score, Tensor) and score.ndim == 2 and score.shape[1] == 1:
             score = score[:, 0]
         return Measurement(-score)
 
     def check(self, x: Tensor, z: Tensor) -> None:
-        """Check the score, and first all of its targets if it is an objective."""
+        """Check the score, with all of its targets if it is an objective."""
         if isinstance(self.score, Objective):
             self.score.check(x, z)
-        super().check(x, z)
+        else:
+            super().check(x, z)

@@ -9,7 +9,10 @@ from xhat.core import per_row
 from xhat.problem import Problem
 from xhat.result import Result, Trajectory
 
-__all__ = ["Answers"]
+__all__ = ["ANSWERED", "Answers"]
+
+ANSWERED = ("x", "z", "loss", "confidence", "reached", "violation", "steps", "evaluations")
+"""What is written of every candidate that leaves the batch."""
 
 
 @dataclass
@@ -20,10 +23,12 @@ class Answers:
         columns: name to ``(n, ...)`` tensor; those of ``x``, ``z`` appear with the first row.
         status: one sentence per candidate.
         trace: record every this many steps; 0 for never.
+        targeted: whether the objective has a target.
     """
 
     n: int
     trace: int = 0
+    targeted: bool = False
     columns: dict[str, Tensor] = field(default_factory=dict)
     status: list[str] = field(default_factory=list)
 
@@ -82,15 +87,13 @@ class Answers:
             self.status[candidate] = other.status[candidate]
 
     def result(self, problem: Problem, x0: Tensor, seed: int, seconds: float) -> Result:
-        """Return the finished answer; violations are certified on the final ``x``."""
-        columns = self.columns
-        violation = problem.to(columns["x"].device, columns["x"].dtype).violation(columns["x"])
+        """Return the finished answer."""
         return Result(
             x0=x0,
-            **{name: columns[name] for name in _RESULT},
-            violation=violation,
-            feasible=violation <= problem.tolerance,
+            **{name: self.columns[name] for name in ANSWERED},
+            feasible=self.columns["violation"] <= problem.tolerance,
             status=tuple(self.status),
+            targeted=self.targeted,
             seed=seed,
             seconds=seconds,
             trajectory=self._trajectory(),
@@ -122,6 +125,3 @@ class Answers:
         if new > 0:
             more = torch.zeros(new, self.n, *like.shape[1:], dtype=torch.float32)
             self.columns[name] = more if had is None else torch.cat([had, more])
-
-
-_RESULT = ("x", "z", "loss", "confidence", "reached", "steps", "evaluations")

@@ -12,7 +12,7 @@ from xhat.problem import Problem
 from xhat.result import Result
 from xhat.solve.loop import Compute, Restarts, solve
 from xhat.solve.steppers import NormalizedDescent, SignDescent
-from xhat.solve.stopping import StopRule
+from xhat.solve.stopping import MaxSteps, StopRule
 from xhat.spaces import Box
 
 __all__ = ["pgd"]
@@ -46,7 +46,8 @@ def pgd(
         target: the wanted class, classes ``(n,)`` or distributions ``(n, classes)``.
         label: the class or classes to leave; exactly one of ``target`` and ``label`` is given.
         radius: of the ball: a number or ``(n,)`` numbers, in the unit of ``x``.
-        rate: size of a step in that norm (for ``l1``: in L2); by default ``2.5 * radius / steps``.
+        rate: size of a step in that norm (for ``l1``: in L2); by default ``2.5 * radius / steps``,
+            which must be one for all candidates.
         steps: the step budget.
         norm: of the ball. Linf steps by the sign, the others along the normalised gradient.
         bounds: of the features.
@@ -60,7 +61,7 @@ def pgd(
 
     Raises:
         TypeError: not exactly one of target and label was given.
-        ValueError: as ``solve``.
+        ValueError: radii differ and no rate is given; else as ``solve``.
 
     Example:
         >>> import torch
@@ -71,7 +72,12 @@ def pgd(
     if (target is None) == (label is None):
         raise TypeError("pgd needs exactly one of target= (to reach) and label= (to leave).")
     ball = _BALLS[check_choice("norm", norm, _BALLS)](x0, radius)
-    rate = 2.5 * float(ball.radius.max()) / steps if rate is None else rate
+    if rate is None and bool((ball.radius != ball.radius[0]).any()):
+        raise ValueError(
+            "pgd needs rate= when the radius differs between candidates, so that no candidate's "
+            "step depends on another's radius."
+        )
+    rate = 2.5 * float(ball.radius[0]) / MaxSteps(steps).count if rate is None else rate
     entropy = CrossEntropy(model, label if target is None else target)
     return solve(
         Problem(Maximize(entropy) if target is None else entropy, Box(*bounds), (ball,)),

@@ -10,7 +10,7 @@ from torch import Tensor
 from xhat.core import per_row
 from xhat.objectives import Measurement
 from xhat.problem import Problem
-from xhat.solve.answers import Answers
+from xhat.solve.answers import ANSWERED, Answers
 from xhat.solve.rows import Rows, join, take
 from xhat.solve.steppers import Stepper
 from xhat.solve.stopping import Snapshot, StopRule, TargetReached
@@ -19,6 +19,7 @@ __all__ = ["LiveBatch", "Setup"]
 
 # Codes of why a candidate leaves; a rule's code is its place in ``Setup.rules`` plus 1.
 _STAYS, _BAD_LOSS, _BAD_GRADIENT = 0, -1, -2
+_SEEN = ("ids", "steps", "evaluations", "rules")  # the rows that stop rules look at
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Setup:
     autocast: bool
     clock: Callable[[], float]
 
+    @property
+    def aims(self) -> bool:
+        """Whether a stop rule says what counts as reaching the target."""
+        return any(isinstance(rule, TargetReached) for rule in self.rules)
+
     def narrowed(self, ids: Tensor) -> Problem:
         """Return the problem of some candidates, on the device."""
         return self.problem.select(ids).to(self.device, self.dtype)
@@ -65,8 +71,7 @@ class LiveBatch:
         x0 = x0.to(self.setup.device, self.setup.dtype)
         with torch.no_grad():
             space = problem.space
-            z = space.begin(x0) if noise is None else space.encode(x0 + noise.to(x0))
-            z = problem.project(z)
+            z = problem.project(space.begin(x0 if noise is None else x0 + noise.to(x0)))
 
         def column(value: float, dtype: torch.dtype) -> Tensor:
             return torch.full((n,), value, dtype=dtype, device=z.device)
@@ -89,7 +94,7 @@ class LiveBatch:
     def advance(self) -> None:
         """Look at every candidate, let the finished ones leave, and move the others one step."""
         z = self.rows["z"].requires_grad_(True)
-        x, found = self._measure(z)
+        x, found = self._measure(self.problem, z)
         loss = found.loss.detach()
         if self.answers.trace:
             self.answers.record(self.rows["ids"], self.rows["steps"], x, loss)
@@ -113,47 +118,70 @@ class LiveBatch:
         self.admit(ids, x0, None)
         self._write(torch.ones(len(self), dtype=torch.bool), [sentence] * len(self))
 
-    def _measure(self, z: Tensor, *, exact: bool = False) -> tuple[Tensor, Measurement]:
+    def _measure(
+        self, problem: Problem, z: Tensor, *, exact: bool = False
+    ) -> tuple[Tensor, Measurement]:
         low = self.setup.autocast and not exact
         casting = torch.autocast(z.device.type, torch.bfloat16) if low else nullcontext()
         with casting:
-            x = self.problem.space.decode(z).to(z.dtype)
-            return x, self.problem.objective.measure(x, z)
+            x = problem.space.decode(z).to(z.dtype)
+            found = problem.objective.measure(x, z)
+        if found.loss.shape != z.shape[:1]:
+            raise ValueError(
+                f"the objective must return one loss per candidate, shape ({len(z)},) for "
+                f"{len(z)}, but returned {tuple(found.loss.shape)}; do not average over candidates."
+            )
+        return x, found
 
     def _look(self, loss: Tensor, found: Measurement) -> Tensor:
         """Update the best of each candidate; return why each leaves, ``_STAYS`` if it does not."""
         rows = self.rows
         rows["evaluations"] += 1
+        self.answers.targeted = found.reached is not None
         finite = torch.isfinite(loss)
         self._remember(finite & ~(loss >= rows["loss"]), loss, found)
-        code = torch.where(finite, _STAYS, _BAD_LOSS)
-        now = self._snapshot(loss, found)
+        now = self._snapshot(rows, found)
+        fired: list[Tensor] = []
         for number, rule in enumerate(self.setup.rules):
-            fired, rows["rules"][str(number)] = rule.fired(now, rows["rules"][str(number)])
-            code = torch.where((code == _STAYS) & fired, number + 1, code)
-        claims = (code > 0) & (code <= sum(rule.certain for rule in self.setup.rules))
+            fires, rows["rules"][str(number)] = rule.fired(now, rows["rules"][str(number)])
+            fired.append(fires & finite)
+        claims = self._any_of(fired, [rule.certain for rule in self.setup.rules])
         if bool(claims.any()):
-            self._remember(claims, loss, found)
             if self.setup.autocast:
-                code = self._confirm(code, claims)
+                fired = self._confirmed(fired, claims)
+                claims = self._any_of(fired, [rule.certain for rule in self.setup.rules])
+            self._remember(claims, loss, found)
+        if self.setup.aims:  # the wanted confidence decides, not the objective's own decision
+            aims = [isinstance(rule, TargetReached) for rule in self.setup.rules]
+            rows["reached"] = self._any_of(fired, aims)
+        code = torch.where(finite, _STAYS, _BAD_LOSS)
+        for number, fires in enumerate(fired):
+            code = torch.where((code == _STAYS) & fires, number + 1, code)
         return code
 
-    def _confirm(self, code: Tensor, claims: Tensor) -> Tensor:
-        """Let claims of success stand only if they hold in full precision."""
+    def _confirmed(self, fired: list[Tensor], claims: Tensor) -> list[Tensor]:
+        """Let claims of success stand only where they hold in full precision."""
+        index = claims.nonzero()[:, 0]
+        rows = take({name: self.rows[name] for name in _SEEN}, index)
         with torch.no_grad():
-            _, found = self._measure(self.rows["z"], exact=True)
+            z = self.rows["z"][index]
+            _, found = self._measure(self.setup.narrowed(rows["ids"]), z, exact=True)
         self.rows["evaluations"] += claims
-        now = self._snapshot(found.loss, found)
+        now, stands = self._snapshot(rows, found), list(fired)
         for number, rule in enumerate(self.setup.rules):
             if rule.certain:
-                holds, _ = rule.fired(now, self.rows["rules"][str(number)])
-                code = torch.where((code == number + 1) & ~holds, _STAYS, code)
-        return code
+                holds, _ = rule.fired(now, rows["rules"][str(number)])
+                stands[number] = fired[number] & torch.zeros_like(claims).index_put((index,), holds)
+        return stands
 
-    def _snapshot(self, loss: Tensor, found: Measurement) -> Snapshot:
-        rows = self.rows
+    @staticmethod
+    def _any_of(fired: list[Tensor], which: list[bool]) -> Tensor:
+        picked = [fires for fires, wanted in zip(fired, which, strict=True) if wanted]
+        return torch.stack(picked).any(dim=0) if picked else torch.zeros_like(fired[0])
+
+    def _snapshot(self, rows: Rows, found: Measurement) -> Snapshot:
         return Snapshot(
-            loss=loss,
+            loss=found.loss.detach(),
             reached=found.reached,
             confidence=found.confidence,
             steps=rows["steps"],
@@ -176,9 +204,6 @@ class LiveBatch:
         """Write out the candidates with a code and keep the others."""
         self.rows["z"] = self.rows["z"].detach()
         leaves = code != _STAYS
-        aims = [i + 1 for i, rule in enumerate(self.setup.rules) if isinstance(rule, TargetReached)]
-        if aims:  # the wanted confidence decides, not the objective's own decision
-            self.rows["reached"] = torch.isin(code, torch.tensor(aims, device=code.device))
         sentences = [
             self._sentence(why, step)
             for why, step in zip(
@@ -192,19 +217,28 @@ class LiveBatch:
         ids, problem = gone["ids"], self.setup.narrowed(gone["ids"])
         with torch.no_grad():
             gone["x"] = problem.space.decode(gone["best_z"])
+            gone["violation"] = problem.violation(gone["x"])
             if self.setup.autocast:
-                again = problem.objective.measure(gone["x"], gone["best_z"])
-                judged = torch.isfinite(gone["loss"])
-                gone["loss"] = torch.where(judged, again.loss, gone["loss"])
-                if again.confidence is not None:
-                    gone["confidence"] = again.confidence
+                self._judge_again(problem, gone)
         gone["z"] = gone["best_z"]
-        names = ("x", "z", "loss", "confidence", "reached", "steps", "evaluations")
-        self.answers.write(ids, {name: gone[name] for name in names}, sentences)
+        self.answers.write(ids, {name: gone[name] for name in ANSWERED}, sentences)
         stays = (~leaves).nonzero()[:, 0]
         self.rows = take(self.rows, stays) if len(stays) else {}
         if len(stays):
             self.problem = self.setup.narrowed(self.rows["ids"])
+
+    def _judge_again(self, problem: Problem, gone: Rows) -> None:
+        """Replace what the search said in bfloat16 of its answers by what float32 says."""
+        judged = torch.isfinite(gone["loss"])
+        if not bool(judged.any()):
+            return  # they never entered the batch, or were never finite
+        again = problem.objective.measure(gone["x"], gone["best_z"])
+        gone["evaluations"] = gone["evaluations"] + 1
+        gone["loss"] = torch.where(judged, again.loss.to(gone["loss"]), gone["loss"])
+        if again.confidence is not None:
+            gone["confidence"] = torch.where(judged, again.confidence, gone["confidence"])
+        if again.reached is not None and not self.setup.aims:
+            gone["reached"] = judged & again.reached
 
     def _sentence(self, code: int, step: int) -> str:
         if code == _BAD_LOSS:

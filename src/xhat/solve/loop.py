@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,10 @@ class Compute:
         if isinstance(self.chunk, bool) or not isinstance(self.chunk, int) or self.chunk < 1:
             raise ValueError(f"chunk must be a whole number from 1, but is {self.chunk!r}.")
         check_choice("precision", self.precision, ("float32", "float64", "bfloat16"))
+        if self.device is not None:
+            _check_device(self.device)
+        if self.compile is not None:
+            check_choice("compile", self.compile, torch.compiler.list_backends(exclude_tags=()))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -139,6 +143,8 @@ def solve(
         return time.perf_counter() - started
 
     compute = compute or Compute()
+    _check_kinds(problem, stepper, restarts, compute)
+    _check_numbers(seed, trace)
     x0 = _checked_starts(problem, x0, compute.chunk)
     modules = tuple({id(module): module for module in problem.modules()}.values())
     device = torch.device(compute.device or x0.device)
@@ -149,7 +155,7 @@ def solve(
     autocast = compute.precision == "bfloat16"
     setup = Setup(problem, stepper or Adam(), rules, device, compute.dtype, autocast, clock)
     run = _Run(setup, x0, restarts, seed, compute.chunk, trace, on_progress)
-    with evaluation_mode(*modules), torch.enable_grad():
+    with evaluation_mode(*modules), torch.inference_mode(mode=False), torch.enable_grad():
         run.check()
         answers = run.once(torch.arange(len(x0)), 0)
         for number in range(1, restarts.tries if restarts else 1):
@@ -173,11 +179,8 @@ class _Run:
 
     def check(self) -> None:
         """Try the problem on the first candidate."""
-        first = torch.zeros(1, dtype=torch.long)
-        x0 = self.x0[:1].to(self.setup.device, self.setup.dtype)
-        with torch.no_grad():
-            z0 = self.setup.narrowed(first).space.begin(x0)
-        self.setup.problem.to(self.setup.device, self.setup.dtype).check(self.x0, z0)
+        device, dtype = self.setup.device, self.setup.dtype
+        self.setup.problem.to(device, dtype).check(self.x0[:1].to(device, dtype))
 
     def once(self, ids: Tensor, number: int) -> Answers:
         """Return the answers of one try of the candidates ``ids``."""
@@ -209,17 +212,48 @@ class _Run:
         return bool(limits) and self.setup.clock() >= min(limits)
 
 
+def _check_device(device: str | torch.device) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter: torch built without it
+        said = str(error).splitlines()[0]
+        raise ValueError(
+            f"device must be one that this machine has, not {device} ({said})."
+        ) from error
+
+
+def _check_kinds(problem: Any, stepper: Any, restarts: Any, compute: Any) -> None:
+    wanted = {
+        "problem": (problem, Problem),
+        "stepper": (stepper or Adam(), Stepper),
+        "restarts": (restarts or Restarts(1, 1.0), Restarts),
+        "compute": (compute, Compute),
+    }
+    for name, (value, kind) in wanted.items():
+        if not isinstance(value, kind):
+            came = value.__name__ if isinstance(value, type) else type(value).__name__
+            raise TypeError(f"{name} must be a {kind.__name__}, not {came}.")
+
+
+def _check_numbers(seed: Any, trace: Any) -> None:
+    for name, value in (("seed", seed), ("trace", trace)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} must be an integer, not {type(value).__name__}.")
+    if trace < 0:
+        raise ValueError(f"trace must be 0 (never) or a number of steps, but is {trace}.")
+
+
 def _checked_starts(problem: Problem, x0: Tensor, chunk: int) -> Tensor:
-    if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, not {type(problem).__name__}.")
     x0 = check_tensor("the start", x0).detach()
     if x0.ndim < 2:
         raise ValueError(
             f"the start must have one row per candidate, (n, *x_shape), but has shape "
             f"{tuple(x0.shape)}; for one candidate use x0[None]."
         )
+    problem.check_count(len(x0))
+    dtype = torch.promote_types(x0.dtype, torch.float32)
     for ids in torch.arange(len(x0)).split(chunk):
-        problem.select(ids).space.check(x0[ids])
+        problem.select(ids).space.to(x0.device, dtype).check(x0[ids])
     return x0
 
 
@@ -241,8 +275,9 @@ def _check_models(modules: tuple[nn.Module, ...], device: torch.device, compute:
 
 
 def _ordered(stop: StopRule | tuple[StopRule, ...], max_steps: int) -> tuple[StopRule, ...]:
-    rules = (stop,) if isinstance(stop, StopRule) else tuple(stop)
+    rules = stop if isinstance(stop, tuple | list) else (stop,)
     for rule in rules:
         if not isinstance(rule, StopRule):
-            raise TypeError(f"stop must hold stop rules, not {type(rule).__name__}.")
+            came = rule.__name__ if isinstance(rule, type) else type(rule).__name__
+            raise TypeError(f"stop must hold stop rules such as TargetReached(), not {came}.")
     return tuple(sorted((*rules, MaxSteps(max_steps)), key=lambda rule: not rule.certain))

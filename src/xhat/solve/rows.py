@@ -19,7 +19,10 @@ def take(rows: Mapping[str, Any], index: Tensor) -> Rows:
         >>> take({"a": torch.arange(3), "b": {"c": torch.ones(3)}}, torch.tensor([2]))
         {'a': tensor([2]), 'b': {'c': tensor([1.])}}
     """
-    return {k: take(v, index) if isinstance(v, Mapping) else v[index] for k, v in rows.items()}
+    return {
+        k: take(v, index) if isinstance(v, Mapping) else v[index.to(v.device)]
+        for k, v in rows.items()
+    }
 
 
 def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> Rows:

@@ -52,7 +52,7 @@ class Latent(Space):
         """Return ``encoder(x)``, clipped to the latent box; no gradient flows through it."""
         with torch.no_grad():
             z = self.encoder(x)
-        if not isinstance(z, Tensor) or z.shape[0] != x.shape[0]:
+        if not isinstance(z, Tensor) or z.shape[:1] != x.shape[:1]:
             came = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
             raise ValueError(
                 f"the encoder must return one latent vector per input ({x.shape[0]} rows), "
