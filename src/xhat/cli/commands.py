@@ -139,9 +139,11 @@ def optimize_command(
         else:
             wanted = read_targets(target or "")
             result = optimize(network, starts, wanted, **chosen, **settings)
-    summary = write_result(result, out)
+    summary = write_result(result, out, bounds)
     console.print_json(json.dumps(summary))
     console.print(f"Wrote {out / 'results.parquet'}", markup=False)
+    if summary["picture"]:
+        console.print(f"Open {out / summary['picture']}", markup=False)
 
 
 @app.command(epilog="Example: xhat judge --samples x.npy --targets 3,8 --out runs/judge")

@@ -11,6 +11,7 @@ diagonal is kept apart.
 Nothing here judges or searches, and every file appears whole or not at all.
 """
 
+from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.grids import save_grid_png
 from xhat.report.morph import save_morph_gif
 from xhat.report.page import save_page
@@ -23,7 +24,9 @@ __all__ = [
     "MethodGrid",
     "Summary",
     "SummaryRow",
+    "as_pictures",
     "legend",
+    "save_changes_png",
     "save_grid_png",
     "save_morph_gif",
     "save_page",

@@ -57,10 +57,9 @@ class Answers:
         frame = (steps.cpu() // self.trace)[due]
         if not len(frame):
             return
-        self._grow("path_x", int(frame.max()) + 1, x)
-        self._grow("path_loss", int(frame.max()) + 1, loss)
-        self.columns["path_x"][frame, ids[due]] = x.detach().cpu()[due]
-        self.columns["path_loss"][frame, ids[due]] = loss.detach().cpu().to(torch.float32)[due]
+        for name, values in (("path_x", x), ("path_loss", loss.to(x.dtype))):
+            self._grow(name, int(frame.max()) + 1, values)
+            self.columns[name][frame, ids[due]] = values.detach().cpu()[due]
         self.columns["frame"][ids[due]] = frame
 
     def unreached(self) -> Tensor:
@@ -123,5 +122,5 @@ class Answers:
         had = self.columns.get(name)
         new = frames - (0 if had is None else had.shape[0])
         if new > 0:
-            more = torch.zeros(new, self.n, *like.shape[1:], dtype=torch.float32)
+            more = torch.zeros(new, self.n, *like.shape[1:], dtype=like.dtype)
             self.columns[name] = more if had is None else torch.cat([had, more])

@@ -87,15 +87,16 @@ def read_array(path: str | Path, name: str) -> Tensor:
         UnreadableFileError: no such file, truncated, or not a plain array of numbers.
     """
     try:
-        array = np.load(Path(path), allow_pickle=False)
+        with Path(path).open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UnreadableFileError(
             f"{name} cannot be read from {path}: it must be a whole .npy file of numbers "
             f"(numpy.save)."
         ) from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
-        raise UnreadableFileError(f"{name} in {path} must be one array of numbers.")
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if array.dtype.kind not in "fiub":
+        raise UnreadableFileError(f"{name} in {path} must be numbers, but is {array.dtype}.")
+    tensor = torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")))
     return tensor.float() if tensor.is_floating_point() else tensor
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from xhat.core import atomic_folder_check, atomic_write, check_rows, check_tensor
 from xhat.objectives import Match
 from xhat.problem import Problem
+from xhat.report import as_pictures, save_changes_png
 from xhat.result import Result
 from xhat.solve import TargetReached, solve
 from xhat.spaces import Box
@@ -79,8 +80,17 @@ def match(
     return solve(problem, inputs, stop=TargetReached(), **options)
 
 
-def write_result(result: Result, out: str | Path) -> dict[str, Any]:
+def write_result(
+    result: Result, out: str | Path, bounds: tuple[float, float] = (0.0, 1.0)
+) -> dict[str, Any]:
     """Write ``results.parquet`` and ``summary.json`` into ``out``; return the summary.
+
+    Inputs that can be looked at as images leave ``changes.png`` too: start, found, change.
+
+    Args:
+        result: of ``optimize`` or ``match``.
+        out: folder to write to.
+        bounds: of the inputs, shown as black and white.
 
     Raises:
         PermissionError: the folder cannot be written to.
@@ -88,24 +98,44 @@ def write_result(result: Result, out: str | Path) -> dict[str, Any]:
     out = atomic_folder_check(out)
     moved = (result.x - result.x0).flatten(1).norm(dim=1)
     statuses = {status: result.status.count(status) for status in dict.fromkeys(result.status)}
-    confident = ~result.confidence.isnan()
+    confident, finite = ~result.confidence.isnan(), ~result.loss.isnan()
     summary = {
         "n": len(result),
         "reached": int(result.reached.sum()),
         "feasible": int(result.feasible.sum()),
         "status": statuses,
         "confidence": float(result.confidence[confident].mean()) if confident.any() else None,
-        "loss": float(result.loss.nanmedian()),
+        "loss": float(result.loss.nanmedian()) if finite.any() else None,
         "moved": float(moved.median()),
         "evaluations": float(result.evaluations.float().mean()),
         "seed": result.seed,
         "seconds": round(result.seconds, 3),
         "verdict": "not judged: verdicts need reference data",
+        "picture": None,
     }
     result.save(out / "results.parquet")
+    starts, found = as_pictures(result.x0, *bounds), as_pictures(result.x, *bounds)
+    if starts is not None and found is not None:
+        picture = save_changes_png(out / "changes.png", starts, found, _captions(result, moved))
+        summary["picture"] = picture.name
     with atomic_write(out / "summary.json") as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def _captions(result: Result, moved: Tensor) -> list[str]:
+    return [
+        f"candidate {i}\n{status}\nconfidence {confidence:.2f}\nmoved {distance:.2f}, {steps} steps"
+        for i, (status, confidence, distance, steps) in enumerate(
+            zip(
+                result.status,
+                result.confidence.tolist(),
+                moved.tolist(),
+                result.steps.tolist(),
+                strict=True,
+            )
+        )
+    ]
 
 
 def _model_method(name: str) -> Method:
