@@ -25,7 +25,7 @@ _NUMBERS = ("loss", "confidence", "violation", "reached", "steps", "evaluations"
 _WHOLE = ("targeted", "seed", "seconds")  # one value for all candidates
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trajectory:
     """Where every candidate was during the search.
 
@@ -40,7 +40,7 @@ class Trajectory:
     loss: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """What a search found for ``n`` candidates.
 
@@ -147,10 +147,14 @@ class Result:
             raise UnreadableFileError(
                 f"{path} cannot be read as Parquet: it is missing, truncated or another format."
             ) from error
-        metadata = table.schema.metadata or {}
-        if b"xhat" not in metadata:
-            raise UnreadableFileError(f"{path} is not a results file: it has no shapes in it.")
-        about = json.loads(metadata[b"xhat"])
+        try:
+            return cls._from_table(table)
+        except KeyError as error:  # a column, or what only ``save`` writes beside them
+            raise UnreadableFileError(f"{path} is not a results file of xhat's.") from error
+
+    @classmethod
+    def _from_table(cls, table: pa.Table) -> "Result":
+        about = json.loads((table.schema.metadata or {})[b"xhat"])
         found: dict[str, Any] = {}
         for name in _TENSORS:
             flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)

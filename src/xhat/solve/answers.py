@@ -66,12 +66,15 @@ class Answers:
         """Return the indices of candidates that have not reached their target."""
         return (~self.columns["reached"]).nonzero()[:, 0]
 
-    def keep_better(self, other: "Answers", ids: Tensor) -> None:
+    def keep_better(self, other: "Answers", ids: Tensor, tolerance: float) -> None:
         """Take over those rows ``ids`` of another try that are better than ours."""
         ours, theirs = self.columns, other.columns
-        won = theirs["reached"] & ~ours["reached"]
         lower = (theirs["loss"] < ours["loss"]) | ours["loss"].isnan()
-        won |= (theirs["reached"] == ours["reached"]) & lower
+        won = _first_that_differs(
+            (theirs["violation"] <= tolerance, ours["violation"] <= tolerance),
+            (theirs["reached"], ours["reached"]),
+            (lower, torch.zeros_like(lower)),
+        )
         won = torch.zeros_like(won).index_fill_(0, ids, True) & won
         for name, column in theirs.items():
             if name in ("steps", "evaluations"):
@@ -124,3 +127,12 @@ class Answers:
         if new > 0:
             more = torch.zeros(new, self.n, *like.shape[1:], dtype=like.dtype)
             self.columns[name] = more if had is None else torch.cat([had, more])
+
+
+def _first_that_differs(*pairs: tuple[Tensor, Tensor]) -> Tensor:
+    """Return where the first of the boolean pairs that differs is true on its left side."""
+    won, undecided = torch.zeros_like(pairs[0][0]), torch.ones_like(pairs[0][0])
+    for theirs, ours in pairs:
+        won |= undecided & theirs & ~ours
+        undecided &= theirs == ours
+    return won

@@ -192,7 +192,10 @@ class LiveBatch:
     def _remember(self, which: Tensor, loss: Tensor, found: Measurement) -> None:
         rows = self.rows
         z = rows["z"].detach()
-        rows["best_z"] = torch.where(per_row(which, z), z, rows["best_z"])
+        if bool(which.all()):
+            rows["best_z"] = z  # no copy: what a stepper returns is new, never written to again
+        elif bool(which.any()):
+            rows["best_z"] = torch.where(per_row(which, z), z, rows["best_z"])
         rows["loss"] = torch.where(which, loss.to(self.setup.dtype), rows["loss"])
         if found.reached is not None:
             rows["reached"] = torch.where(which, found.reached, rows["reached"])

@@ -65,8 +65,8 @@ class Compute:
 class Restarts:
     """Further tries, from random points around the start, for candidates that have not succeeded.
 
-    Of all tries of a candidate, one that reached the target is kept over one that did not, and
-    else the lower loss.
+    Of all tries of a candidate, a feasible one is kept over one that is not, then one that reached
+    the target over one that did not, then the lower loss. Budgets count for each try.
 
     Attributes:
         tries: how many, the first included.
@@ -110,7 +110,8 @@ def solve(
     """Search from every start at once, and return the best of each.
 
     Args:
-        problem: what is wanted.
+        problem: what is wanted. Its torch modules (also behind a bound method) are put into
+            evaluation mode for the time of the search; those hidden in a closure are the caller's.
         x0: ``(n, *x_shape)``, the starts.
         stepper: how to step; ``Adam()`` if None.
         stop: rules that end a candidate's search early.
@@ -161,7 +162,7 @@ def solve(
         for number in range(1, restarts.tries if restarts else 1):
             todo = answers.unreached()
             if len(todo):
-                answers.keep_better(run.once(todo, number), todo)
+                answers.keep_better(run.once(todo, number), todo, problem.tolerance)
     return answers.result(problem, x0, seed, clock())
 
 

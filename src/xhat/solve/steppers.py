@@ -35,7 +35,7 @@ class Stepper(ABC):
 
     @abstractmethod
     def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the next ``z`` and memory.
+        """Return the next ``z`` and memory, both new: the arguments are not written to.
 
         Args:
             z: ``(n, *z_shape)``, where ``loss`` and ``gradient`` were taken.

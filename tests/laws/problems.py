@@ -1,0 +1,78 @@
+"""Problems made of registered parts, and searches that are run once and looked at many times."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import pytest
+import torch
+
+from tests.laws.registry import CONSTRAINTS, OBJECTIVES, SPACES, STEPPERS, ConvNet, Entry, starts
+from xhat.problem import Problem
+from xhat.result import Result
+from xhat.solve import Compute, Plateau, StopRule, TargetReached, solve
+
+N, STEPS, CHUNK = 3, 4, 2
+
+every_triple = pytest.mark.parametrize(
+    ("space", "objective", "stepper"),
+    [pytest.param(*t, id="-".join(map(str, t))) for t in product(SPACES, OBJECTIVES, STEPPERS)],
+)
+every_projection = pytest.mark.parametrize(
+    ("space", "constraint"),
+    [
+        pytest.param(space, constraint, id=f"{space}-{constraint}")
+        for space, constraint in product(SPACES, CONSTRAINTS)
+        if space.make(2).exact
+    ],
+)
+
+
+def make_problem(space: Entry, objective: Entry, n: int = N) -> Problem:
+    return Problem(objective.make(n), space.make(n))
+
+
+def rule_for(problem: Problem) -> StopRule:
+    """A rule that lets the candidates leave at different steps."""
+    found = problem.objective.measure(starts(N), problem.space.encode(starts(N)))
+    return Plateau(2, 0.05) if found.reached is None else TargetReached()
+
+
+def networks(problem: Problem) -> list[ConvNet]:
+    """The classifiers that the problem differentiates."""
+    return [module for module in problem.modules() if isinstance(module, ConvNet)]
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that was made, with what the classifiers in it were shown.
+
+    Attributes:
+        problem: the question.
+        result: the answer, with a full trajectory.
+        seen: rows that passed each classifier.
+        most: the largest batch of each.
+    """
+
+    problem: Problem
+    result: Result
+    seen: list[int]
+    most: list[int]
+
+
+def searched(space: Entry, objective: Entry, stepper: Entry) -> Search:
+    """Search in chunks, under the caller's ``no_grad``, which must not matter."""
+    problem = make_problem(space, objective)
+    rule, models = rule_for(problem), networks(problem)
+    for network in models:
+        network.seen = network.most = 0
+    with torch.no_grad():
+        result = solve(
+            problem,
+            starts(N),
+            stepper=stepper.make(N),
+            stop=rule,
+            max_steps=STEPS,
+            compute=Compute(chunk=CHUNK),
+            trace=1,
+        )
+    return Search(problem, result, [m.seen for m in models], [m.most for m in models])

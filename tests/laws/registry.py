@@ -1,0 +1,203 @@
+"""Everything that the promises of the engine are tried on; a newcomer joins by one line.
+
+An entry makes a thing for ``n`` candidates that start at ``starts(n)``, images of 1 x 6 x 6. Its
+models are fresh, so that a test may look at them before and after.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xhat import constraints, objectives, solve, spaces
+from xhat.core import generator
+from xhat.tasks.mnist import load_mnist
+
+SHAPE = (1, 6, 6)
+CLASSES = 4
+LATENT = 5
+
+
+class ConvNet(nn.Module):
+    """A small image classifier with everything that can be spoilt: buffers, modes, a frozen part.
+
+    ``seen`` counts the rows that passed, and ``most`` the largest batch.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Dropout(0.5), nn.Flatten()
+        )
+        self.head = nn.Linear(64, CLASSES)
+        settle(self, seed)
+        self.head.bias.requires_grad_(False)
+        self.seen = self.most = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += len(x)
+        self.most = max(self.most, len(x))
+        return 3 * self.head(self.body(x))
+
+
+def settle(model: nn.Module, seed: int) -> nn.Module:
+    """Draw weights and buffers from a seed, and put the model into evaluation mode."""
+    random = generator(seed, "weights")
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.is_floating_point():
+                tensor.copy_(0.2 + 0.6 * torch.rand(tensor.shape, generator=random))
+            if tensor.ndim > 1:
+                tensor.sub_(0.5)
+    return model.eval()
+
+
+def mlp(sizes: tuple[int, ...], last: nn.Module, seed: int) -> nn.Module:
+    """A multilayer perceptron on flattened inputs."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.Tanh()]
+    return settle(nn.Sequential(*layers[:-1], last), seed)
+
+
+def autoencoder() -> tuple[nn.Module, nn.Module]:
+    """An encoder of images to latents, and a decoder back into [0, 1]."""
+    decoder = nn.Sequential(mlp((LATENT, 8, 36), nn.Sigmoid(), 2), nn.Unflatten(1, SHAPE))
+    return mlp((36, 8, LATENT), nn.Identity(), 1), decoder.eval()
+
+
+def starts(n: int) -> Tensor:
+    """The middles of ``n`` real digits, shrunk to 6 x 6: exact zeros and ones among them."""
+    images = load_mnist("test")[0][:n].float() / 255
+    return nn.functional.interpolate(images[:, None, 4:24, 4:24], SHAPE[1:]).contiguous()
+
+
+def targets(n: int) -> Tensor:
+    return torch.arange(n) % CLASSES
+
+
+def soft_targets(n: int) -> Tensor:
+    return torch.softmax(torch.rand(n, CLASSES, generator=generator(0, "soft")), dim=1)
+
+
+def mask() -> Tensor:
+    """Two thirds of the pixels are free, among them black and white ones."""
+    return torch.arange(36).reshape(SHAPE) % 3 > 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A thing of the library under the name that a failing test shows.
+
+    Attributes:
+        name: of the entry.
+        make: for ``n`` candidates.
+        covers: the public classes that it stands for.
+    """
+
+    name: str
+    make: Callable[[int], Any]
+    covers: tuple[type, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def ink(x: Tensor) -> Tensor:
+    return x.flatten(1).square().sum(dim=1)
+
+
+SPACES: list[Entry] = [
+    Entry("box", lambda n: spaces.Box(0, 1), (spaces.Box,)),
+    Entry(
+        "box-by-feature",
+        lambda n: spaces.Box(-torch.ones(SHAPE), torch.full(SHAPE, 2.0)),
+        (spaces.Box,),
+    ),
+    Entry("logit", lambda n: spaces.Logit(0, 1), (spaces.Logit,)),
+    Entry("latent", lambda n: spaces.Latent(*autoencoder()), (spaces.Latent,)),
+    Entry("masked-box", lambda n: spaces.Masked(spaces.Box(), mask(), starts(n)), (spaces.Masked,)),
+    Entry(
+        "masked-latent", lambda n: spaces.Masked(spaces.Latent(*autoencoder()), mask(), starts(n))
+    ),
+]
+
+OBJECTIVES: list[Entry] = [
+    Entry(
+        "class",
+        lambda n: objectives.CrossEntropy(ConvNet(), targets(n)),
+        (objectives.CrossEntropy,),
+    ),
+    Entry("one-class", lambda n: objectives.CrossEntropy(ConvNet(), 2)),
+    Entry("soft", lambda n: objectives.CrossEntropy(ConvNet(), soft_targets(n))),
+    Entry(
+        "margin",
+        lambda n: objectives.Margin(ConvNet(), targets(n), kappa=5.0),
+        (objectives.Margin,),
+    ),
+    Entry(
+        "match", lambda n: objectives.Match(ConvNet(), soft_targets(n), 0.01), (objectives.Match,)
+    ),
+    Entry(
+        "maximize", lambda n: objectives.Maximize(lambda x: -ink(x - 0.4)), (objectives.Maximize,)
+    ),
+    Entry("leave", lambda n: objectives.Maximize(objectives.CrossEntropy(ConvNet(), targets(n)))),
+    Entry("near", lambda n: objectives.Proximity(starts(n).roll(1, 0)), (objectives.Proximity,)),
+    Entry("near-l2", lambda n: objectives.Proximity(starts(n).roll(1, 0), "l2")),
+    Entry("near-l1", lambda n: objectives.Proximity(starts(n).roll(1, 0), "l1")),
+    Entry("smooth", lambda n: objectives.TotalVariation(), (objectives.TotalVariation,)),
+    Entry("custom", lambda n: objectives.Custom(ink), (objectives.Custom,)),
+    Entry("in-latent", lambda n: objectives.InLatent(ink), (objectives.InLatent,)),
+    Entry(
+        "sum",
+        lambda n: (
+            objectives.CrossEntropy(ConvNet(), targets(n))
+            + 0.1 * objectives.Proximity(starts(n))
+            + ink
+        ),
+        (objectives.Sum, objectives.Scaled),
+    ),
+]
+
+CONSTRAINTS: list[Entry] = [
+    Entry(
+        "linf", lambda n: constraints.LinfBall(starts(n), radii(n, 0.2)), (constraints.LinfBall,)
+    ),
+    Entry("l2", lambda n: constraints.L2Ball(starts(n), radii(n, 0.7)), (constraints.L2Ball,)),
+    Entry("l1", lambda n: constraints.L1Ball(starts(n), radii(n, 2.0)), (constraints.L1Ball,)),
+]
+
+STEPPERS: list[Entry] = [
+    Entry("gradient", lambda n: solve.GradientDescent(0.1), (solve.GradientDescent,)),
+    Entry("momentum", lambda n: solve.GradientDescent(0.05, momentum=0.8)),
+    Entry("sign", lambda n: solve.SignDescent(0.03), (solve.SignDescent,)),
+    Entry("normalised", lambda n: solve.NormalizedDescent(0.1), (solve.NormalizedDescent,)),
+    Entry("adam", lambda n: solve.Adam(0.05), (solve.Adam,)),
+    Entry("lbfgs", lambda n: solve.LBFGS(history=3), (solve.LBFGS,)),
+]
+
+STOP_RULES: list[Entry] = [
+    Entry("target", lambda n: solve.TargetReached(), (solve.TargetReached,)),
+    Entry("confident", lambda n: solve.TargetReached(0.6)),
+    Entry("loss", lambda n: solve.LossBelow(0.9), (solve.LossBelow,)),
+    Entry("plateau", lambda n: solve.Plateau(2, 0.01), (solve.Plateau,)),
+    Entry("steps", lambda n: solve.MaxSteps(3), (solve.MaxSteps,)),
+    Entry("evaluations", lambda n: solve.MaxEvaluations(3), (solve.MaxEvaluations,)),
+    Entry("seconds", lambda n: solve.MaxSeconds(1000.0), (solve.MaxSeconds,)),
+]
+
+FAMILIES: dict[type, tuple[object, list]] = {
+    spaces.Space: (spaces, SPACES),
+    objectives.Objective: (objectives, OBJECTIVES),
+    constraints.Constraint: (constraints, CONSTRAINTS),
+    solve.Stepper: (solve, STEPPERS),
+    solve.StopRule: (solve, STOP_RULES),
+}
+
+
+def radii(n: int, radius: float) -> Tensor:
+    """One radius per candidate."""
+    return radius * (1 + torch.arange(n) % 3 / 2)

@@ -1,0 +1,159 @@
+"""Promise 1: the model is left as it was, whatever happens; only the input is differentiated."""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.laws.problems import STEPS, N, every_triple, make_problem
+from tests.laws.registry import OBJECTIVES, SPACES, ConvNet, autoencoder, mlp, starts
+from xhat.core import InputWarning
+from xhat.objectives import CrossEntropy
+from xhat.problem import Problem
+from xhat.solve import Compute, GradientDescent, solve
+from xhat.spaces import Box, Latent
+
+
+def portrait(module: nn.Module) -> dict[str, object]:
+    """All that a search could spoil."""
+    found: dict[str, object] = {f"mode {name}": m.training for name, m in module.named_modules()}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        found[f"value {name}"] = tensor.detach().clone()
+        found[f"asks {name}"] = tensor.requires_grad
+        found[f"gradient {name}"] = None if tensor.grad is None else tensor.grad.clone()
+    return found
+
+
+def same(before: dict[str, object], after: dict[str, object]) -> bool:
+    """Whether two portraits show the same model."""
+    return before.keys() == after.keys() and all(
+        torch.equal(value, after[name]) if torch.is_tensor(value) else value is after[name]
+        for name, value in before.items()
+    )
+
+
+@every_triple
+def test_a_search_leaves_every_model_as_it_was(space, objective, stepper):
+    problem = make_problem(space, objective)
+    modules = list(problem.modules())
+    before = [portrait(module) for module in modules]
+    solve(problem, starts(N), stepper=stepper.make(N), max_steps=STEPS)
+    assert all(map(same, before, map(portrait, modules)))
+
+
+def test_a_portrait_notices_every_change():
+    changes = (
+        lambda net: net.body[3].train(),
+        lambda net: net.head.weight.data.add_(1),
+        lambda net: net.body[1].running_mean.add_(1),
+        lambda net: net.head.weight.requires_grad_(False),
+        lambda net: net(starts(1)).sum().backward(),
+    )
+    for change in changes:
+        net = ConvNet()
+        before = portrait(net)
+        change(net)
+        assert not same(before, portrait(net))
+
+
+@pytest.mark.parametrize("mode", ["all", "some", "below"])
+@pytest.mark.parametrize("space", SPACES, ids=str)
+def test_modes_are_warned_of_and_restored_part_by_part(space, mode):
+    (entry,) = (entry for entry in OBJECTIVES if entry.name == "sum")
+    problem = make_problem(space, entry)
+    modules = list(problem.modules())
+    for module in modules:
+        module.train(mode == "all")
+        if mode == "some":
+            module.training = True
+        if mode == "below":
+            next(module.children()).training = True
+    modules[-1].train(mode == "all") if len(modules) > 1 else None
+    before = [portrait(module) for module in modules]
+    with pytest.warns(InputWarning, match=r"training mode.*restored"):
+        trained = solve(problem, starts(N), max_steps=2)
+    assert all(map(same, before, map(portrait, modules)))
+    for module in modules:
+        module.eval()
+    assert torch.equal(
+        trained.x, solve(problem, starts(N), max_steps=2).x
+    )  # and not even a warning
+
+
+class Broken(GradientDescent):
+    def step(self, z, loss, gradient, state):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["stepper", "progress", "model", "check"])
+def test_an_error_or_an_interrupt_leaves_the_model_as_it_was(where):
+    net = ConvNet()
+    net.body[3].train()
+    net.head.weight.grad = torch.ones_like(net.head.weight)
+    before, calls = portrait(net), []
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def failing(x):
+        calls.append(x)
+        if len(calls) > 2 or where == "check":
+            raise LookupError("the simulator is gone")
+        return x.flatten(1).sum(dim=1)
+
+    objective = CrossEntropy(net, 1)
+    if where in ("model", "check"):
+        objective = objective + failing
+    stepper = Broken() if where == "stepper" else GradientDescent()
+    progress = interrupt if where == "progress" else None
+    expected = LookupError if where in ("model", "check") else KeyboardInterrupt
+    with pytest.warns(InputWarning), pytest.raises(expected):
+        solve(Problem(objective, Box()), starts(2), stepper=stepper, on_progress=progress)
+    assert same(before, portrait(net))
+
+
+def test_methods_of_a_model_are_found_as_the_model():
+    class VAE(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.decoder = autoencoder()
+            self.noise = nn.Dropout(0.5)
+
+        def encode(self, x):
+            return self.encoder(x)
+
+        def decode(self, z):
+            return self.decoder(self.noise(z))
+
+    vae = VAE().train()
+    before = portrait(vae)
+    problem = Problem(
+        CrossEntropy(mlp((36, 4), nn.Identity(), 0), 1), Latent(vae.encode, vae.decode)
+    )
+    with pytest.warns(InputWarning, match="VAE is in training mode"):
+        first = solve(problem, starts(2), max_steps=2)
+    with pytest.warns(InputWarning):
+        second = solve(problem, starts(2), max_steps=2)
+    assert torch.equal(first.x, second.x)  # no dropout took part
+    assert same(before, portrait(vae))
+
+
+def test_only_the_inputs_gradient_is_computed():
+    class Spy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, weight):
+            ctx.save_for_backward(weight)
+            return x * weight
+
+        @staticmethod
+        def backward(ctx, gradient):
+            (weight,) = ctx.saved_tensors
+            return gradient * weight, None
+
+    weight = nn.Parameter(torch.ones(2))
+    hooked = []
+    weight.register_post_accumulate_grad_hook(hooked.append)
+    problem = Problem(lambda x: Spy.apply(x, weight).square().sum(dim=1), Box())
+    result = solve(problem, torch.ones(3, 2), compute=Compute(chunk=2), max_steps=50)
+    assert float(result.loss.max()) < 1e-3
+    assert not hooked
+    assert weight.grad is None
