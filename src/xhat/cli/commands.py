@@ -77,11 +77,17 @@ def demo(
         update("pictures", 0, 1)
         page = main_job.write(found, out, command=command)
         update("pictures", 1, 1)
-    table = Table("method", "genuine", *_SHORT.values(), "judges' confidence", box=None)
-    for name, row in found.summary()["methods"].items():
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    for heading in ("genuine", *_SHORT.values(), "seen by judges"):
+        table.add_column(heading, justify="right", min_width=max(map(len, heading.split())))
+    methods = found.summary()["methods"]
+    for name, row in methods.items():
         shares = [f"{100 * row['verdicts'][k] / row['n']:.0f} %" for k in _SHORT]
         genuine = f"[bold {COLOURS[Outcome.GENUINE]}]{100 * row['genuine']:.0f} %[/]"
         table.add_row(name, genuine, *shares, f"{row['judge_confidence']:.2f}")
+    n = next(iter(methods.values()))["n"]
+    console.print(f"Of {n} pairs of different digits a method, and the judges' mean confidence:\n")
     console.print(table)
     console.print(f"\nOpen {page}", markup=False)
 
@@ -208,5 +214,6 @@ _SHORT = {
     Outcome.OFF_MANIFOLD: "off manifold",
     Outcome.ADVERSARIAL: "adversarial",
     Outcome.OUT_OF_DISTRIBUTION: "out of distr.",
+    Outcome.MISTAKEN: "mistaken",
     Outcome.UNREACHED: "unreached",
 }

@@ -1,14 +1,9 @@
-"""Distance to real data, in one representation.
+"""Distance to the nearest real samples, in one representation.
 
-A sample is as natural as real samples are near it. ``Neighbours`` keeps real reference samples in
-a representation (pixels, or what a held-out network makes of them) and measures the mean distance
-to the nearest ``k``. Two yardsticks come from calibration samples, which are real too:
-
-- their own distances, against which a candidate gets a conformal p-value: the share of real
-  samples that lie at least as far out (Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random
-  World", 2005);
-- ``far``, how far a real sample typically is from the nearest samples of *another* class. What is
-  farther than that from everything belongs to no class.
+``Neighbours`` keeps real reference samples in a representation (pixels, or what a held-out network
+makes of them) and measures the mean distance to the nearest ``k``. Besides the usual distance it
+knows ``far``: how far a real sample typically is from the nearest samples of *another* class. What
+is farther than that from everything belongs to no class.
 """
 
 from collections.abc import Callable
@@ -18,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import check_finite, evaluation_mode
+from xhat.judges.axes import ManifoldAxis
 
 __all__ = ["Neighbours", "Penultimate", "pixels"]
 
@@ -69,23 +65,17 @@ class Penultimate:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbours(ManifoldAxis):
     """Real samples in one representation; build it by ``fit``.
 
     Attributes:
-        name: of the representation, for people.
         represent: ``(n, *x_shape) -> (n, d)``.
         reference: ``(m, d)``, the represented reference samples.
-        typical: ``(c,)``, the calibration samples' distances, ascending.
-        far: the typical distance to another class.
         k: how many neighbours are averaged.
     """
 
-    name: str
     represent: Representation
     reference: Tensor
-    typical: Tensor
-    far: float
     k: int
 
     @classmethod
@@ -121,27 +111,19 @@ class Neighbours:
             raise ValueError("the calibration samples have classes that the reference lacks.")
         check_finite("the reference", x)
         check_finite("the calibration samples", held_out)
-        self = cls(name, represent, _in_parts(represent, x), torch.empty(0), 0.0, k)
+        self = cls(name, torch.empty(0), None, represent, _in_parts(represent, x), k)
         queries = _in_parts(represent, held_out)
         near = self._nearest(queries).sort().values
         other = [
             self._nearest(queries[held_labels == label], labels != label)
             for label in held_labels.unique()
         ]
-        return cls(name, represent, self.reference, near, float(torch.cat(other).median()), k)
+        far = float(torch.cat(other).median())
+        return cls(name, near, far, represent, self.reference, k)
 
     def distance(self, x: Tensor) -> Tensor:
         """Return the mean distance to the nearest ``k`` reference samples, ``(n,)``."""
         return self._nearest(_in_parts(self.represent, x))
-
-    def p_value(self, distance: Tensor) -> Tensor:
-        """Return the conformal p-value of distances, ``(n,)``: small is unusually far."""
-        below = torch.searchsorted(self.typical, distance.contiguous())
-        return (1 + len(self.typical) - below) / (1 + len(self.typical))
-
-    def limit(self, p: float) -> float:
-        """Return the distance beyond which the p-value is at most ``p``."""
-        return float(self.typical[-rank(p, len(self.typical))])
 
     def _nearest(self, queries: Tensor, which: Tensor | None = None) -> Tensor:
         reference = self.reference if which is None else self.reference[which]
@@ -153,11 +135,6 @@ class Neighbours:
             nearest = squared.topk(self.k, dim=1, largest=False).values
             found.append(nearest.clamp_min(0).sqrt().mean(dim=1))
         return torch.cat(found)
-
-
-def rank(p: float, n: int) -> int:
-    """Return how many of ``n`` calibration samples and a candidate are a share ``p``, from 1."""
-    return max(1, int(p * (n + 1) * (1 + 1e-9)))  # the last factor undoes rounding
 
 
 def _in_parts(represent: Representation, x: Tensor) -> Tensor:

@@ -3,18 +3,19 @@
 Every axis gives a conformal p-value against calibration samples, which are real and were used for
 nothing else. With ``m`` axes, a candidate is unusual on one if its p-value is at most
 ``alpha / m`` (Bonferroni), so a real sample is unusual with probability at most ``alpha``. Only
-what is unusual is flagged, with one exception: a sample that the jury takes for another class,
-as surely as it should have seen the target, is never called genuine.
+what is unusual is flagged, with one exception: a sample for which another class is the jury's
+first choice is never called genuine. The jury *sees the target* when that is its first choice and
+no less probable than is usual for real samples of a class.
 
 The outcome follows in this order (see ``Outcome``):
 
 1. a constraint is violated → infeasible; the surrogate does not give the target → unreached
-2. off the manifold in some representation, and in every one farther than another class is from
+2. off the manifold on some axis, and in most representations farther than another class is from
    any real sample → out of distribution
-3. off the manifold in some representation: the jury does not see the target → adversarial;
-   it does → off manifold
-4. on the manifold: the jury sees another class → mistaken; it is split → ambiguous;
-   it sees the target → genuine
+3. off the manifold on some axis: the jury does not see the target → adversarial; it does →
+   off manifold
+4. on the manifold: the jury sees the target → genuine; it gives the majority to something else →
+   mistaken; it is split → ambiguous
 """
 
 import math
@@ -25,8 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import check_fraction, check_rows, check_tensor
+from xhat.judges.axes import Likelihood, ManifoldAxis, rank
 from xhat.judges.jury import Jury, check_independent
-from xhat.judges.neighbours import Neighbours, Penultimate, Representation, rank
+from xhat.judges.neighbours import Neighbours, Penultimate, Representation
 from xhat.judges.outcomes import Outcome
 from xhat.judges.verdict import Axis, Verdicts
 
@@ -35,18 +37,19 @@ __all__ = ["Panel"]
 
 @dataclass(frozen=True)
 class Panel:
-    """Jury, neighbours, and thresholds; build it by ``fit``.
+    """Jury, manifold axes, and thresholds; build it by ``fit``.
 
     Attributes:
         jury: the held-out classifiers.
-        neighbours: one per representation.
+        manifold: distances from real data: nearest neighbours in several representations, and
+            the likelihood.
         certain: ``(c,)``, the jury's probability of the true class of real samples, ascending.
         alpha: the share of real samples that may be flagged.
         shape: of one sample.
     """
 
     jury: Jury
-    neighbours: tuple[Neighbours, ...]
+    manifold: tuple[ManifoldAxis, ...]
     certain: Tensor
     alpha: float
     shape: tuple[int, ...]
@@ -78,25 +81,26 @@ class Panel:
             raise ValueError("a panel needs at least one representation to measure distances in.")
         reference = _checked("the reference", *reference, jury.classes)
         x, labels = calibration = _checked("the calibration samples", *calibration, jury.classes)
-        axes = len(representations) + 1
+        axes = len(representations) + 2  # likelihood and meaning
         needed = math.ceil(axes / alpha) - 1
         if len(x) < needed:
             raise ValueError(
                 f"alpha = {alpha} over {axes} axes needs at least {needed} calibration samples, "
                 f"but {len(x)} came; add samples or raise alpha."
             )
-        near = tuple(
+        near = [
             Neighbours.fit(name, represent, reference, calibration)
             for name, represent in representations.items()
-        )
+        ]
+        manifold = (*near, Likelihood.fit(reference[0], x))
         mean = jury.probabilities(x).mean(dim=1)
         certain = mean.gather(1, labels[:, None])[:, 0].sort().values
-        return cls(jury, near, certain, alpha, tuple(x.shape[1:]))
+        return cls(jury, manifold, certain, alpha, tuple(x.shape[1:]))
 
     @property
     def level(self) -> float:
         """The p-value at which one axis becomes unusual: ``alpha`` over the number of axes."""
-        return self.alpha / (len(self.neighbours) + 1)
+        return self.alpha / (len(self.manifold) + 1)
 
     def judge(
         self,
@@ -138,14 +142,14 @@ class Panel:
         target = target.expand(len(x))
         votes = self.jury.probabilities(x)
         meaning = self._meaning(votes.mean(dim=1), target)
-        manifold = tuple(self._distance(axis, x) for axis in self.neighbours)
+        manifold = tuple(self._distance(axis, x) for axis in self.manifold)
         outcomes = self._decide(votes.mean(dim=1), target, meaning, manifold, reached, feasible)
         return Verdicts(outcomes, target, meaning, manifold, votes, self.jury.names)
 
     def _check_independent(self, searched: tuple[nn.Module, ...]) -> None:
         self.jury.check_independent(searched)
-        for axis in self.neighbours:
-            of = axis.represent
+        for axis in self.manifold:
+            of = axis.represent if isinstance(axis, Neighbours) else None
             network = of.model if isinstance(of, Penultimate) else of
             if isinstance(network, nn.Module):
                 check_independent(f"the representation {axis.name}", network, searched)
@@ -157,7 +161,7 @@ class Panel:
         limit = float(self.certain[rank(self.level, len(self.certain)) - 1])
         return Axis("the jury's probability of the target", value, p, limit)
 
-    def _distance(self, axis: Neighbours, x: Tensor) -> Axis:
+    def _distance(self, axis: ManifoldAxis, x: Tensor) -> Axis:
         value = axis.distance(x)
         return Axis(axis.name, value, axis.p_value(value), axis.limit(self.level))
 
@@ -171,13 +175,16 @@ class Panel:
         feasible: Tensor | None,
     ) -> tuple[Outcome, ...]:
         yes = torch.ones(len(target), dtype=torch.bool)
-        sees = meaning.value >= meaning.limit
+        first = mean.max(dim=1)
+        sees = (first.indices == target) & (meaning.value >= meaning.limit)
         off = torch.stack([~(axis.value <= axis.limit) for axis in manifold]).any(dim=0)
-        far = torch.stack(
-            [axis.value > real.far for axis, real in zip(manifold, self.neighbours, strict=True)]
-        ).all(dim=0)
-        top = mean.max(dim=1)
-        another = (top.indices != target) & (top.values >= meaning.limit)
+        beyond = [
+            axis.value > real.far
+            for axis, real in zip(manifold, self.manifold, strict=True)
+            if real.far is not None
+        ]
+        far = torch.stack(beyond).float().mean(dim=0) > 0.5
+        another = (first.indices != target) & (first.values > 0.5)
         rules = [
             (Outcome.INFEASIBLE, ~yes if feasible is None else ~feasible.cpu()),
             (Outcome.UNREACHED, ~yes if reached is None else ~reached.cpu()),
@@ -188,8 +195,8 @@ class Panel:
             (Outcome.AMBIGUOUS, ~sees),
             (Outcome.GENUINE, yes),
         ]
-        first = torch.stack([rule for _, rule in rules]).int().argmax(dim=0)
-        return tuple(rules[i][0] for i in first.tolist())
+        chosen = torch.stack([rule for _, rule in rules]).int().argmax(dim=0)
+        return tuple(rules[i][0] for i in chosen.tolist())
 
 
 def _checked(name: str, x: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:

@@ -107,7 +107,7 @@ class Verdict:
         )
         return (
             f"Held-out judges, asked for {int(whole.target[i])}, see {seen} "
-            f"(at least {_share(whole.meaning.limit)} is asked for)."
+            f"(the target must come first, with at least {_share(whole.meaning.limit)})."
         )
 
 

@@ -155,7 +155,8 @@ def run(
         verdicts = panel.judge(
             result.x,
             pairs.target,
-            reached=result.reached,
+            # the surrogate gives the target, if not with all the confidence that was asked for
+            reached=result.confidence > 0.5,
             feasible=result.feasible,
             searched=(model, *space.modules()),
         )
@@ -190,7 +191,9 @@ def write(demo: Demo, out: str | Path, *, command: str = "xhat demo") -> Path:
 
 
 _NOTES = (
-    "Every search ends when its own classifier is sure of the target. The verdict comes from "
+    "Every search ends when its own classifier is sure of the target, or when its steps are "
+    "spent; it is unreached if the classifier then gives the target less than even odds. The "
+    "verdict comes from "
     "judges that the search never saw: three networks of other families, trained on other images, "
     "which may also answer “no digit at all”, and distances to real digits in pixels and in "
     "features.",

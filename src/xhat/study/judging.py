@@ -16,7 +16,6 @@ __all__ = ["REFERENCE", "digits_panel", "judge_samples"]
 REFERENCE = 10_000  # real samples that distances are measured to
 
 
-@functools.cache
 def digits_panel(alpha: float = 0.05) -> Panel:
     """Return the panel for rotated digits: three held-out networks, three representations.
 
@@ -29,6 +28,11 @@ def digits_panel(alpha: float = 0.05) -> Panel:
     Raises:
         UnreadableFileError: data or weights are missing or damaged.
     """
+    return _digits_panel(alpha)
+
+
+@functools.cache
+def _digits_panel(alpha: float) -> Panel:
     members = {name: digits.judge(name) for name in digits.JUDGES}
     reference, calibration = digits.split("judge_train"), digits.split("calibration")
     representations = {"pixels": pixels} | {

@@ -1,0 +1,159 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+GOOD = {"--model": "own_models:classifier", "--inputs": "x.npy", "--target": "1"}
+
+
+def words(**changes):
+    options = GOOD | {f"--{name}": value for name, value in changes.items()}
+    given = [(name, value) for name, value in options.items() if value is not None]
+    return ["optimize", *(word for pair in given for word in (pair[0], *str(pair[1]).split(" ")))]
+
+
+@pytest.mark.parametrize("method", ["plain", "pgd", "proximal"])
+def test_a_users_classifier_is_searched(xhat, folder, method):
+    code, out, err = xhat(*words(method=method, confidence=0.5, out="found", seed=4))
+    assert (code, err) == (0, "")
+    assert out.endswith("Wrote found/results.parquet\n")
+    summary = json.loads(out.rpartition("Wrote")[0])
+    assert summary == json.loads((folder / "found" / "summary.json").read_text())
+    assert (summary["n"], summary["reached"], summary["seed"]) == (3, 3, 4)
+    table = pd.read_parquet(folder / "found" / "results.parquet")
+    np.testing.assert_allclose(np.stack(table["x0"]), np.load(folder / "x.npy"))
+    assert set(table["status"]) == {"target reached"}
+
+
+def test_targets_may_differ_be_soft_and_come_from_files(xhat, folder):
+    np.save(folder / "t.npy", np.array([[0.5, 0.5, 0.0]] * 3))
+    assert xhat(*words(target="t.npy", confidence=0.8))[0] == 0
+    assert xhat(*words(target="2,1,0", confidence=0.5, method="plain"))[0] == 0
+    table = pd.read_parquet(folder / "runs" / "optimize" / "results.parquet")
+    assert np.stack(table["x"])[:, :3].argmax(1).tolist() == [2, 1, 0]
+
+
+def test_a_users_regression_is_matched(xhat, folder):
+    code, _, err = xhat(
+        *words(model="own_models:lift", target=None, value=-1.5, bounds="-1 1", tolerance=0.01)
+    )
+    assert (code, err) == (0, "")
+    table = pd.read_parquet(folder / "runs" / "optimize" / "results.parquet")
+    np.testing.assert_allclose(np.stack(table["x"]).sum(1), -1.5, atol=0.011)
+
+
+def test_a_model_that_gives_nan_for_one_candidate_lets_the_others_finish(xhat, folder):
+    x = np.full((3, 4), 0.5, dtype=np.float32)
+    x[1, 0] = 0
+    np.save(folder / "x.npy", x)
+    code, out, err = xhat(*words(model="own_models:some_nan", confidence=0.5, method="plain"))
+    assert (code, err) == (0, "")
+    assert json.loads(out.rpartition("Wrote")[0])["reached"] == 2
+
+
+def test_a_model_that_gives_nan_for_all_is_told_in_valid_json(xhat, folder):
+    code, out, err = xhat(*words(model="own_models:nan"))
+    assert (code, err) == (0, "")
+    summary = json.loads(out.rpartition("Wrote")[0], parse_constant=pytest.fail)
+    assert summary["reached"] == 0
+    assert summary["loss"] is None
+
+
+X = np.linspace(0.2, 0.8, 12, dtype=np.float32).reshape(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (X[:, :2], "cannot take a start of shape (2,)"),
+        (X[0], "one row per candidate"),
+        (X[:0], "the inputs is empty"),
+        ((X * 255).astype(np.uint8), "must be floating point, but is uint8"),
+        (X + 1, "must lie in [0, 1]"),
+        (X - 1, "must lie in [0, 1]"),
+        (np.where(X > 0.7, np.nan, X), "must be finite"),
+        (np.where(X > 0.7, np.inf, X), "must be finite"),
+        (X.astype(object), "must be a whole .npy file of numbers"),
+        (X.astype(str), "must be numbers"),
+    ],
+)
+def test_bad_inputs(refused, xhat, folder, array, said):
+    assert xhat(*words(**{"max-steps": 2}))[0] == 0
+    np.save(folder / "x.npy", array, allow_pickle=True)
+    assert said in refused(*words(out="none"))
+    assert list((folder / "none").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY\x01", b"no array"])
+def test_bad_files(refused, folder, content):
+    (folder / "x.npy").unlink()
+    if content is not None:
+        (folder / "x.npy").write_bytes(content)
+    assert "the inputs cannot be read from x.npy" in refused(*words())
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("3", "class index from 0 to 2, but 3 came"),
+        ("-1", "class index from 0 to 2, but -1 came"),
+        ("1,2", "one row per candidate (3)"),
+        ("one", "the target must be a class (8)"),
+        ("none.npy", "the target cannot be read"),
+        ([[0.5, 0.4, 0.0]], "row 0 sums to 0.9"),
+        ([[1.5, -0.5, 0.0]], "least value -0.5"),
+        ([[0.5, 0.5]], "each of the model's 3 classes, but has 2"),
+        ([[np.nan, 0.5, 0.5]], "the target must be finite"),
+        (np.zeros((0,), dtype=int), "has 0 rows"),
+        ([True], "not torch.bool"),
+    ],
+)
+def test_bad_targets(refused, folder, target, said):
+    if not isinstance(target, str):
+        np.save(folder / "t.npy", np.asarray(target))
+        target = "t.npy"
+    assert said in refused(*words(target=target))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": "own_models"}, "must be named package.module:attribute"),
+        ({"model": "own_modelz:classifier"}, "no module 'own_modelz'"),
+        ({"model": "own_models:nothing"}, "no attribute 'nothing'"),
+        ({"model": "own_models:lift"}, "must return logits of shape (n, classes)"),
+        ({"model": "own_models:flat"}, "cannot be differentiated"),
+        ({"method": "magic"}, "method must be one of plain, pgd, proximal"),
+        ({"method": "latent"}, "needs networks that only a task has"),
+        ({"confidence": 1}, "confidence must"),
+        ({"confidence": 0}, "confidence must"),
+        ({"confidence": "nan"}, "confidence must"),
+        ({"max-steps": 0}, "step budget must be a whole number from 1"),
+        ({"bounds": "1 0"}, "low must be below high"),
+        ({"bounds": "0 nan"}, "high must be finite"),
+        ({"device": "warp"}, "device must be one that this machine has"),
+        ({"target": None}, "give either --target (classes) or --value"),
+        ({"value": 1.0}, "give either --target (classes) or --value"),
+        ({"target": None, "value": 1.0, "method": "pgd"}, "--method goes with --target"),
+        ({"target": None, "value": 1.0, "confidence": 0.5}, "--confidence goes with --target"),
+        (
+            {"model": "own_models:lift", "target": None, "value": 1.0, "tolerance": 0},
+            "tolerance must be above 0",
+        ),
+        (
+            {"model": "own_models:lift", "target": None, "value": "inf"},
+            "the wanted value must be finite",
+        ),
+        ({"out": "x.npy/below"}, "the folder x.npy/below cannot be written to"),
+        ({"out": "x.npy"}, "the folder x.npy cannot be written to"),
+    ],
+)
+def test_bad_options(refused, folder, changes, said):
+    assert said in refused(*words(**changes))
+    assert not (folder / "runs" / "optimize" / "results.parquet").exists()
+
+
+def test_an_unwritable_folder_is_found_before_the_work_begins(refused, folder, monkeypatch):
+    monkeypatch.setattr("xhat.cli.commands.load_model", pytest.fail)
+    assert "cannot be written to" in refused(*words(out="x.npy/below"))

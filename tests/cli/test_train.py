@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+
+def test_a_recipe_is_trained_from_the_embedded_data(xhat, tmp_path):
+    out = tmp_path / "weights"
+    words = ["train", "digits", "--recipe", "plain", "--epochs", "1", "--limit", "60"]
+    code, said, err = xhat(*words, "--out", out, "--seed", "5")
+    assert (code, err) == (0, "")
+    assert {path.name for path in out.iterdir()} == {"plain.json", "plain.safetensors"}
+    card = json.loads((out / "plain.json").read_text())
+    assert card["seed"] == 5
+    assert json.loads(said.rpartition("Wrote")[0]) == card["metrics"]
+    assert said.endswith(f"Wrote {out}/plain.safetensors\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["letters"], "task must be one of digits, but is 'letters'"),
+        (["digits", "--recipe", "magic"], "recipe must be one of plain, robust, vae"),
+        (["digits", "--epochs", "0"], "epochs must be above 0"),
+        (["digits", "--limit", "-1"], "limit must be above 0"),
+    ],
+)
+def test_bad_options(refused, tmp_path, words, said):
+    assert said in refused("train", *words, "--out", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_folder_is_found_before_the_training(refused, tmp_path):
+    (tmp_path / "file").touch()
+    assert "cannot be written to" in refused("train", "digits", "--out", tmp_path / "file" / "x")

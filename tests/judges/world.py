@@ -1,0 +1,71 @@
+"""Small worlds whose truth is known, so that panels can be built and fooled on purpose."""
+
+import torch
+from torch import Tensor, nn
+
+from xhat.core import generator
+from xhat.judges import Jury, Panel
+
+SEEN, OTHER, NONE, NEITHER = range(4)
+
+
+class Reader(nn.Module):
+    """A judge that sees what is written in a sample ``(place, code)``.
+
+    The code's whole part, modulo 4, says what: class 0, class 1, no class, or a draw. So a sample
+    can tell the judge anything without being unlikely.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        certain = 6 - 0.1 * x[:, 1:].frac().abs()
+        table = torch.cat([torch.eye(3), torch.zeros(1, 3)]).to(x)
+        return certain * table[x[:, 1].floor().long() % 4]
+
+
+class Centres(nn.Module):
+    """The classifier of unit Gaussians around its centres; far from all, none of them."""
+
+    def __init__(self, centres: Tensor, none: float = -20.0) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(centres.clone())
+        self.none = none
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = -(x.flatten(1)[:, None] - self.centres).square().sum(2) / 2
+        return torch.cat([logits, logits.new_full((len(x), 1), self.none)], dim=1)
+
+
+def place(x: Tensor) -> Tensor:
+    return x[:, :1]
+
+
+def twice(x: Tensor) -> Tensor:
+    return 2 * x[:, :1]
+
+
+def readable(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return real samples ``(place, code)`` around the places 0 and 10, and their classes."""
+    labels = torch.arange(n) % 2
+    random = generator(seed, "readable")
+    places = 10 * labels + torch.randn(n, generator=random)
+    codes = 4 * torch.randint(-5, 6, (n,), generator=random) + labels
+    return torch.stack([places, codes + torch.rand(n, generator=random)], dim=1), labels
+
+
+def sample(where: float, seen: int) -> Tensor:
+    """Return one sample ``(1, 2)`` at a place, in which the judge sees this."""
+    return torch.tensor([[where, seen + 0.5]])
+
+
+def readable_panel(alpha: float = 0.05, calibration: int = 400) -> Panel:
+    """Return a panel over the readable world, with two representations."""
+    jury = Jury((Reader().eval(),), ("reader",), classes=2)
+    ways = {"place": place, "twice the place": twice}
+    return Panel.fit(jury, ways, readable(300, 1), readable(calibration, 2), alpha)
+
+
+def gaussians(n: int, seed: int, d: int = 6, apart: float = 8.0) -> tuple[Tensor, Tensor]:
+    """Return samples ``(n, d)`` of three unit Gaussians and their classes."""
+    labels = torch.randint(3, (n,), generator=generator(seed, "labels"))
+    noise = torch.randn(n, d, generator=generator(seed, "noise"))
+    return apart * torch.eye(3, d)[labels] + noise, labels
