@@ -17,17 +17,17 @@ def test_there_is_one_recipe_per_shipped_model():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tiny_training_leaves_a_true_card(name, tmp_path):
     seen = []
-    card = train("digits", name, out=tmp_path, seed=5, epochs=1, limit=150, progress=seen.append)
+    card = train("digits", name, out=tmp_path, seed=5, epochs=1, limit=60, progress=seen.append)
     model, read = load_checkpoint(tmp_path, name)
     assert read == card
     assert [record.epoch for record in seen] == [1]
     assert card.sha256 == sha256_of(tmp_path / f"{name}.safetensors")
     assert card.parameters == count_parameters(model)
     assert card.seed == 5
-    assert card.split_size == 150
+    assert card.split_size == 60
     assert card.hyperparameters["epochs"] == 1
-    assert card.metrics == pytest.approx(measure(model, RECIPES[name].kind, limit=150), abs=1e-5)
-    assert card.command == f"xhat train digits --recipe {name} --seed 5 --epochs 1 --limit 150"
+    assert card.metrics == pytest.approx(measure(model, RECIPES[name].kind, limit=60), abs=1e-5)
+    assert card.command == f"xhat train digits --recipe {name} --seed 5 --epochs 1 --limit 60"
 
 
 @pytest.mark.parametrize("name", NAMES)

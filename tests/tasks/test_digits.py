@@ -101,7 +101,7 @@ class TestShippedModels:
         assert digits.card("plain").metrics["accuracy"] >= 0.99
         for name in digits.JUDGES:
             metrics = digits.card(name).metrics
-            assert metrics["none_on_fashion"] > 0.9
+            assert metrics["none_on_fashion"] > 0.85
             assert metrics["none_on_digits"] < 0.02
 
     def test_all_weights_together_are_small(self):
