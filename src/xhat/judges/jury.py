@@ -29,7 +29,7 @@ class Jury:
         ValueError: no members, or not one name each.
 
     Example:
-        >>> jury = Jury((nn.Linear(4, 3),), ("linear",), classes=2)
+        >>> jury = Jury((nn.Linear(4, 3).eval(),), ("linear",), classes=2)
         >>> jury.probabilities(torch.zeros(5, 4)).shape
         torch.Size([5, 1, 3])
     """

@@ -33,7 +33,7 @@ class Penultimate:
         ValueError: the model has no linear layer.
 
     Example:
-        >>> net = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+        >>> net = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)).eval()
         >>> Penultimate(net)(torch.zeros(4, 3)).shape
         torch.Size([4, 5])
     """

@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch import nn
+
+from xhat.core import generator
+from xhat.problem import Problem
+from xhat.spaces import Box, Latent
+from xhat.study.methods import METHODS, Method, method
+
+STARTS = torch.rand(6, 1, 4, 4, generator=generator(0))
+TARGET = torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def classifier():
+    torch_generator = generator(1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, bias=False)).eval()
+    model[1].weight.data = 2 * torch.randn(3, 16, generator=torch_generator)
+    return model
+
+
+def encode(x):
+    return x.flatten(1)[:, :5]
+
+
+def decode(z):
+    return z.tile(4)[:, :16].reshape(-1, 1, 4, 4).sigmoid()
+
+
+def space(how):
+    return Box(0, 1) if how.space == "box" else Latent(encode, decode)
+
+
+def test_the_six_methods_are_there_under_their_own_names():
+    assert list(METHODS) == ["plain", "pgd", "proximal", "robust", "latent", "latent-robust"]
+    assert all(name == how.name for name, how in METHODS.items())
+    assert len({how.caption for how in METHODS.values()}) == 6
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_each_method_asks_a_valid_question(name):
+    how = method(name)
+    problem = how.problem(classifier(), STARTS, TARGET, space(how))
+    assert isinstance(problem, Problem)
+    assert problem.rows == 6
+    result = how.search(classifier(), STARTS, TARGET, space(how), max_steps=5)
+    assert result.x.shape == STARTS.shape
+    assert bool(result.feasible.all())
+    assert result.targeted
+    assert not torch.equal(result.x, STARTS)
+
+
+def test_each_method_differs_from_plain_in_what_its_name_says():
+    question = ("surrogate", "space", "radius", "proximity", "prior")
+    plain = METHODS["plain"]
+    changed = {
+        name: {key for key in question if getattr(how, key) != getattr(plain, key)}
+        for name, how in METHODS.items()
+    }
+    assert changed == {
+        "plain": set(),
+        "pgd": {"radius"},
+        "proximal": {"proximity"},
+        "robust": {"surrogate"},
+        "latent": {"space"},
+        "latent-robust": {"space", "surrogate", "prior"},
+    }
+
+
+def test_pgd_stays_in_its_ball_and_plain_does_not():
+    found = {
+        name: METHODS[name].search(classifier(), STARTS, TARGET, Box(0, 1), confidence=0.9999)
+        for name in ("plain", "pgd")
+    }
+    moved = {name: float((of.x - of.x0).abs().max()) for name, of in found.items()}
+    assert moved["pgd"] <= 0.3 + 1e-6 < moved["plain"]
+
+
+def test_proximal_stays_nearer_than_plain():
+    near, plain = (
+        METHODS[name].search(classifier(), STARTS, TARGET, Box(0, 1), confidence=0.9999)
+        for name in ("proximal", "plain")
+    )
+    assert float((near.x - near.x0).norm()) < float((plain.x - plain.x0).norm())
+
+
+def test_the_prior_of_a_latent_method_stands_in_its_loss():
+    latent = Latent(encode, decode)
+    z = torch.randn(6, 5, generator=generator(2))
+    loss, without = (
+        Method("own", "", space="latent", prior=prior)
+        .problem(classifier(), STARTS, TARGET, latent)
+        .objective.measure(decode(z), z)
+        .loss
+        for prior in (0.25, 0.0)
+    )
+    torch.testing.assert_close(loss - without, 0.25 / 2 * z.square().sum(1))
+
+
+def test_an_unknown_method_is_refused_with_those_there_are():
+    assert method("pgd") is METHODS["pgd"]
+    with pytest.raises(ValueError, match=r"method must be one of plain, pgd, .* but is 'magic'"):
+        method("magic")
