@@ -80,8 +80,9 @@ class Problem(PerCandidate):
             with torch.enable_grad():
                 z = z.detach().requires_grad_(True)
                 x = first.space.decode(z)
-                check_decoded(x, x0)
-                self.objective.check(x, z)
+                check_decoded(x, x0, z)
+                leaf = x.detach().requires_grad_(True)  # so that every term has a graph of its own
+                self.objective.check(leaf, z)
         except RuntimeError as error:  # raised inside the user's model
             raise ValueError(
                 f"the model cannot take a start of shape {tuple(x0.shape[1:])} and type "
@@ -120,10 +121,15 @@ class Problem(PerCandidate):
         return worst
 
 
-def check_decoded(x: Tensor, x0: Tensor) -> None:
-    """Raise ``ValueError`` unless the decoded ``x``, ``(1, ...)``, is like one of the starts."""
+def check_decoded(x: Tensor, x0: Tensor, z: Tensor) -> None:
+    """Raise unless ``x``, decoded from ``z``, is like the start and can be differentiated."""
     if x.shape != (1, *x0.shape[1:]):
         raise ValueError(
             f"the space decodes to inputs of shape {tuple(x.shape[1:])}, but the starts have "
             f"shape {tuple(x0.shape[1:])}."
+        )
+    if not x.requires_grad or torch.autograd.grad(x.sum(), z, allow_unused=True)[0] is None:
+        raise TypeError(
+            "the space's decode cannot be differentiated; remove no_grad, detach, rounding and "
+            "numpy from the decoder."
         )

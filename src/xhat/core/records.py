@@ -78,7 +78,7 @@ class PerCandidate:
         """Return the same record with every model wrapped by ``torch.compile``."""
 
         def wrap(value: Any) -> Any:
-            return torch.compile(value, backend=backend, dynamic=True)
+            return torch.compile(value, backend=backend)
 
         new = self._map(lambda tensor: tensor, lambda part: part.compiled(backend))
         for name in self.models:

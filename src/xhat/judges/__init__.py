@@ -4,9 +4,11 @@ A judge looks at ``x`` and the target, never at the search. Several axes are mea
 and shown; the outcome follows from them by fixed rules with thresholds from real data (``Panel``):
 
 - *meaning*: what held-out classifiers see (``Jury``);
-- *manifold*: how far real samples are, in several representations (``Neighbours``).
+- *manifold*: how far real samples are in several representations (``Neighbours``), and how likely
+  the sample is among them (``Likelihood``).
 """
 
+from xhat.judges.axes import Likelihood, ManifoldAxis
 from xhat.judges.jury import Jury
 from xhat.judges.neighbours import Neighbours, Penultimate, pixels
 from xhat.judges.outcomes import Outcome
@@ -16,6 +18,8 @@ from xhat.judges.verdict import Axis, Verdict, Verdicts
 __all__ = [
     "Axis",
     "Jury",
+    "Likelihood",
+    "ManifoldAxis",
     "Neighbours",
     "Outcome",
     "Panel",

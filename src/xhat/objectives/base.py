@@ -51,7 +51,7 @@ class Objective(PerCandidate, ABC):
             ValueError: the loss is not one number per candidate, or targets do not fit the model.
         """
         loss = self.select(torch.zeros(1, dtype=torch.long)).measure(x, z).loss
-        check_loss(f"the objective {type(self).__name__}", loss, 1, z)
+        check_loss(f"the objective {type(self).__name__}", loss, 1, x, z)
 
     def __add__(self, other: Any) -> "Objective":
         return Sum((self, as_objective(other)))
@@ -163,8 +163,8 @@ def as_objective(value: "Objective | Callable[[Tensor], Tensor]") -> Objective:
     )
 
 
-def check_loss(name: str, loss: Any, n: int, z: Tensor) -> None:
-    """Raise unless ``loss`` is ``(n,)`` and can be differentiated with respect to ``z``."""
+def check_loss(name: str, loss: Any, n: int, *inputs: Tensor) -> None:
+    """Raise unless ``loss`` is ``(n,)`` and can be differentiated with respect to an input."""
     if not isinstance(loss, Tensor):
         raise TypeError(f"{name} must return a tensor, not {type(loss).__name__}.")
     if loss.shape != (n,):
@@ -172,10 +172,10 @@ def check_loss(name: str, loss: Any, n: int, z: Tensor) -> None:
             f"{name} must return one loss per candidate, shape ({n},) for {n}, but returned "
             f"{tuple(loss.shape)}; do not average over candidates."
         )
-    found = None
+    found: tuple[Tensor | None, ...] = ()
     if loss.requires_grad:  # which the model's own parameters can cause alone
-        (found,) = torch.autograd.grad(loss.sum(), z, retain_graph=True, allow_unused=True)
-    if found is None:
+        found = torch.autograd.grad(loss.sum(), inputs, allow_unused=True)
+    if all(gradient is None for gradient in found):
         raise TypeError(
             f"{name} cannot be differentiated with respect to the input; remove no_grad, "
             f"detach, argmax, rounding and numpy from the path between input and output."

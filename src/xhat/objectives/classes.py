@@ -46,7 +46,7 @@ class _Classes(Objective):
                 f"the target must have one probability for each of the model's {classes} "
                 f"classes, but has {self.target.shape[1]}."
             )
-        check_loss("the model", logits.sum(dim=1), 1, z)
+        check_loss("the model", logits.sum(dim=1), 1, x, z)
 
     def _predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.model(x)

@@ -65,7 +65,7 @@ class Match(Objective):
                 f"the wanted value has {self.value.shape[1]} numbers per candidate, but the model "
                 f"returns {output.numel()}; for one row for all candidates use shape (1, ...)."
             )
-        check_loss("the model", output.reshape(1, -1).sum(dim=1), 1, z)
+        check_loss("the model", output.reshape(1, -1).sum(dim=1), 1, x, z)
 
     def _error(self, output: Tensor) -> Tensor:
         output = output if output.dtype == torch.float64 else output.float()
