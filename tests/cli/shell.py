@@ -8,7 +8,7 @@ import time
 import warnings
 from pathlib import Path
 
-import xhat.cli
+from xhat.cli.commands import app
 from xhat.cli.shell import run
 
 XHAT = Path(sys.executable).with_name("xhat")
@@ -57,7 +57,7 @@ def call(*words, monkeypatch, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         try:
-            run(xhat.cli.app)
+            run(app)
         except SystemExit as ended:
             code = ended.code or 0
     said = capsys.readouterr()

@@ -144,7 +144,8 @@ OBJECTIVES: list[Entry] = [
     Entry(
         "maximize", lambda n: objectives.Maximize(lambda x: -ink(x - 0.4)), (objectives.Maximize,)
     ),
-    Entry("leave", lambda n: objectives.Maximize(objectives.CrossEntropy(ConvNet(), targets(n)))),
+    Entry("leave", lambda n: objectives.Leave(ConvNet(), targets(n)), (objectives.Leave,)),
+    Entry("away", lambda n: objectives.Maximize(objectives.CrossEntropy(ConvNet(), targets(n)))),
     Entry("near", lambda n: objectives.Proximity(starts(n).roll(1, 0)), (objectives.Proximity,)),
     Entry("near-l2", lambda n: objectives.Proximity(starts(n).roll(1, 0), "l2")),
     Entry("near-l1", lambda n: objectives.Proximity(starts(n).roll(1, 0), "l1")),

@@ -89,6 +89,13 @@ def test_an_attack_is_this_engine_with_a_ball():
     assert attack.status == same.status
 
 
-def test_leaving_a_label_has_no_target_to_reach():
-    with pytest.raises(ValueError, match="TargetReached needs an objective with a target"):
-        pgd(ConvNet(), starts(N), label=0, stop=TargetReached())
+def test_a_label_that_is_left_ends_the_search():
+    label = ConvNet()(starts(N)).argmax(dim=1)
+    away = {"radius": 0.5, "rate": 0.05, "steps": 30}
+    result = pgd(ConvNet(), starts(N), label=label, stop=TargetReached(), **away)
+    assert result.reached.any()
+    assert torch.equal(ConvNet()(result.x).argmax(dim=1) != label, result.reached)
+    assert (result.evaluations[result.reached] < 31).all()
+    elsewhere = (label + 1) % 4
+    at_once = pgd(ConvNet(), starts(N), label=elsewhere, stop=TargetReached(), **away)
+    assert at_once.steps.sum() == 0

@@ -155,3 +155,21 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         PermissionError, match=r"file/below cannot be written to \(Not a directory\)"
     ):
         write_result(found, tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize(
+    ("target", "column"),
+    [
+        (torch.tensor([2]), [2, 2]),
+        (torch.tensor([2, 0]), [2, 0]),
+        (torch.tensor([[0.5, 0.5, 0.0]]), [[0.5, 0.5, 0.0]] * 2),
+        (1.5, [1.5, 1.5]),
+    ],
+)
+def test_what_was_wanted_stands_beside_what_was_found(target, column, tmp_path):
+    found = optimize(torch.nn.Linear(4, 3).eval(), torch.rand(2, 4), torch.tensor([1]), max_steps=1)
+    write_result(found, tmp_path, target=target)
+    kept = pd.read_parquet(tmp_path / "results.parquet")["target"]
+    assert [getattr(row, "tolist", lambda row=row: row)() for row in kept] == column
+    write_result(found, tmp_path / "without")
+    assert "target" not in pd.read_parquet(tmp_path / "without" / "results.parquet")

@@ -4,12 +4,16 @@ Bad input ends with one sentence on standard error and exit code 2, an interrupt
 ``--debug`` shows the traceback instead.
 """
 
-from xhat.cli.commands import app
-from xhat.cli.shell import run
+import sys
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; an interrupt while torch is being loaded is as quiet as a later one."""
+    try:
+        from xhat.cli.commands import app
+        from xhat.cli.shell import run
+    except KeyboardInterrupt:
+        sys.exit(130)
     run(app)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 import xhat
 from xhat.cli.shell import console, progress_bar
-from xhat.core import atomic_folder_check
+from xhat.core import atomic_folder_check, atomic_write
 from xhat.judges import Outcome
 from xhat.learning import EpochRecord
 from xhat.report import COLOURS
@@ -141,11 +141,12 @@ def optimize_command(
             "on_progress": report,
         }
         if value is not None:
+            wanted = value
             result = match(network, starts, value, tolerance=tolerance, **settings)
         else:
             wanted = read_targets(target or "")
             result = optimize(network, starts, wanted, **chosen, **settings)
-    summary = write_result(result, out, bounds)
+    summary = write_result(result, out, bounds, wanted)
     console.print_json(json.dumps(summary))
     console.print(f"Wrote {out / 'results.parquet'}", markup=False)
     if summary["picture"]:
@@ -192,7 +193,9 @@ def train_command(
 
 
 @app.command(epilog="Example: xhat info")
-def info() -> None:
+def info(
+    out: Annotated[Path | None, typer.Option(help="Also write info.json there.")] = None,
+) -> None:
     """Say which versions, threads and devices there are."""
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     lines = {
@@ -202,12 +205,15 @@ def info() -> None:
         "numpy": np.__version__,
         "threads": torch.get_num_threads(),
         "devices": ", ".join(["cpu", *gpus]),
-        "bfloat16": "yes" if torch.backends.mkldnn.is_available() else "emulated",
+        "cpu": torch.backends.cpu.get_cpu_capability(),
         "methods": ", ".join(METHODS),
         "recipes": ", ".join(RECIPES),
     }
     for name, value in lines.items():
         console.print(f"{name:9} {value}")
+    if out is not None:
+        with atomic_write(out / "info.json") as temporary:
+            temporary.write_text(json.dumps(lines, indent=1) + "\n")
 
 
 _SHORT = {

@@ -131,8 +131,8 @@ def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
         names = ", ".join(sorted({type(m).__name__ for m in modules if m.training}))
         warnings.warn(
             f"{names or 'A model'} is in training mode, where one candidate can change another "
-            f"(batch normalisation, dropout); evaluation mode is used during the search and "
-            f"training mode is restored after it. Call model.eval() to silence this.",
+            f"(batch normalisation, dropout); evaluation mode is used meanwhile and training "
+            f"mode is restored after. Call model.eval() to silence this.",
             InputWarning,
             stacklevel=3,
         )

@@ -10,7 +10,7 @@ the target and how confident it is (``Measurement``), so that a search can stop 
 """
 
 from xhat.objectives.base import Custom, InLatent, Measurement, Objective, Scaled, Sum, as_objective
-from xhat.objectives.classes import CrossEntropy, Margin
+from xhat.objectives.classes import CrossEntropy, Leave, Margin
 from xhat.objectives.penalties import Proximity, TotalVariation
 from xhat.objectives.values import Match, Maximize
 
@@ -18,6 +18,7 @@ __all__ = [
     "CrossEntropy",
     "Custom",
     "InLatent",
+    "Leave",
     "Margin",
     "Match",
     "Maximize",

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from xhat.core import check_positive, check_tensor
 from xhat.objectives.base import Measurement, Objective, check_loss
 
-__all__ = ["CrossEntropy", "Margin"]
+__all__ = ["CrossEntropy", "Leave", "Margin"]
 
 Model = Callable[[Tensor], Tensor]
 
@@ -47,6 +47,17 @@ class _Classes(Objective):
                 f"classes, but has {self.target.shape[1]}."
             )
         check_loss("the model", logits.sum(dim=1), 1, x, z)
+
+    def _single(self) -> Tensor:
+        """Return the target as class indices; only one-hot rows can be turned into them."""
+        if self.target.dtype == torch.long:
+            return self.target
+        if bool((self.target.max(dim=1).values < 1 - 1e-6).any()):
+            raise ValueError(
+                f"{type(self).__name__} needs a class index or one-hot rows; soft targets name no "
+                f"single class: use CrossEntropy."
+            )
+        return self.target.argmax(dim=1)
 
     def _predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.model(x)
@@ -115,13 +126,7 @@ class Margin(_Classes):
 
     def __init__(self, model: Model, target: Any, kappa: float = 0.0) -> None:
         super().__init__(model, target)
-        if self.target.dtype != torch.long:
-            if bool((self.target.max(dim=1).values < 1 - 1e-6).any()):
-                raise ValueError(
-                    "Margin needs a class index or one-hot rows; soft targets have "
-                    "no single class to lead: use CrossEntropy."
-                )
-            self.target = self.target.argmax(dim=1)
+        self.target = self._single()
         self.kappa = check_positive("kappa", kappa, zero=True)
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
@@ -131,6 +136,35 @@ class Margin(_Classes):
         others = logits.scatter(1, wanted, -torch.inf).amax(dim=1)
         lead = others - logits.gather(1, wanted)[:, 0]
         return Measurement(lead.clamp_min(-self.kappa), *self._agreement(log_p))
+
+
+class Leave(_Classes):
+    """``log softmax(f(x))_y``: how probable a class still is that should be left behind.
+
+    The objective of an untargeted attack. Its target counts as reached when another class is more
+    probable; the confidence is the probability of all others together.
+
+    Args:
+        model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
+        label: the class to leave, ``(n,)`` of them, or one-hot rows.
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 2.0]])
+        >>> found = Leave(lambda x: x, 0).measure(logits, logits)
+        >>> round(float(found.loss), 3), bool(found.reached), round(float(found.confidence), 3)
+        (-2.127, True, 0.881)
+    """
+
+    def __init__(self, model: Model, label: Any) -> None:
+        super().__init__(model, label)
+        self.target = self._single()
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return the log-probability, whether it is no longer the highest, and confidence."""
+        _, log_p = self._predict(x)
+        stays, p = self._agreement(log_p)
+        loss = log_p.gather(1, self.target.expand(x.shape[0])[:, None])[:, 0]
+        return Measurement(loss, ~stays, 1 - p)
 
 
 def _model(model: Model) -> Model:

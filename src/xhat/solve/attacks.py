@@ -7,7 +7,7 @@ from torch import Tensor
 
 from xhat.constraints import L1Ball, L2Ball, LinfBall
 from xhat.core import check_choice
-from xhat.objectives import CrossEntropy, Maximize
+from xhat.objectives import CrossEntropy, Leave
 from xhat.problem import Problem
 from xhat.result import Result
 from xhat.solve.loop import Compute, Restarts, solve
@@ -57,7 +57,7 @@ def pgd(
         compute: chunk size, precision, device.
 
     Returns:
-        A ``Result``; with ``label=``, the loss is the negative cross-entropy.
+        A ``Result``; with ``label=``, ``reached`` says that another class is more probable.
 
     Raises:
         TypeError: not exactly one of target and label was given.
@@ -78,9 +78,9 @@ def pgd(
             "step depends on another's radius."
         )
     rate = 2.5 * float(ball.radius[0]) / MaxSteps(steps).count if rate is None else rate
-    entropy = CrossEntropy(model, label if target is None else target)
+    wanted = Leave(model, label) if target is None else CrossEntropy(model, target)
     return solve(
-        Problem(Maximize(entropy) if target is None else entropy, Box(*bounds), (ball,)),
+        Problem(wanted, Box(*bounds), (ball,)),
         x0,
         stepper=SignDescent(rate) if norm == "linf" else NormalizedDescent(rate),
         stop=stop,

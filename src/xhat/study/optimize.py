@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from xhat.core import atomic_folder_check, atomic_write, check_rows, check_tensor
@@ -81,7 +82,10 @@ def match(
 
 
 def write_result(
-    result: Result, out: str | Path, bounds: tuple[float, float] = (0.0, 1.0)
+    result: Result,
+    out: str | Path,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    target: Tensor | float | None = None,
 ) -> dict[str, Any]:
     """Write ``results.parquet`` and ``summary.json`` into ``out``; return the summary.
 
@@ -91,6 +95,8 @@ def write_result(
         result: of ``optimize`` or ``match``.
         out: folder to write to.
         bounds: of the inputs, shown as black and white.
+        target: what was wanted, kept in a column of its own: ``(n,)`` or ``(1,)`` classes,
+            ``(n, classes)`` distributions, or a number.
 
     Raises:
         PermissionError: the folder cannot be written to.
@@ -113,7 +119,9 @@ def write_result(
         "verdict": "not judged: verdicts need reference data",
         "picture": None,
     }
-    result.save(out / "results.parquet")
+    wanted = None if target is None else torch.as_tensor(target)
+    columns = {} if wanted is None else {"target": _rows(wanted, len(result))}
+    result.save(out / "results.parquet", columns)
     starts, found = as_pictures(result.x0, *bounds), as_pictures(result.x, *bounds)
     if starts is not None and found is not None:
         picture = save_changes_png(out / "changes.png", starts, found, _captions(result, moved))
@@ -121,6 +129,11 @@ def write_result(
     with atomic_write(out / "summary.json") as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def _rows(target: Tensor, n: int) -> list[Any]:
+    per_class = target.shape[-1:] if target.is_floating_point() and target.ndim else ()
+    return target.expand(n, *per_class).tolist()
 
 
 def _captions(result: Result, moved: Tensor) -> list[str]:
