@@ -65,7 +65,7 @@ class TestPairs:
         ("n", "error"), [(0, ValueError), (1000, ValueError), (1.5, TypeError), (True, TypeError)]
     )
     def test_rejects_other_numbers(self, n, error):
-        with pytest.raises(error, match="starts_per_class must"):
+        with pytest.raises(error, match="the starts per class must"):
             digits.pairs(n)
 
 

@@ -151,11 +151,11 @@ def pairs(starts_per_class: int) -> Pairs:
     most = int(labels.bincount().min())
     if isinstance(starts_per_class, bool) or not isinstance(starts_per_class, int):
         raise TypeError(
-            f"starts_per_class must be an integer, not {type(starts_per_class).__name__}."
+            f"the starts per class must be an integer, not {type(starts_per_class).__name__}."
         )
     if not 1 <= starts_per_class <= most:
         raise ValueError(
-            f"starts_per_class must lie between 1 and {most}, but is {starts_per_class}."
+            f"the starts per class must lie between 1 and {most}, but is {starts_per_class}."
         )
     columns = []
     for digit in range(CLASSES):
