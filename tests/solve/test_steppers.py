@@ -185,3 +185,17 @@ def test_history_forgets_the_oldest_pair_first():
     assert state["moves"].shape == (1, 2, 2)
     assert (state["curvature"] > 0).all()
     assert torch.allclose(state["changes"], slope * state["moves"])
+
+
+def test_a_trial_beyond_the_domain_is_taken_back():
+    def barrier(x):  # NaN or infinite up to 0.1, least at 0.2
+        return (x - 0.1 * (x - 0.1).log()).sum(dim=1)
+
+    problem = Problem(barrier, Box(-100, 100))
+    x0 = torch.tensor([[5.0, 3.0], [0.25, 40.0], [0.05, 3.0]])
+    result = solve(problem, x0, stepper=LBFGS(first=10.0), max_steps=80)
+    assert torch.allclose(result.x[:2], torch.full((2, 2), 0.2), atol=1e-3)
+    assert result.status[:2] == ("step budget spent",) * 2
+    assert result.status[2] == "loss became non-finite at step 0"  # nowhere to go back to
+    plain = solve(problem, x0[:1], stepper=GradientDescent(10.0), max_steps=80)
+    assert plain.status == ("loss became non-finite at step 1",)

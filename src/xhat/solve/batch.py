@@ -104,7 +104,7 @@ class LiveBatch:
             return
         (gradient,) = torch.autograd.grad(found.loss.sum(), z)
         self.rows["z"] = z.detach()
-        sound = torch.isfinite(gradient.flatten(1).sum(dim=1))
+        sound = torch.isfinite(gradient.flatten(1).sum(dim=1)) | self._may_recover(loss)
         code = torch.where((code == _STAYS) & ~sound, _BAD_GRADIENT, code)
         stays = (code == _STAYS).nonzero()[:, 0]
         if len(stays) < len(code):
@@ -144,7 +144,7 @@ class LiveBatch:
         fired: list[Tensor] = []
         for number, rule in enumerate(self.setup.rules):
             fires, rows["rules"][str(number)] = rule.fired(now, rows["rules"][str(number)])
-            fired.append(fires & finite)
+            fired.append(fires & (finite if rule.certain else finite | self._may_recover(loss)))
         claims = self._any_of(fired, [rule.certain for rule in self.setup.rules])
         if bool(claims.any()):
             if self.setup.autocast:
@@ -154,10 +154,16 @@ class LiveBatch:
         if self.setup.aims:  # the wanted confidence decides, not the objective's own decision
             aims = [isinstance(rule, TargetReached) for rule in self.setup.rules]
             rows["reached"] = self._any_of(fired, aims)
-        code = torch.where(finite, _STAYS, _BAD_LOSS)
+        code = torch.where(finite | self._may_recover(loss), _STAYS, _BAD_LOSS)
         for number, fires in enumerate(fired):
             code = torch.where((code == _STAYS) & fires, number + 1, code)
         return code
+
+    def _may_recover(self, loss: Tensor) -> Tensor:
+        """Return where a non-finite loss is a trial that the stepper can take back."""
+        if not self.setup.stepper.recovers:
+            return torch.zeros_like(loss, dtype=torch.bool)
+        return ~torch.isfinite(loss) & torch.isfinite(self.rows["loss"])
 
     def _confirmed(self, fired: list[Tensor], claims: Tensor) -> list[Tensor]:
         """Let claims of success stand only where they hold in full precision."""

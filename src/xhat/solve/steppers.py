@@ -7,6 +7,7 @@ on its own row only, so candidates may enter and leave the batch between any two
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,7 +28,14 @@ State = dict[str, Tensor]
 
 
 class Stepper(ABC):
-    """A rule for the next ``z``."""
+    """A rule for the next ``z``.
+
+    Attributes:
+        recovers: whether it can go back from a trial whose loss is not finite, so that the
+            candidate need not leave there.
+    """
+
+    recovers: ClassVar[bool] = False
 
     def init(self, z: Tensor) -> State:  # noqa: ARG002 - most have no memory
         """Return the memory for candidates at ``z``: tensors with one row each."""
@@ -155,7 +163,7 @@ class LBFGS(Stepper):
 
     Nocedal, "Updating Quasi-Newton Matrices with Limited Storage" (1980); Armijo's rule. Every
     trial of the line search is one step of the loop, so that candidates in different phases of
-    their search share one batch.
+    their search share one batch. A trial where the loss is not finite is rejected like any other.
 
     Attributes:
         history: how many past (step, gradient change) pairs are kept.
@@ -163,6 +171,8 @@ class LBFGS(Stepper):
         shrink: by what a rejected trial is shortened, in (0, 1).
         decrease: Armijo's share of the predicted decrease that must be met, in (0, 1).
     """
+
+    recovers: ClassVar[bool] = True
 
     history: int = 10
     first: float = 1.0
@@ -200,6 +210,7 @@ class LBFGS(Stepper):
         move, change = here - state["point"], slope - state["gradient"]
         predicted = (state["gradient"] * move).sum(dim=1)
         accepted = loss <= state["loss"] + self.decrease * predicted.clamp_max(0)
+        accepted &= torch.isfinite(loss)
         yes = accepted[:, None]
 
         memory = self._remember(state, move, change, accepted & torch.isfinite(state["loss"]))
