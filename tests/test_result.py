@@ -98,6 +98,9 @@ def test_files_that_are_not_results_are_refused(tmp_path):
     pq.write_table(pa.table({"x": [1.0]}), path)
     with pytest.raises(UnreadableFileError, match="not a results file"):
         Result.load(path)
+    pq.write_table(found().to_table().replace_schema_metadata({"xhat": "{"}), path)
+    with pytest.raises(UnreadableFileError, match="not a results file"):
+        Result.load(path)
     pq.write_table(found().to_table().drop_columns(["loss"]), path)
     with pytest.raises(UnreadableFileError, match="not a results file"):
         Result.load(path)
@@ -146,3 +149,26 @@ def test_a_missed_value_is_a_failure_and_no_target_is_none():
     with pytest.raises(SearchFailedError, match="3 of 3"):
         solve(Problem(far, Box()), starts(N), max_steps=2).raise_if_failed()
     solve(Problem(Match(ConvNet(), 50.0), Box()), starts(N), max_steps=2).raise_if_failed()
+
+
+def test_a_column_of_ones_own_has_a_row_per_candidate_and_a_name_of_its_own(tmp_path):
+    for columns, said in (
+        ({"name": ["a"]}, r"one value per candidate \(3\), but has 1"),
+        ({"x": [0] * N}, "a column 'x' of its own"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            found().save(tmp_path / "r.parquet", columns)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_says_what_failed_and_not_only_why_the_search_ended():
+    problem = Problem(CrossEntropy(lambda x: x, 0), Box(), LinfBall(torch.full((1, 2), 3.0), 0.5))
+    apart = solve(problem, torch.tensor([[0.6, 0.4]]), stop=TargetReached(), max_steps=2)
+    with pytest.raises(SearchFailedError, match=r"but a constraint is violated by 1\.5\."):
+        apart.raise_if_failed()
+    problem = Problem(CrossEntropy(lambda x: x, 0), Box())
+    short = solve(problem, torch.tensor([[0.0, 1.0]]), stop=TargetReached(), max_steps=1)
+    with pytest.raises(
+        SearchFailedError, match=r"step budget spent, and the target is not reached\."
+    ):
+        short.raise_if_failed()

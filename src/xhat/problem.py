@@ -47,8 +47,8 @@ class Problem(PerCandidate):
         object.__setattr__(self, "objective", as_objective(self.objective))
         if not isinstance(self.space, Space):
             raise TypeError(f"space must be a Space, not {type(self.space).__name__}.")
-        single = isinstance(self.constraints, Constraint)
-        constraints = (self.constraints,) if single else tuple(self.constraints)
+        several = isinstance(self.constraints, tuple | list)
+        constraints = tuple(self.constraints) if several else (self.constraints,)
         object.__setattr__(self, "constraints", constraints)
         for constraint in self.constraints:
             if not isinstance(constraint, Constraint):

@@ -96,9 +96,16 @@ class Result:
         if failed:
             raise SearchFailedError(
                 f"{len(failed)} of {len(self)} candidates failed; the first is candidate "
-                f"{failed[0]}: {self.status[failed[0]]}."
+                f"{failed[0]}: {self._failure(failed[0])}."
             )
         return self
+
+    def _failure(self, i: int) -> str:
+        if not bool(torch.isfinite(self.loss[i])):
+            return self.status[i]
+        if not bool(self.feasible[i]):
+            return f"{self.status[i]}, but a constraint is violated by {self.violation[i]:.3g}"
+        return f"{self.status[i]}, and the target is not reached"
 
     def to_table(self, columns: Mapping[str, Any] | None = None) -> pa.Table:
         """Return an Arrow table with one row per candidate.
@@ -107,8 +114,19 @@ class Result:
 
         Args:
             columns: further columns to put first, each of length ``n``.
+
+        Raises:
+            ValueError: a further column has another length, or the name of one of ours.
         """
         arrays = {name: pa.array(values) for name, values in (columns or {}).items()}
+        for name, values in arrays.items():
+            if name in ("status", *_NUMBERS, "feasible", *_TENSORS):
+                raise ValueError(f"a result has a column {name!r} of its own; choose another name.")
+            if len(values) != len(self):
+                raise ValueError(
+                    f"the column {name!r} must have one value per candidate ({len(self)}), but "
+                    f"has {len(values)}."
+                )
         arrays["status"] = pa.array(self.status)
         for name in (*_NUMBERS, "feasible"):
             arrays[name] = pa.array(getattr(self, name).cpu().numpy())
@@ -129,7 +147,9 @@ class Result:
         The trajectory is not kept.
 
         Raises:
+            IsADirectoryError: the path is a folder.
             PermissionError: the folder cannot be written to.
+            ValueError: a further column has another length, or the name of one of ours.
         """
         with atomic_write(path) as temporary:
             pq.write_table(self.to_table(columns), temporary)
@@ -149,8 +169,11 @@ class Result:
             ) from error
         try:
             return cls._from_table(table)
-        except KeyError as error:  # a column, or what only ``save`` writes beside them
-            raise UnreadableFileError(f"{path} is not a results file of xhat's.") from error
+        except (KeyError, ValueError) as error:  # a column, or what ``save`` writes beside them
+            raise UnreadableFileError(
+                f"{path} is not a results file as Result.save writes it; read the demo's, which "
+                f"holds several methods, with pandas."
+            ) from error
 
     @classmethod
     def _from_table(cls, table: pa.Table) -> "Result":

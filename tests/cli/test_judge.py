@@ -46,7 +46,7 @@ def test_one_sample_is_explained(xhat, tmp_path, real):
 @pytest.mark.parametrize(
     ("array", "targets", "said"),
     [
-        (X[:, 0], "3", "samples must have shape ('n', 1, 28, 28)"),
+        (X[:, 0], "3", "samples must have shape (n, 1, 28, 28)"),
         (X[:0], "3", "the samples is empty"),
         (X + 2, "3", "the samples must lie in [0, 1]"),
         (X - np.inf, "3", "the samples must be finite"),

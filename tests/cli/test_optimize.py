@@ -105,7 +105,7 @@ def test_bad_files(refused, folder, content):
         ([[1.5, -0.5, 0.0]], "least value -0.5"),
         ([[0.5, 0.5]], "each of the model's 3 classes, but has 2"),
         ([[np.nan, 0.5, 0.5]], "the target must be finite"),
-        (np.zeros((0,), dtype=int), "has 0 rows"),
+        (np.zeros((0,), dtype=int), "the target is empty"),
         ([True], "not torch.bool"),
     ],
 )

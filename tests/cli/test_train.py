@@ -1,6 +1,9 @@
 import json
+from contextlib import contextmanager
 
 import pytest
+
+from xhat.cli import commands
 
 
 def test_a_recipe_is_trained_from_the_embedded_data(xhat, tmp_path):
@@ -13,6 +16,18 @@ def test_a_recipe_is_trained_from_the_embedded_data(xhat, tmp_path):
     assert card["seed"] == 5
     assert json.loads(said.rpartition("Wrote")[0]) == card["metrics"]
     assert said.endswith(f"Wrote {out}/plain.safetensors\n")
+
+
+def test_all_epochs_share_one_bar(xhat, tmp_path, monkeypatch):
+    bars = []
+
+    @contextmanager
+    def listen():
+        yield lambda *bar: bars.append(bar)
+
+    monkeypatch.setattr(commands, "progress_bar", listen)
+    xhat("train", "digits", "--epochs", "2", "--limit", "60", "--out", tmp_path)
+    assert bars == [("plain", 1, 2), ("plain", 2, 2)]
 
 
 @pytest.mark.parametrize(

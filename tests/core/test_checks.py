@@ -4,6 +4,7 @@ import torch
 
 from xhat.core import (
     check_choice,
+    check_count,
     check_finite,
     check_fraction,
     check_positive,
@@ -60,6 +61,13 @@ def test_rows_are_one_or_all():
     check_rows("x", torch.ones(5, 2), 5)
     with pytest.raises(ValueError, match=r"one row per candidate \(5\).*has 4 rows"):
         check_rows("x", torch.ones(4, 2), 5)
+
+
+def test_counts():
+    assert check_count("k", 3) == 3
+    for value in (0, -1, 1.0, True, None):
+        with pytest.raises(ValueError, match=f"k must be a whole number from 1, but is {value}"):
+            check_count("k", value)
 
 
 def test_numbers():

@@ -56,3 +56,10 @@ def test_the_checksum_is_that_of_the_bytes(tmp_path):
     assert sha256_of(path) != hashlib.sha256(b"x" * 100_000).hexdigest()
     with pytest.raises(UnreadableFileError, match="cannot be read"):
         sha256_of(tmp_path / "none")
+
+
+def test_a_folder_is_not_a_file(tmp_path):
+    refused = pytest.raises(IsADirectoryError, match="is a folder; name a file in it")
+    with refused, atomic_write(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -189,7 +189,7 @@ def test_a_panel_that_does_not_fit_together_is_refused(change, kind, message):
 @pytest.mark.parametrize(
     ("x", "target", "kind", "message"),
     [
-        (torch.zeros(2, 5), [0], ValueError, r"shape \('n', 2\), like the reference.*\(2, 5\)"),
+        (torch.zeros(2, 5), [0], ValueError, r"shape \(n, 2\), like the reference.*\(2, 5\)"),
         (torch.zeros(4), [0], ValueError, r"have \(4,\)"),
         (torch.zeros(0, 2), [0], ValueError, "the samples is empty"),
         (torch.full((2, 2), float("nan")), [0], ValueError, "samples must be finite.*NaN"),
@@ -215,6 +215,20 @@ def test_what_is_known_of_the_search_has_one_boolean_per_sample(panel, name, kno
     with pytest.raises(ValueError, match=f"{name} must be a boolean for each of the 2"):
         panel.judge(x, target, **{name: known})
     assert len(panel.judge(x, target, **{name: torch.tensor([True, False])})) == 2
+
+
+def test_one_class_serves_all_and_what_is_known_is_a_tensor(panel):
+    x = torch.zeros(2, 2)
+    assert panel.judge(x, 1).outcomes == panel.judge(x, torch.tensor([1, 1])).outcomes
+    with pytest.raises(TypeError, match="reached must be a boolean tensor, not list"):
+        panel.judge(x, 1, reached=[True, True])
+
+
+def test_what_was_searched_is_a_module_or_several(panel):
+    x = torch.zeros(2, 2)
+    assert panel.judge(x, 1, searched=net(9)).outcomes == panel.judge(x, 1).outcomes
+    with pytest.raises(TypeError, match="must hold torch modules, not function"):
+        panel.judge(x, 1, searched=[lambda x: x])
 
 
 # Judges that took part in the search

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -77,3 +79,9 @@ def test_every_outcome_has_a_meaning_and_its_own_word():
     assert [str(outcome) for outcome in Outcome] == [outcome.name.lower() for outcome in Outcome]
     with pytest.raises(ValueError, match="not a valid Outcome"):
         Outcome("good")
+
+
+def test_a_distance_that_is_no_number_is_beyond_in_words_as_in_the_outcome(verdicts):
+    axis = replace(verdicts.manifold[0], value=torch.full((4,), torch.nan))
+    told = replace(verdicts, manifold=(axis,))[0].explain()
+    assert "nan, beyond the limit" in told

@@ -110,6 +110,10 @@ BAD = {
         lambda: search(o.Match(lambda x: 1.0, 1.0)),
         r"one row per input, but for one gave float",
     ),
+    "one logit for two classes": (
+        lambda: search(o.CrossEntropy(lambda x: NET(x)[:, :1], 0)),
+        r"logits of at least 2 classes, but returns 1",
+    ),
     "a loss over all candidates": (
         lambda: search(lambda x: x.mean()),
         r"one loss per candidate, shape \(1,\).*\(\)",
@@ -194,6 +198,7 @@ BAD = {
     "a confidence of 1": (lambda: TargetReached(1.0), r"confidence must lie between 0 and 1"),
     "a confidence in percent": (lambda: TargetReached(90), r"between 0 and 1, but is 90"),
     "no patience": (lambda: Plateau(0), r"patience must be a whole number from 1"),
+    "no loss at all": (lambda: LossBelow(float("nan")), r"wanted loss must be finite, but is nan"),
     "no steps": (lambda: search(max_steps=0), r"step budget must be a whole number from 1"),
     "half a step": (lambda: MaxSteps(0.5), r"step budget must be a whole number.*0\.5"),
     "no evaluations": (lambda: MaxEvaluations(0), r"evaluation budget must be a whole number"),
@@ -224,7 +229,7 @@ BAD = {
     # what does not go together
     "a model in double precision": (
         lambda: search(o.CrossEntropy(ConvNet().double(), 1)),
-        r"float64 parameters but precision 'float32'.*model\.double\(\), model\.float\(\)",
+        r"float64 parameters but precision 'float32'.*model\.float\(\).*precision=",
     ),
     "a model of another device": (
         lambda: search(o.CrossEntropy(mlp((36, 4), nn.Identity(), 0).to("meta"), 1)),
@@ -251,6 +256,15 @@ WRONG_KIND = {
     "a wanted word": (lambda: o.Match(NET, "fast"), r"wanted value must be.*not str"),
     "wanted integers": (lambda: o.Match(NET, torch.ones(1, 4, dtype=torch.int)), r"int32"),
     "a radius in words": (lambda: c.L2Ball(starts(2), "wide"), r"radius must be.*not str"),
+    "a class instead of a model": (
+        lambda: o.CrossEntropy(nn.Linear, 1),
+        r"must be an instance, but Linear is a class",
+    ),
+    "a number instead of a constraint": (
+        lambda: Problem(ink, s.Box(), 3),
+        r"constraints must be Constraints, not int",
+    ),
+    "one bound": (lambda: pgd(NET, starts(2), 1, bounds=0.5), r"a pair \(low, high\).*0\.5"),
     "a bound in words": (lambda: s.Box("0", 1), r"low must be a number or a tensor, not str"),
     "a mask of numbers": (
         lambda: s.Masked(s.Box(), torch.ones(SHAPE), starts(2)),

@@ -85,6 +85,18 @@ def test_a_boast_of_half_precision_is_refused_and_the_search_still_ends(stop):
     assert model.seen == int(result.evaluations.sum()) + 1
 
 
+def test_a_claim_that_single_precision_cannot_check_is_refused():
+    def brittle(x):
+        return x if torch.is_autocast_enabled(x.device.type) else x * torch.nan
+
+    problem = Problem(CrossEntropy(brittle, 0), Box())
+    x0 = torch.tensor([[0.6, 0.4]])
+    result = solve(problem, x0, stop=TargetReached(), max_steps=2, compute=HALF)
+    assert result.loss.isnan().all()
+    assert not result.reached.any()
+    assert result.status == ("step budget spent",)
+
+
 def test_a_boast_without_a_rule_is_refused_as_well():
     problem = Problem(CrossEntropy(Boaster().eval(), 1), Box())
     result = solve(problem, starts(N), max_steps=2, compute=HALF)

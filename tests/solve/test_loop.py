@@ -4,13 +4,15 @@ import pytest
 import torch
 
 from tests.laws.registry import ConvNet, ink, radii, starts, targets
-from xhat.constraints import L2Ball
+from xhat.constraints import Constraint, L2Ball
 from xhat.objectives import CrossEntropy, InLatent, Margin, Maximize, Proximity
 from xhat.problem import Problem
 from xhat.solve import (
     Adam,
     Compute,
+    GradientDescent,
     LossBelow,
+    MaxSeconds,
     Progress,
     Restarts,
     SignDescent,
@@ -62,6 +64,8 @@ def test_the_trajectory_of_a_restart_is_that_of_the_try_that_won():
     result = solve(problem, starts(N), trace=2, seed=1, **options)
     path = result.trajectory
     assert torch.equal(path.x[-1], result.x)
+    assert path.steps == (0, 2, 4, 6, 8, 9)  # of one try, though steps add up over tries
+    assert int(result.steps.max()) > 9
     again = torch.stack([problem.objective(x) for x in path.x])
     assert torch.allclose(again, path.loss, atol=1e-5)
     assert torch.allclose(result.x, solve(problem, starts(N), seed=1, **options).x, atol=1e-6)
@@ -90,6 +94,37 @@ def test_no_restart_is_spent_on_a_target_that_is_reached():
     result = solve(problem, starts(N), stop=TargetReached(), restarts=Restarts(9, 0.3))
     assert result.evaluations.tolist() == [1] * N
     assert net.seen == N + 1
+
+
+def test_no_restart_is_spent_on_a_loss_that_is_low_enough():
+    problem = Problem(lambda x: (x - 0.3).square().sum(dim=1), Box())
+    x0, stop = torch.zeros(2, 3), LossBelow(1e-3)
+    once = solve(problem, x0, stop=stop)
+    more = solve(problem, x0, stop=stop, restarts=Restarts(9, 0.1))
+    assert more.steps.tolist() == once.steps.tolist()
+    assert torch.equal(more.x, once.x)
+
+
+def test_a_try_that_never_was_finite_is_not_kept_for_being_feasible():
+    class Low(Constraint):
+        def violation(self, x):
+            return x.mean(dim=1) - 0.2
+
+        def project(self, x):
+            return x
+
+    def peaked(x):  # finite at the start itself and far from it, not near it
+        near = ((x - 0.1).abs().amax(dim=1) > 1e-6) & (x.amax(dim=1) < 0.18)
+        return torch.where(near, torch.nan, (x - 1).square().sum(dim=1))
+
+    problem, x0 = Problem(peaked, Box(), (Low(),)), torch.full((1, 2), 0.1)
+    options = {"stepper": GradientDescent(0.3), "max_steps": 5}
+    once = solve(problem, x0, **options)
+    more = solve(problem, x0, restarts=Restarts(3, 0.05), **options)
+    assert not once.feasible[0]
+    assert torch.isfinite(more.loss[0])
+    assert torch.equal(more.x, once.x)
+    assert more.status == once.status
 
 
 def test_restarts_stay_within_the_ball_and_the_box():
@@ -133,6 +168,12 @@ def test_progress_is_reported_after_every_step_and_ends_at_all():
         heard[0].done = 1
 
 
+def test_progress_ends_at_all_when_the_time_is_up_before_anyone_moved():
+    told = []
+    solve(BOWL, starts(N), stop=MaxSeconds(1e-9), on_progress=told.append)
+    assert [(now.done, now.total) for now in told] == [(N, N)]
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 5, 100])
 def test_what_is_found_does_not_depend_on_the_chunk(chunk):
     problem = Problem(CrossEntropy(ConvNet(), targets(N)), Box())
@@ -147,3 +188,11 @@ def test_raw_vectors_and_single_candidates_are_fine():
     result = solve(BOWL, torch.zeros(1, 1))
     assert torch.allclose(result.x, torch.tensor([[0.3]]), atol=1e-2)
     assert result.status == ("step budget spent",)
+
+
+def test_a_problem_made_in_inference_mode_is_searched_like_any_other():
+    net = ConvNet()
+    with torch.inference_mode():
+        inside = solve(Problem(CrossEntropy(net, 1), Box()), starts(N), max_steps=2)
+    outside = solve(Problem(CrossEntropy(net, 1), Box()), starts(N), max_steps=2)
+    assert torch.allclose(inside.x, outside.x)

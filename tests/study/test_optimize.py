@@ -27,6 +27,11 @@ def test_every_model_method_reaches_a_target_in_any_shape(method):
     assert 0 <= found.x.min() <= found.x.max() <= 1
 
 
+def test_one_class_serves_all():
+    found = optimize(classifier, X0, 1, confidence=0.4)
+    assert torch.equal(found.x, optimize(classifier, X0, torch.tensor([1]), confidence=0.4).x)
+
+
 def test_the_methods_for_a_users_model_need_no_task():
     assert MODEL_METHODS == ("plain", "pgd", "proximal")
     for name in ("robust", "latent", "latent-robust"):

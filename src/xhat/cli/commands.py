@@ -185,7 +185,7 @@ def train_command(
     with progress_bar() as update:
 
         def report(record: EpochRecord) -> None:
-            update(f"loss {record.loss:.4f}"[:16], record.epoch, record.epochs)
+            update(recipe, record.epoch, record.epochs)
 
         card = train(task, recipe, out=out, seed=seed, epochs=epochs, limit=limit, progress=report)
     console.print_json(json.dumps(card.metrics))

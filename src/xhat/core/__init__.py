@@ -7,6 +7,7 @@ whose first axis is 1 is shared by all. This room imports nothing of ours.
 
 from xhat.core.checks import (
     check_choice,
+    check_count,
     check_finite,
     check_fraction,
     check_positive,
@@ -28,6 +29,7 @@ __all__ = [
     "atomic_write",
     "candidate_noise",
     "check_choice",
+    "check_count",
     "check_finite",
     "check_fraction",
     "check_positive",

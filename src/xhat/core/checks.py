@@ -11,6 +11,7 @@ from torch import Tensor
 
 __all__ = [
     "check_choice",
+    "check_count",
     "check_finite",
     "check_fraction",
     "check_positive",
@@ -113,6 +114,13 @@ def check_positive(name: str, value: float, *, zero: bool = False) -> float:
         raise TypeError(f"{name} must be a number, not {type(value).__name__}.")
     if not (value >= 0 if zero else value > 0) or value == float("inf"):
         raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}, but is {value}.")
+    return value
+
+
+def check_count(name: str, value: int) -> int:
+    """Return ``value`` if it is a whole number from 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1, but is {value!r}.")
     return value
 
 

@@ -19,6 +19,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     An interrupt or error leaves what was under ``path`` before, and no temporary file.
 
     Raises:
+        IsADirectoryError: there is a folder of that name.
         PermissionError: the folder cannot be made or written to.
 
     Example:
@@ -30,6 +31,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         whole
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it.")
     atomic_folder_check(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)

@@ -55,11 +55,13 @@ class PerCandidate:
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
         """Return the same record with its own tensors (not its models) moved and cast.
 
-        Integer and boolean tensors keep their type.
+        Integer and boolean tensors keep their type. Tensors made in inference mode are copied,
+        since autograd refuses them.
         """
 
         def move(tensor: Tensor) -> Tensor:
-            return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+            moved = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+            return moved.clone() if moved.is_inference() else moved
 
         return self._map(move, lambda part: part.to(device, dtype))
 

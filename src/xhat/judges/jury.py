@@ -82,6 +82,12 @@ def check_independent(name: str, judge: nn.Module, searched: Iterable[nn.Module]
     Shared is what lies in the same memory, and every weight matrix with the same values: the same
     checkpoint loaded twice is one model.
     """
+    for module in (searched := tuple(searched)):
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"searched must hold torch modules, not {type(module).__name__}; for a function "
+                f"name the modules that it calls."
+            )
     used = [weight for module in searched for weight in module.parameters() if weight.numel()]
     places = {_place(weight) for weight in used}
     for weight in judge.parameters():

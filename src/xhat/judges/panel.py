@@ -105,35 +105,37 @@ class Panel:
     def judge(
         self,
         x: Tensor,
-        target: Tensor,
+        target: Tensor | int,
         *,
         reached: Tensor | None = None,
         feasible: Tensor | None = None,
-        searched: Iterable[nn.Module] = (),
+        searched: Iterable[nn.Module] | nn.Module = (),
     ) -> Verdicts:
         """Return a verdict on every candidate.
 
         Args:
             x: ``(n, *x_shape)``.
-            target: ``(n,)`` or ``(1,)`` classes that were wanted.
+            target: ``(n,)`` classes that were wanted; an integer for all.
             reached: ``(n,)``, whether the surrogate gives the target; None if it is not known.
             feasible: ``(n,)``, whether the constraints hold; None without any.
-            searched: the models that the search used; a judge among them is refused.
+            searched: the modules that the search used; a judge among them is refused.
 
         Raises:
             TypeError: samples that are not floating point, or targets that are not integers.
             ValueError: other shapes than the reference's, not finite, or a judge that took part.
         """
-        self._check_independent(tuple(searched))
+        self._check_independent((searched,) if isinstance(searched, nn.Module) else tuple(searched))
         x = check_tensor("the samples", x).detach().float()
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(
-                f"samples must have shape {('n', *self.shape)}, like the reference, but have "
-                f"{tuple(x.shape)}."
+                f"samples must have shape (n, {', '.join(map(str, self.shape))}), like the "
+                f"reference, but have {tuple(x.shape)}."
             )
         target = _classes("the target", target, self.jury.classes)
         check_rows("the target", target, len(x))
         for name, known in (("reached", reached), ("feasible", feasible)):
+            if known is not None and not isinstance(known, Tensor):
+                raise TypeError(f"{name} must be a boolean tensor, not {type(known).__name__}.")
             if known is not None and (known.shape != (len(x),) or known.dtype != torch.bool):
                 raise ValueError(
                     f"{name} must be a boolean for each of the {len(x)} samples, but has shape "
@@ -207,8 +209,11 @@ def _checked(name: str, x: Tensor, labels: Tensor, classes: int) -> tuple[Tensor
     return x, labels
 
 
-def _classes(name: str, target: Tensor, classes: int) -> Tensor:
-    target = check_tensor(name, target, ndim=1, floating=False)
+def _classes(name: str, target: Tensor | int, classes: int) -> Tensor:
+    target = check_tensor(name, target, floating=False)
+    target = check_tensor(
+        name, target[None] if target.ndim == 0 else target, ndim=1, floating=False
+    )
     if target.dtype == torch.bool or target.is_floating_point():
         kind = str(target.dtype).removeprefix("torch.")
         raise TypeError(f"{name} must be classes, so integers, but is {kind}.")

@@ -88,7 +88,7 @@ class Verdict:
         named = str(self.outcome).replace("_", " ")
         lines = [f"{named}: {self.outcome.meaning}.", self._seen()]
         for axis in whole.manifold:
-            side = "beyond" if float(axis.value[i]) > axis.limit else "within"
+            side = "within" if float(axis.value[i]) <= axis.limit else "beyond"  # NaN is beyond
             lines.append(
                 f"Distance to real samples by {axis.name}: {float(axis.value[i]):.2f}, {side} "
                 f"the limit of {axis.limit:.2f}; {_share(float(axis.p[i]))} of real samples lie "

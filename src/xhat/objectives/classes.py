@@ -34,6 +34,12 @@ class _Classes(Objective):
                 f"returned {came}."
             )
         classes = logits.shape[1]
+        if classes < 2:
+            raise ValueError(
+                f"the model must return logits of at least 2 classes, but returns {classes}; for "
+                f"one logit of two classes return torch.cat([-logit, logit], dim=1) / 2, for a "
+                f"quantity use Match or Maximize."
+            )
         if self.target.dtype == torch.long:
             low, high = int(self.target.min()), int(self.target.max())
             if low < 0 or high >= classes:
@@ -168,6 +174,8 @@ class Leave(_Classes):
 
 
 def _model(model: Model) -> Model:
+    if isinstance(model, type):
+        raise TypeError(f"the model must be an instance, but {model.__name__} is a class.")
     if not callable(model):
         raise TypeError(f"the model must be callable, not {type(model).__name__}.")
     return model

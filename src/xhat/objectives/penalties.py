@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from xhat.core import check_choice, check_tensor
+from xhat.core import check_choice, check_count, check_tensor
 from xhat.objectives.base import Measurement, Objective
 
 __all__ = ["Proximity", "TotalVariation"]
@@ -67,9 +67,7 @@ class TotalVariation(Objective):
     """
 
     def __init__(self, axes: int = 2) -> None:
-        if isinstance(axes, bool) or not isinstance(axes, int) or axes < 1:
-            raise ValueError(f"axes must be a whole number from 1, but is {axes!r}.")
-        self.axes = axes
+        self.axes = check_count("axes", axes)
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return the summed absolute differences of neighbours."""

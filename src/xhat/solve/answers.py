@@ -1,5 +1,6 @@
 """Where finished candidates are written, in the caller's order, until they become a ``Result``."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import torch
@@ -17,7 +18,10 @@ ANSWERED = ("x", "z", "loss", "confidence", "reached", "violation", "steps", "ev
 
 @dataclass
 class Answers:
-    """Final values of ``n`` candidates; filled row by row as they leave the batch.
+    """Final values of ``n`` candidates in one try; filled row by row as they leave the batch.
+
+    ``keep_better`` takes over what another try found; ``steps`` and ``evaluations`` then add up,
+    while ``ended`` is the last step of the try that was kept, and ``frame`` its last frame.
 
     Attributes:
         columns: name to ``(n, ...)`` tensor; those of ``x``, ``z`` appear with the first row.
@@ -41,13 +45,10 @@ class Answers:
         self.columns["frame"] = torch.full((self.n,), -1, dtype=torch.long)
 
     def write(self, ids: Tensor, values: dict[str, Tensor], status: list[str]) -> None:
-        """Write the final values of the candidates ``ids``; effort adds up over tries."""
-        for name, value in values.items():
+        """Write the final values of the candidates ``ids``."""
+        for name, value in {**values, "ended": values["steps"]}.items():
             column = self._column(name, value)
-            if name in ("steps", "evaluations"):
-                column[ids] += value.to(column)
-            else:
-                column[ids] = value.to(column)
+            column[ids] = value.to(column)
         for candidate, sentence in zip(ids.tolist(), status, strict=True):
             self.status[candidate] = sentence
 
@@ -62,9 +63,14 @@ class Answers:
             self.columns[name][frame, ids[due]] = values.detach().cpu()[due]
         self.columns["frame"][ids[due]] = frame
 
-    def unreached(self) -> Tensor:
-        """Return the indices of candidates that have not reached their target."""
-        return (~self.columns["reached"]).nonzero()[:, 0]
+    def unsuccessful(self, claims: Collection[str]) -> Tensor:
+        """Return the indices of candidates that neither reached their target nor left by a claim.
+
+        Args:
+            claims: the sentences of the stop rules that claim success.
+        """
+        left = torch.tensor([sentence in claims for sentence in self.status])
+        return (~self.columns["reached"] & ~left).nonzero()[:, 0]
 
     def keep_better(self, other: "Answers", ids: Tensor, tolerance: float) -> None:
         """Take over those rows ``ids`` of another try that are better than ours."""
@@ -75,7 +81,8 @@ class Answers:
             (theirs["reached"], ours["reached"]),
             (lower, torch.zeros_like(lower)),
         )
-        won = torch.zeros_like(won).index_fill_(0, ids, True) & won
+        tried = torch.zeros_like(won).index_fill_(0, ids, True)
+        won &= tried & ~theirs["loss"].isnan()  # a try that never was finite found nothing
         for name, column in theirs.items():
             if name in ("steps", "evaluations"):
                 ours[name] += column
@@ -91,7 +98,7 @@ class Answers:
     def result(self, problem: Problem, x0: Tensor, seed: int, seconds: float) -> Result:
         """Return the finished answer."""
         return Result(
-            x0=x0,
+            x0=x0.cpu(),  # where all columns are
             **{name: self.columns[name] for name in ANSWERED},
             feasible=self.columns["violation"] <= problem.tolerance,
             status=tuple(self.status),
@@ -110,10 +117,8 @@ class Answers:
             left = number > self.columns["frame"]
             path[number] = torch.where(per_row(left, final), final, path[number])
             loss[number] = torch.where(left, last, loss[number])
-        steps = (
-            *range(0, path.shape[0] * self.trace, self.trace),
-            int(self.columns["steps"].max()),
-        )
+        recorded = range(0, path.shape[0] * self.trace, self.trace)
+        steps = (*recorded, max(recorded[-1], int(self.columns["ended"].max())))
         return Trajectory(steps, torch.cat([path, final[None]]), torch.cat([loss, last[None]]))
 
     def _column(self, name: str, value: Tensor) -> Tensor:

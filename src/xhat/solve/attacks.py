@@ -60,7 +60,7 @@ def pgd(
         A ``Result``; with ``label=``, ``reached`` says that another class is more probable.
 
     Raises:
-        TypeError: not exactly one of target and label was given.
+        TypeError: not exactly one of target and label was given, or bounds are not a pair.
         ValueError: radii differ and no rate is given; else as ``solve``.
 
     Example:
@@ -71,6 +71,8 @@ def pgd(
     """
     if (target is None) == (label is None):
         raise TypeError("pgd needs exactly one of target= (to reach) and label= (to leave).")
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise TypeError(f"bounds must be a pair (low, high), but are {bounds!r}.")
     ball = _BALLS[check_choice("norm", norm, _BALLS)](x0, radius)
     if rate is None and bool((ball.radius != ball.radius[0]).any()):
         raise ValueError(

@@ -177,6 +177,7 @@ class LiveBatch:
         for number, rule in enumerate(self.setup.rules):
             if rule.certain:
                 holds, _ = rule.fired(now, rows["rules"][str(number)])
+                holds = holds & torch.isfinite(now.loss)
                 stands[number] = fired[number] & torch.zeros_like(claims).index_put((index,), holds)
         return stands
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from xhat.core import (
     candidate_noise,
     check_choice,
+    check_count,
     check_positive,
     check_tensor,
     evaluation_mode,
@@ -47,8 +48,7 @@ class Compute:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if isinstance(self.chunk, bool) or not isinstance(self.chunk, int) or self.chunk < 1:
-            raise ValueError(f"chunk must be a whole number from 1, but is {self.chunk!r}.")
+        check_count("chunk", self.chunk)
         check_choice("precision", self.precision, ("float32", "float64", "bfloat16"))
         if self.device is not None:
             _check_device(self.device)
@@ -80,8 +80,7 @@ class Restarts:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if isinstance(self.tries, bool) or not isinstance(self.tries, int) or self.tries < 1:
-            raise ValueError(f"tries must be a whole number from 1, but is {self.tries!r}.")
+        check_count("tries", self.tries)
         check_positive("radius", self.radius)
 
 
@@ -160,7 +159,7 @@ def solve(
         run.check()
         answers = run.once(torch.arange(len(x0)), 0)
         for number in range(1, restarts.tries if restarts else 1):
-            todo = answers.unreached()
+            todo = answers.unsuccessful({rule.sentence for rule in rules if rule.certain})
             if len(todo):
                 answers.keep_better(run.once(todo, number), todo, problem.tolerance)
     return answers.result(problem, x0, seed, clock())
@@ -195,9 +194,10 @@ class _Run:
                 x0 = self.x0[entering]
                 if self._time_is_up():
                     LiveBatch(self.setup, answers).leave_waiting(entering, x0, MaxSeconds.sentence)
-                    continue
-                batch.admit(entering, x0, self._noise(x0, number))
-            batch.advance()
+                else:
+                    batch.admit(entering, x0, self._noise(x0, number))
+            if len(batch):
+                batch.advance()
             if self.on_progress is not None:
                 done = total - len(waiting) - len(batch)
                 self.on_progress(Progress(done, total, self.setup.clock()))
@@ -267,11 +267,12 @@ def _check_models(modules: tuple[nn.Module, ...], device: torch.device, compute:
                     f"{name} is on {tensor.device} but the search runs on {device}; move the "
                     f"model first, or pass Compute(device=...)."
                 )
+            wanted = "double" if compute.dtype == torch.float64 else "float"
             if tensor.is_floating_point() and tensor.dtype != compute.dtype:
                 raise ValueError(
                     f"{name} has {str(tensor.dtype)[6:]} parameters but precision "
                     f"{compute.precision!r} needs {str(compute.dtype)[6:]}; convert the model "
-                    f"(model.double(), model.float()) or choose another precision."
+                    f"by model.{wanted}(), or pass Compute(precision=...)."
                 )
 
 

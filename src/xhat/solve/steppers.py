@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_positive, per_row
+from xhat.core import check_count, check_positive, per_row
 
 __all__ = [
     "LBFGS",
@@ -181,8 +181,7 @@ class LBFGS(Stepper):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if isinstance(self.history, bool) or not isinstance(self.history, int) or self.history < 1:
-            raise ValueError(f"history must be a whole number from 1, but is {self.history!r}.")
+        check_count("history", self.history)
         check_positive("first", self.first)
         for name in ("shrink", "decrease"):
             if not 0 < getattr(self, name) < 1:

@@ -7,12 +7,13 @@ count.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import isfinite
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from xhat.core import check_fraction, check_positive
+from xhat.core import check_count, check_fraction, check_positive
 
 __all__ = [
     "LossBelow",
@@ -112,6 +113,13 @@ class LossBelow(StopRule):
     sentence: ClassVar[str] = "loss below the wanted value"
     certain: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        """Check the value; losses may be negative."""
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise TypeError(f"the wanted loss must be a number, not {type(self.value).__name__}.")
+        if not isfinite(self.value):
+            raise ValueError(f"the wanted loss must be finite, but is {self.value}.")
+
     def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
         """Compare the loss."""
         return now.loss < self.value, memory
@@ -127,7 +135,7 @@ class Plateau(StopRule):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _check_count("patience", self.patience)
+        check_count("patience", self.patience)
         check_positive("tolerance", self.tolerance, zero=True)
 
     def init(self, n: int, device: torch.device) -> Memory:
@@ -152,7 +160,7 @@ class MaxSteps(StopRule):
 
     def __post_init__(self) -> None:
         """Check the count."""
-        _check_count("the step budget", self.count)
+        check_count("the step budget", self.count)
 
     def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
         """Compare the steps."""
@@ -168,7 +176,7 @@ class MaxEvaluations(StopRule):
 
     def __post_init__(self) -> None:
         """Check the count."""
-        _check_count("the evaluation budget", self.count)
+        check_count("the evaluation budget", self.count)
 
     def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
         """Compare the evaluations."""
@@ -189,8 +197,3 @@ class MaxSeconds(StopRule):
     def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
         """Compare the clock."""
         return torch.full_like(now.steps, now.seconds >= self.seconds, dtype=torch.bool), memory
-
-
-def _check_count(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number from 1, but is {value!r}.")

@@ -5,7 +5,6 @@
 """
 
 import json
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from torch import Tensor
 
 import xhat
 from xhat.core import atomic_folder_check, atomic_write, check_fraction
 from xhat.judges import Outcome, Verdicts
+from xhat.learning.checkpoints import versions
 from xhat.report import (
     MethodGrid,
     Summary,
@@ -320,9 +319,4 @@ def _facts(demo: Demo, command: str) -> dict[str, str]:
 
 
 def _versions() -> dict[str, str]:
-    return {
-        "xhat": xhat.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
+    return {"xhat": xhat.__version__, **versions()}

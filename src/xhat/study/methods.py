@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from xhat.constraints import LinfBall
@@ -62,8 +61,7 @@ class Method:
         if self.proximity:
             objective = objective + self.proximity * Proximity(x0)
         if self.prior:
-            z0 = space.encode(x0[:1])
-            objective = objective + self.prior / 2 * InLatent(Proximity(torch.zeros_like(z0)))
+            objective = objective + self.prior * InLatent(_energy)
         ball = () if self.radius is None else (LinfBall(x0, self.radius),)
         return Problem(objective, space, ball)
 
@@ -129,6 +127,10 @@ METHODS = {
         ),
     )
 }
+
+
+def _energy(z: Tensor) -> Tensor:
+    return z.flatten(1).square().sum(dim=1) / 2
 
 
 def method(name: str) -> Method:

@@ -28,7 +28,7 @@ MODEL_METHODS = tuple(
 def optimize(
     model: Callable[[Tensor], Tensor],
     inputs: Tensor,
-    target: Tensor,
+    target: Tensor | int,
     *,
     method: str = "proximal",
     bounds: tuple[float, float] = (0.0, 1.0),
@@ -40,7 +40,7 @@ def optimize(
     Args:
         model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
         inputs: ``(n, *x_shape)`` within the bounds.
-        target: ``(n,)`` or ``(1,)`` classes, or ``(n, classes)`` distributions.
+        target: a class for all, ``(n,)`` classes, or ``(n, classes)`` distributions.
         method: a name in ``MODEL_METHODS``.
         bounds: of every feature.
         confidence: at which a search ends, in (0, 1).
@@ -57,6 +57,7 @@ def optimize(
     """
     how = _model_method(method)
     inputs = check_tensor("the inputs", inputs)
+    target = check_tensor("the target", target, floating=False)
     if target.ndim == 1 and not target.is_floating_point():
         check_rows("the target", target, len(inputs))
     return how.search(model, inputs, target, Box(*bounds), confidence=confidence, **options)
