@@ -125,3 +125,15 @@ def test_a_little_vae_training_beats_the_mean_image():
         rebuilt, _, _ = vae(test)
     error = (rebuilt - test).square().sum()
     assert error < 0.9 * (test - digits.split("surrogate_train").images.mean(0)).square().sum()
+
+
+def test_the_inner_search_leaves_every_part_in_its_mode():
+    frozen = torch.nn.BatchNorm2d(1).eval()
+    model = torch.nn.Sequential(frozen, torch.nn.Flatten(), torch.nn.Linear(16, 3)).train()
+    frozen.eval()
+    images = torch.rand(4, 1, 4, 4)
+    worst = worst_inputs(model, images, torch.tensor([0, 1, 2, 0]), eps=0.1, norm="l2", steps=2)
+    assert not torch.equal(worst, images)
+    assert model.training
+    assert model[2].training
+    assert not frozen.training

@@ -123,13 +123,13 @@ def per_row(values: Tensor, like: Tensor) -> Tensor:
 
 
 @contextmanager
-def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
+def evaluation_mode(*modules: nn.Module, warn: bool = True) -> Iterator[None]:
     """Put modules into evaluation mode, with one warning if needed, and restore them after.
 
     Only the ``training`` flags are touched, submodule by submodule.
     """
     training = list({id(m): m for top in modules for m in top.modules() if m.training}.values())
-    if training:
+    if training and warn:
         names = ", ".join(sorted({type(m).__name__ for m in modules if m.training}))
         warnings.warn(
             f"{names or 'A model'} is in training mode, where one candidate can change another "

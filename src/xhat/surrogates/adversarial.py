@@ -13,8 +13,7 @@ Adversarial Attacks", ICLR 2018 (whose Appendix C describes the thresholds); Tsi
 Engstrom, Turner, Madry, "Robustness May Be at Odds with Accuracy", ICLR 2019.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xhat.core import check_fraction, check_positive
+from xhat.core import check_fraction, check_positive, evaluation_mode
 from xhat.learning import EpochRecord, Jitter, build, fit
 from xhat.solve import Compute, pgd
 from xhat.surrogates.classifier import ROTATION
@@ -127,19 +126,8 @@ def worst_inputs(
     Returns:
         ``(n, *x_shape)``.
     """
-    with _evaluating(model):
+    with evaluation_mode(model, warn=False):  # a model in training is meant to be searched here
         result = pgd(
             model, x, label=y, radius=eps, norm=norm, steps=steps, compute=Compute(chunk=len(x))
         )
     return result.x
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    # a model in the middle of its training is meant to be searched; no warning is due
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
