@@ -9,7 +9,7 @@ from PIL import Image
 
 from xhat.core import UnreadableFileError
 from xhat.report import save_morph_gif, save_page
-from xhat.report.page import _Sprite
+from xhat.report.pages import Sprite
 
 VOID = {"meta", "img", "source", "br", "input", "link"}
 
@@ -119,7 +119,7 @@ def test_a_sprite_shows_the_right_part(save, make_grid):
     grid = make_grid()
     uri = re.findall(r"url\(data:image/png;base64,(.*?)\)", save([grid]))[0]
     sheet = np.array(Image.open(io.BytesIO(base64.b64decode(uri))))
-    sprite = _Sprite("s0", "", (2, 3, 6, 5))
+    sprite = Sprite("s0", "", (2, 3, 6, 5))
     width, height = (float(v.rstrip("%")) / 100 for v in sprite.size.split())
     assert np.allclose([width * 5, height * 6], sheet.shape[::-1])
     x, y = (float(v.rstrip("%")) / 100 for v in sprite.place(1, 2).split())

@@ -1,34 +1,47 @@
-"""Pictures and pages: what a study found, drawn so that it can be seen at a glance.
+"""Pictures and pages: what a study or a judgement found, drawn so that it is seen at a glance.
 
 A :class:`MethodGrid` holds what one method made of every pair of a start (row) and a target
 (column), with the verdict and the evidence of every cell; a :class:`Summary` holds the numbers.
 From a few of them, side by side, come a still picture (:func:`save_grid_png`), a moving one
-(:func:`save_morph_gif`) and one self-contained page (:func:`save_page`). The colour of a border
-always is the colour of a verdict (:data:`COLOURS`), and colour is never the only sign of it on
-the page. Shares are taken over pairs whose start is not already of the target's class; the
-diagonal is kept apart.
+(:func:`save_morph_gif`) and one self-contained page (:func:`save_page`). Shares are taken over
+pairs whose start is not already of the target's class; the diagonal is kept apart.
 
-Nothing here judges or searches, and every file appears whole or not at all.
+:class:`JudgedSamples` holds what judges said of any samples, and why; from it comes a page with a
+gallery and the reasons of every sample (:func:`save_judged_page`). A :class:`SelfTestRow` holds
+what they said of one kind of samples of which the truth is known; from many comes the figure of a
+self-test (:func:`save_selftest_png`).
+
+The colour of a border or a bar always is the colour of a verdict (:data:`COLOURS`), and colour is
+never the only sign of it on a page. Nothing here judges or searches, and every file appears whole
+or not at all.
 """
 
 from xhat.report.changes import as_pictures, save_changes_png
+from xhat.report.confusion import save_selftest_png
 from xhat.report.grids import save_grid_png
+from xhat.report.judged import JudgedSamples
+from xhat.report.judged_page import save_judged_page
 from xhat.report.morph import save_morph_gif
 from xhat.report.page import save_page
 from xhat.report.palette import COLOURS, LegendEntry, legend
 from xhat.report.records import MethodGrid, Summary, SummaryRow, typical_pair
+from xhat.report.selftest import SelfTestRow
 
 __all__ = [
     "COLOURS",
+    "JudgedSamples",
     "LegendEntry",
     "MethodGrid",
+    "SelfTestRow",
     "Summary",
     "SummaryRow",
     "as_pictures",
     "legend",
     "save_changes_png",
     "save_grid_png",
+    "save_judged_page",
     "save_morph_gif",
     "save_page",
+    "save_selftest_png",
     "typical_pair",
 ]

@@ -7,11 +7,20 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from xhat.report.palette import rgb
 
-__all__ = ["colour_index", "enlarge", "font_of", "percent", "shorten", "wrap"]
+__all__ = [
+    "colour_index",
+    "enlarge",
+    "exact_percent",
+    "font_of",
+    "percent",
+    "shorten",
+    "wrap",
+    "write",
+]
 
 
 def enlarge(pictures: NDArray[np.float32], tile: tuple[int, int]) -> NDArray[np.uint8]:
@@ -66,6 +75,20 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
+def exact_percent(share: float, *, digits: int = 0) -> str:
+    """Return a share in [0, 1] such that only all is 100 % and only nothing is 0 %.
+
+    Example:
+        >>> exact_percent(0.995), exact_percent(0.9996, digits=1), exact_percent(1.0)
+        ('99.5 %', '99.96 %', '100 %')
+    """
+    words = f"{100 * share:.{digits}f}"
+    while digits < 3 and float(words) in (0, 100) and share not in (0, 1):
+        digits += 1
+        words = f"{100 * share:.{digits}f}"
+    return f"{words.rstrip('0').rstrip('.') if '.' in words else words} %"
+
+
 @lru_cache(maxsize=32)
 def font_of(size: int, *, bold: bool) -> ImageFont.FreeTypeFont:
     """Return DejaVu Sans, which comes with matplotlib, so that every machine draws alike."""
@@ -76,3 +99,21 @@ def font_of(size: int, *, bold: bool) -> ImageFont.FreeTypeFont:
 def colour_index(colours: Sequence[str]) -> list[int]:
     """Return the red, green and blue of ``colours`` in one flat list, as Pillow's palettes want."""
     return [channel for colour in colours for channel in rgb(colour)]
+
+
+def write(
+    pen: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    words: str,
+    size: int,
+    *,
+    bold: bool = False,
+    colour: str = "#16181c",
+    room: int | None = None,
+    anchor: str = "la",
+) -> None:
+    """Draw one line of text, shortened to ``room`` pixels if that is given."""
+    font, words = font_of(size, bold=bold), " ".join(words.split())
+    if room is not None:
+        words = shorten(words, font, room)
+    pen.text(place, words, font=font, fill=colour, anchor=anchor)

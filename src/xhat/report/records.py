@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xhat.judges.outcomes import Outcome
+from xhat.report.checks import SLACK, as_outcome, as_pixels, check_shape
 from xhat.report.palette import ORDER
 
 __all__ = ["MethodGrid", "Summary", "SummaryRow", "check_alike", "typical_pair"]
-
-_SLACK = 1e-4  # how far rounding may carry a pixel out of [0, 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,20 +64,20 @@ class MethodGrid:
 
     def __post_init__(self) -> None:
         name = f"the grid of {self.method!r}"
-        images = _pictures(f"images of {name}", self.images, ndim=4)
+        images = as_pixels(f"images of {name}", self.images, ndim=4)
         r, c, h, w = images.shape
-        starts = _pictures(f"starts of {name}", self.starts, ndim=3)
-        _check_shape(f"starts of {name}", starts.shape, (r, h, w))
+        starts = as_pixels(f"starts of {name}", self.starts, ndim=3)
+        check_shape(f"starts of {name}", starts.shape, (r, h, w))
         frames = self.frames
         if frames is not None:
-            frames = _pictures(f"frames of {name}", frames, ndim=5)
-            _check_shape(f"frames of {name}", frames.shape, (frames.shape[0], r, c, h, w))
+            frames = as_pixels(f"frames of {name}", frames, ndim=5)
+            check_shape(f"frames of {name}", frames.shape, (frames.shape[0], r, c, h, w))
         rows, columns = tuple(map(str, self.row_labels)), tuple(map(str, self.column_labels))
-        _check_shape(f"row_labels of {name}", (len(rows),), (r,))
-        _check_shape(f"column_labels of {name}", (len(columns),), (c,))
+        check_shape(f"row_labels of {name}", (len(rows),), (r,))
+        check_shape(f"column_labels of {name}", (len(columns),), (c,))
         evidence = _table(f"evidence of {name}", self.evidence, (r, c))
         words = _table(f"outcomes of {name}", self.outcomes, (r, c))
-        outcomes = tuple(tuple(_outcome(f"outcomes of {name}", w) for w in row) for row in words)
+        outcomes = tuple(tuple(as_outcome(f"outcomes of {name}", w) for w in row) for row in words)
         clean = {
             "images": images,
             "starts": starts,
@@ -148,7 +147,9 @@ class SummaryRow:
     evaluations: float | None = None
 
     def __post_init__(self) -> None:
-        given = {_outcome(f"counts of {self.method!r}", k): int(v) for k, v in self.counts.items()}
+        given = {
+            as_outcome(f"counts of {self.method!r}", k): int(v) for k, v in self.counts.items()
+        }
         if self.n < 0 or min(given.values(), default=0) < 0 or sum(given.values()) != self.n:
             raise ValueError(
                 f"counts of {self.method!r} must be 0 or more and sum to n = {self.n}, "
@@ -156,7 +157,7 @@ class SummaryRow:
             )
         for name in ("reached", "confidence", "seconds", "evaluations"):
             value = getattr(self, name)
-            most = 1 + _SLACK if name in ("reached", "confidence") else float("inf")
+            most = 1 + SLACK if name in ("reached", "confidence") else float("inf")
             if value is not None and not 0 <= value <= most:
                 wanted = "lie in [0, 1]" if most < 2 else "be 0 or more"
                 raise ValueError(f"{name} of {self.method!r} must {wanted}, but is {value}.")
@@ -175,7 +176,7 @@ class SummaryRow:
         evaluations: float | None = None,
     ) -> "SummaryRow":
         """Return the row that counts ``outcomes``, one per candidate."""
-        counts = Counter(_outcome(f"outcomes of {method!r}", outcome) for outcome in outcomes)
+        counts = Counter(as_outcome(f"outcomes of {method!r}", outcome) for outcome in outcomes)
         return cls(method, counts.total(), counts, reached, confidence, seconds, evaluations)
 
     def share(self, outcome: str) -> float | None:
@@ -259,30 +260,6 @@ def typical_pair(grids: Sequence[MethodGrid]) -> tuple[int, int]:
     return best[len(best) // 2]
 
 
-def _pictures(name: str, value: Any, *, ndim: int) -> NDArray[np.float32]:
-    array = np.asarray(value)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(
-            f"{name} must be floating point in [0, 1], but are {array.dtype}; "
-            f"convert them first (for bytes: x / 255)."
-        )
-    if array.ndim != ndim or array.size == 0:
-        raise ValueError(
-            f"{name} must have {ndim} axes, none of them empty, but have shape {array.shape}."
-        )
-    least, most = float(array.min()), float(array.max())
-    if not (least >= -_SLACK and most <= 1 + _SLACK):  # NaN fails both
-        raise ValueError(
-            f"{name} must lie in [0, 1], but their values reach from {least:g} to {most:g}."
-        )
-    return array.astype(np.float32).clip(0, 1)
-
-
-def _check_shape(name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    if found != wanted:
-        raise ValueError(f"{name} must have shape {wanted} to fit the images, but have {found}.")
-
-
 def _table(name: str, value: Any, wanted: tuple[int, int]) -> tuple[tuple[str, ...], ...]:
     rows = [[row] if isinstance(row, str) else list(row) for row in value]
     widths = {len(row) for row in rows}
@@ -292,11 +269,3 @@ def _table(name: str, value: Any, wanted: tuple[int, int]) -> tuple[tuple[str, .
             f"{' or '.join(map(str, sorted(widths))) or '0'}."
         )
     return tuple(tuple(map(str, row)) for row in rows)
-
-
-def _outcome(name: str, word: Any) -> Outcome:
-    try:
-        return Outcome(word)
-    except ValueError as error:
-        choices = ", ".join(Outcome)
-        raise ValueError(f"{name} must be of {choices}, but one is {word!r}.") from error
