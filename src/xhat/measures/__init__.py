@@ -1,0 +1,60 @@
+"""Measures: what a *set* of results is like, beside what real samples are like.
+
+Judges look at single candidates; measures compare sets, and say what no verdict can: whether the
+results have the variety of real samples, and how rare natural inputs are at all. Samples are
+compared by features (``Features``, with the fingerprint of their weights):
+
+- *distance* between the distributions (``frechet_distance``, ``kernel_distance``);
+- *coverage*: which share of each lies within the other (``coverage``);
+- *spread*: variety within a target (``mean_distance``, ``vendi_score``), and how far candidates
+  came (``travel``);
+- ``measure`` takes all of these with 95 % intervals, each beside its *floor*: what as many real
+  samples score in place of the results.
+
+Of the region that was searched:
+
+- ``intrinsic_dimension``: how many dimensions the real samples fill, as a range;
+- ``density`` and ``rare_density``: ``D = |M| / |X|``, the share of a ``Region`` that a judge
+  accepts.
+
+This room imports only the ground floor, and never sees a search.
+"""
+
+from xhat.measures.coverage import Balls, Coverage, coverage
+from xhat.measures.density import Density, Ratio, density, ratio
+from xhat.measures.dimension import Dimension, intrinsic_dimension
+from xhat.measures.distances import Gaussian, KernelMean, frechet_distance, kernel_distance
+from xhat.measures.features import Features
+from xhat.measures.measuring import measure
+from xhat.measures.rare import rare_density
+from xhat.measures.regions import Region
+from xhat.measures.spread import Travel, mean_distance, travel, vendi_score
+from xhat.measures.table import MEASURES, Measure, Row, Table
+
+__all__ = [
+    "MEASURES",
+    "Balls",
+    "Coverage",
+    "Density",
+    "Dimension",
+    "Features",
+    "Gaussian",
+    "KernelMean",
+    "Measure",
+    "Ratio",
+    "Region",
+    "Row",
+    "Table",
+    "Travel",
+    "coverage",
+    "density",
+    "frechet_distance",
+    "intrinsic_dimension",
+    "kernel_distance",
+    "mean_distance",
+    "measure",
+    "rare_density",
+    "ratio",
+    "travel",
+    "vendi_score",
+]
