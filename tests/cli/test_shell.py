@@ -41,7 +41,6 @@ def test_defaults_are_shown(xhat):
         (["demo", "--starts", "many"], "Invalid value for '--starts'"),
         (["demo", "--starts"], "'--starts' requires an argument"),
         (["demo", "extra"], "Got unexpected extra argument"),
-        (["judge", "--targets", "3"], "Missing option '--samples'; see xhat judge --help."),
         (["train"], "Missing argument 'task'"),
         (["optimize", "--model", "a:b", "--inputs", "x.npy", "--bounds", "0"], "requires 2"),
     ],

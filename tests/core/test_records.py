@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from xhat.core import InputWarning, PerCandidate, evaluation_mode, per_row
+from xhat.core import InputWarning, PerCandidate, evaluation_mode, modules_of, per_row
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,26 @@ def test_evaluation_mode_is_for_the_block_only_even_if_it_fails():
     with pytest.raises(KeyboardInterrupt), pytest.warns(InputWarning, match="Call model.eval"):
         interrupted()
     assert [module.training for module in net.modules()] == [False, True, False]
+
+
+def test_modules_are_found_wherever_a_callable_keeps_them():
+    net, other = nn.Linear(2, 1), nn.Linear(2, 1)
+
+    class Holds:
+        def __init__(self):
+            self.first, self.second, self.text = net, other, "text"
+
+        def look(self, x):
+            return self.first(x)
+
+    held = Holds()
+    for function, expected in (
+        (net, (net,)),
+        (net.forward, (net,)),
+        (held, (net, other)),
+        (held.look, (net, other)),
+        (torch.round, ()),
+        (len, ()),
+        (lambda x: net(x), ()),  # what a function closes over is not known
+    ):
+        assert modules_of(function) == expected

@@ -1,24 +1,25 @@
-"""Small worlds whose truth is known, so that panels can be built and fooled on purpose."""
+"""Small worlds whose truth is known, so that judges can be built and fooled on purpose."""
 
 import torch
 from torch import Tensor, nn
 
 from xhat.core import generator
-from xhat.judges import Jury, Panel
+from xhat.judges import Judge, Jury, Likelihood, Neighbours
 
 SEEN, OTHER, NONE, NEITHER = range(4)
+NATURAL, OFF, ELSEWHERE = 0.0, 4.5, 60.0
 
 
 class Reader(nn.Module):
-    """A judge that sees what is written in a sample ``(place, code)``.
+    """A classifier that sees what is written in a sample ``(place, code)``.
 
-    The code's whole part, modulo 4, says what: class 0, class 1, no class, or a draw. So a sample
-    can tell the judge anything without being unlikely.
+    The code's whole part, modulo 4, says what: class 0, class 1, no class, or a draw of the two.
+    So a sample can tell the jury anything without being unlikely.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         certain = 6 - 0.1 * x[:, 1:].frac().abs()
-        table = torch.cat([torch.eye(3), torch.zeros(1, 3)]).to(x)
+        table = torch.cat([torch.eye(3), torch.tensor([[1.0, 1.0, 0.0]])]).to(x)
         return certain * table[x[:, 1].floor().long() % 4]
 
 
@@ -45,7 +46,7 @@ def twice(x: Tensor) -> Tensor:
 
 def readable(n: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return real samples ``(place, code)`` around the places 0 and 10, and their classes."""
-    labels = torch.arange(n) % 2
+    labels = torch.arange(n) // 2 % 2  # both classes in each half of the calibration samples
     random = generator(seed, "readable")
     places = 10 * labels + torch.randn(n, generator=random)
     codes = 4 * torch.randint(-5, 6, (n,), generator=random) + labels
@@ -53,15 +54,23 @@ def readable(n: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def sample(where: float, seen: int) -> Tensor:
-    """Return one sample ``(1, 2)`` at a place, in which the judge sees this."""
+    """Return one sample ``(1, 2)`` at a place, in which the jury sees this."""
     return torch.tensor([[where, seen + 0.5]])
 
 
-def readable_panel(alpha: float = 0.05, calibration: int = 400) -> Panel:
-    """Return a panel over the readable world, with two representations."""
-    jury = Jury((Reader().eval(),), ("reader",), classes=2)
-    ways = {"place": place, "twice the place": twice}
-    return Panel.fit(jury, ways, readable(300, 1), readable(calibration, 2), alpha)
+def reader() -> Jury:
+    return Jury((Reader().eval(),), ("reader",), classes=2)
+
+
+def readable_judge(alpha: float = 0.05, calibration: int = 400) -> Judge:
+    """Return a judge of the readable world, with two representations and a likelihood."""
+    x, labels = readable(300, 1)
+    axes = (
+        Neighbours("place", x, place, labels),
+        Neighbours("twice the place", x, twice, labels),
+        Likelihood("likelihood", x, place),
+    )
+    return Judge.assemble(reader(), axes, (x, labels), readable(calibration, 2), alpha)
 
 
 def gaussians(n: int, seed: int, d: int = 6, apart: float = 8.0) -> tuple[Tensor, Tensor]:

@@ -2,17 +2,20 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.learning import NETWORKS, SmallCNN, build, count_parameters
+from xhat.learning import NETWORKS, ResidualNet, SmallCNN, WideCNN, build, count_parameters
 
 IMAGES = torch.rand(5, 1, 28, 28, generator=generator(0))
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "VAE"])
+LAYERED = [name for name in NETWORKS if name not in ("VAE", "KernelClassifier")]
+
+
+@pytest.mark.parametrize("name", LAYERED)
 class TestClassifiers:
     def test_gives_one_logit_per_class_at_a_modest_size(self, name):
         model = build(name, seed=0, classes=11)
         assert model(IMAGES).shape == (5, 11)
-        assert 140_000 < count_parameters(model) < 350_000
+        assert 140_000 < count_parameters(model) < 360_000
 
     def test_candidates_do_not_touch_each_other_in_either_mode(self, name):
         model = build(name, seed=0).train()
@@ -61,8 +64,13 @@ class TestVAE:
         assert torch.allclose(drawn, self.vae.decode(mean + (log_variance / 2).exp()))
 
 
-def test_rejects_unknown_names_and_sizes():
-    with pytest.raises(ValueError, match="architecture must be one of SmallCNN"):
-        build("Transformer", seed=0)
-    with pytest.raises(ValueError, match="size must be a multiple of 4"):
-        SmallCNN(size=30)
+@pytest.mark.parametrize("network", [SmallCNN, WideCNN])
+@pytest.mark.parametrize("size", [6, 30])
+def test_rejects_sizes_that_cannot_be_halved_twice(network, size):
+    with pytest.raises(ValueError, match=f"size must be a multiple of 4 .* but is {size}"):
+        network(size=size)
+    assert network(size=32)(torch.zeros(1, 1, 32, 32)).shape == (1, 10)
+
+
+def test_a_residual_net_takes_any_size():
+    assert ResidualNet()(torch.zeros(2, 1, 8, 19)).shape == (2, 10)

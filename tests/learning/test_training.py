@@ -74,6 +74,15 @@ def test_average_is_the_running_mean_of_the_weights():
     assert (averaged - spread.mean(0)).norm() < (spread[0] - spread[-1]).norm()
 
 
+@pytest.mark.parametrize("rows", range(1, 12))
+def test_any_number_of_steps_will_do(rows):
+    x, y = torch.rand(rows, 3, generator=generator(0)), torch.arange(rows) % 2
+    model = nn.Linear(3, 2)
+    settings = {"epochs": 1, "batch_size": 1, "learning_rate": 0.1, "seed": 0}
+    fit(model, x, y, loss, **settings)
+    assert bool(weights(model).isfinite().all())
+
+
 def test_frozen_parameters_stay():
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
     model[0].requires_grad_(False)

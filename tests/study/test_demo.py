@@ -154,7 +154,7 @@ def test_progress_counts_every_method(found, stages):
 
 
 def test_judges_and_searched_models_are_strangers(found):
-    panel = demo.digits_panel()
+    panel = demo.digits_judge()
     for name in digits.JUDGES:
         with pytest.raises(ValueError, match=f"{name} shares weights"):
             panel.judge(found.pairs.starts[:1], torch.tensor([0]), searched=(digits.judge(name),))
@@ -171,7 +171,7 @@ def test_judges_and_searched_models_are_strangers(found):
     ],
 )
 def test_bad_options_are_refused_before_the_work(monkeypatch, options, message):
-    monkeypatch.setattr(demo, "digits_panel", lambda: pytest.fail("began to work"))
+    monkeypatch.setattr(demo, "digits_judge", lambda: pytest.fail("began to work"))
     with pytest.raises(ValueError, match=message):
         demo.run(**options)
 

@@ -7,7 +7,7 @@ from xhat.learning import count_parameters, load_checkpoint
 from xhat.study.training import RECIPES, measure, train
 from xhat.tasks import digits
 
-NAMES = (*digits.SURROGATES, "vae", *digits.JUDGES)
+NAMES = (*digits.SURROGATES, "vae", *digits.JUDGES, digits.AUTOENCODER)
 
 
 def test_there_is_one_recipe_per_shipped_model():

@@ -19,10 +19,13 @@ from xhat.learning import EpochRecord
 from xhat.report import COLOURS
 from xhat.solve import Compute, Progress
 from xhat.study import demo as main_job
-from xhat.study.inputs import load_model, read_array, read_samples, read_targets
-from xhat.study.judging import judge_samples
+from xhat.study.inputs import load_model, read_array, read_samples, read_starts, read_targets
+from xhat.study.judging import digits_judge, judge_samples, write_judged
 from xhat.study.methods import METHODS
 from xhat.study.optimize import MODEL_METHODS, match, optimize, write_result
+from xhat.study.planted import HALVES
+from xhat.study.selftest import self_test
+from xhat.study.selftest import write as write_self_test
 from xhat.study.training import RECIPES, train
 
 __all__ = ["app"]
@@ -155,21 +158,91 @@ def optimize_command(
 
 @app.command(epilog="Example: xhat judge --samples x.npy --targets 3,8 --out runs/judge")
 def judge(
-    samples: Annotated[Path, typer.Option(help=".npy of (n, 1, 28, 28), or results.parquet.")],
-    targets: Annotated[str, typer.Option(help="Class, classes (3,1,4), or a .npy file.")],
+    samples: Annotated[
+        Path | None, typer.Option(help=".npy, results.parquet, or a folder of PNG pictures.")
+    ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Class, classes (3,1,4), or a .npy file.")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Real samples of your own domain, like --samples. \\[default: digits]"),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Their classes, a .npy file.")] = None,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
+    test: Annotated[
+        bool, typer.Option("--self-test", help="Judge planted samples whose verdict is known.")
+    ] = False,
+    n: Annotated[int, typer.Option(help="For --self-test: samples of a kind.")] = 300,
+    half: Annotated[
+        str, typer.Option(help=f"For --self-test: {' or '.join(HALVES)}.")
+    ] = "reported",
+    weights: Annotated[
+        Path | None, typer.Option(help="For --self-test: other judges' weights.")
+    ] = None,
     out: Out = Path("runs/judge"),
+    seed: Seed = 0,
 ) -> None:
-    """Say of digit images, from wherever, whether they are genuine samples of their targets."""
+    """Say of samples, from wherever, whether they are genuine samples of their targets."""
+    if test == (samples is not None):
+        raise ValueError("give either --samples to judge, or --self-test.")
     atomic_folder_check(out)
-    verdicts = judge_samples(read_samples(samples), read_targets(targets), out=out, alpha=alpha)
-    counted = Counter(verdicts.outcomes)
+    if test:
+        _self_test(out, alpha=alpha, n=n, half=half, weights=weights, seed=seed)
+        return
+    if samples is None:
+        return
+    judged = judge_samples(
+        read_samples(samples),
+        None if targets is None else read_targets(targets),
+        alpha=alpha,
+        reference=None if reference is None else read_samples(reference),
+        labels=None if labels is None else read_array(labels, "the labels"),
+        x0=read_starts(samples),
+        seed=seed,
+    )
+    command = f"xhat judge --samples {samples}" + "".join(
+        f" --{name} {value}"
+        for name, value in {"targets": targets, "reference": reference, "labels": labels}.items()
+        if value is not None
+    )
+    page = write_judged(judged, out, command=f"{command} --alpha {alpha:g} --seed {seed}")
+    counted = Counter(judged.verdicts.outcomes)
     for outcome in Outcome:
         if counted[outcome]:
             console.print(f"{counted[outcome]:6d}  {outcome}: {outcome.meaning}")
-    if len(verdicts) == 1:
-        console.print(f"\n{verdicts[0].explain()}")
-    console.print(f"Wrote {out / 'verdicts.parquet'}", markup=False)
+    if len(judged.verdicts) == 1:
+        console.print(f"\n{judged.verdicts[0].explain()}", markup=False)
+    console.print(f"Open {page}", markup=False)
+
+
+def _self_test(
+    out: Path, *, alpha: float, n: int, half: str, weights: Path | None, seed: int
+) -> None:
+    with progress_bar() as update:
+        update("judges", 0, 1)
+        tested = digits_judge(alpha, weights)
+        update("judges", 1, 1)
+        found = self_test(tested, half=half, n=n, seed=seed, on_progress=update)
+    command = f"xhat judge --self-test --half {half} --n {n} --alpha {alpha:g} --seed {seed}"
+    picture = write_self_test(found, out, command=command)
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    for heading in ("kind", "n", "wanted", "share", "interval", "asked"):
+        table.add_column(heading, no_wrap=True, justify="left" if heading == "kind" else "right")
+    for row in found.rows:
+        low, high = row.interval
+        asked = "" if row.asked is None else f"{row.asked:g} {'✓' if row.met else '✗'}"
+        wanted = _WANTED.get(row.wanted or "", "(genuine)")
+        table.add_row(
+            row.kind, str(row.n), wanted, f"{row.share:.3f}", f"{low:.2f}–{high:.2f}", asked
+        )
+    console.print(table)
+    console.print(
+        f"Digits against clothes: AUROC {found.separation['auroc']:.4f}; "
+        f"{100 * found.separation['fpr_at_95_tpr']:.1f} % of clothes look as usual as 95 % of "
+        f"digits do."
+    )
+    console.print(f"Open {picture}", markup=False)
 
 
 @app.command(name="train", epilog="Example: xhat train digits --recipe plain --out runs/weights")
@@ -216,6 +289,7 @@ def info(
             temporary.write_text(json.dumps(lines, indent=1) + "\n")
 
 
+_WANTED = {"genuine": "genuine", "not genuine": "not gen.", "out of distribution": "out of d."}
 _SHORT = {
     Outcome.OFF_MANIFOLD: "off manifold",
     Outcome.ADVERSARIAL: "adversarial",

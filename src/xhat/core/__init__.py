@@ -17,7 +17,7 @@ from xhat.core.checks import (
 )
 from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError
 from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
-from xhat.core.records import PerCandidate, evaluation_mode, per_row
+from xhat.core.records import PerCandidate, evaluation_mode, modules_of, per_row
 from xhat.core.seeding import candidate_noise, generator, numpy_generator
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "check_tensor",
     "evaluation_mode",
     "generator",
+    "modules_of",
     "numpy_generator",
     "per_row",
     "sha256_of",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from xhat.core.errors import InputWarning
 
-__all__ = ["PerCandidate", "evaluation_mode", "per_row"]
+__all__ = ["PerCandidate", "evaluation_mode", "modules_of", "per_row"]
 
 
 class PerCandidate:
@@ -120,6 +120,24 @@ class PerCandidate:
 def per_row(values: Tensor, like: Tensor) -> Tensor:
     """Return ``values``, ``(n,)``, shaped to broadcast over the rows of ``like``, ``(n, ...)``."""
     return values.reshape(-1, *(1 for _ in range(like.ndim - 1)))
+
+
+def modules_of(function: Any) -> tuple[nn.Module, ...]:
+    """Return the modules that a callable is, belongs to, or holds as attributes.
+
+    A method belongs to its object: that of a module is the module's, and that of anything else
+    uses what the object holds.
+
+    Example:
+        >>> net = nn.Linear(2, 1)
+        >>> modules_of(net.forward) == modules_of(net) == (net,), modules_of(torch.round)
+        (True, ())
+    """
+    owner = getattr(function, "__self__", function)  # of a bound method, such as ``vae.decode``
+    if isinstance(owner, nn.Module):
+        return (owner,)
+    held = getattr(owner, "__dict__", {}).values()
+    return tuple(value for value in held if isinstance(value, nn.Module))
 
 
 @contextmanager

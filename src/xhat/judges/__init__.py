@@ -1,30 +1,55 @@
 """Judges: is what the search found genuine?
 
 A judge looks at ``x`` and the target, never at the search. Several axes are measured separately
-and shown; the outcome follows from them by fixed rules with thresholds from real data (``Panel``):
+and shown, never blended into a score; the outcome follows from them by fixed rules, with p-values
+against real data (``Judge``):
 
 - *meaning*: what held-out classifiers see (``Jury``);
-- *manifold*: how far real samples are in several representations (``Neighbours``), and how likely
-  the sample is among them (``Likelihood``).
+- *manifold*: how far real samples are in several representations and what dimension they have
+  there (``Neighbours``), how likely the sample is among them (``Likelihood``), what a model of
+  the data cannot rebuild (``Reconstruction``);
+- *structure*: which declared constraints hold, in float64 (``certify``);
+- *truth*, where there is one: what it says, and where the surrogate parts from it (``ask``,
+  ``gap_along``, ``audit_gradient``).
 """
 
-from xhat.judges.axes import Likelihood, ManifoldAxis
-from xhat.judges.jury import Jury
-from xhat.judges.neighbours import Neighbours, Penultimate, pixels
+from xhat.judges.axes import Likelihood, ManifoldAxis, Penultimate, Reconstruction, pixels
+from xhat.judges.conformal import Calibration
+from xhat.judges.gaps import GapAlong, competence_limit, gap_along
+from xhat.judges.gradients import GradientAudit, audit_gradient
+from xhat.judges.judge import Judge
+from xhat.judges.jury import Jury, pooled
+from xhat.judges.neighbours import Neighbours
 from xhat.judges.outcomes import Outcome
-from xhat.judges.panel import Panel
+from xhat.judges.structure import Structure, certify
+from xhat.judges.truth import Truth, TruthEvidence, ask, disagreement, mean_absolute
 from xhat.judges.verdict import Axis, Verdict, Verdicts
 
 __all__ = [
     "Axis",
+    "Calibration",
+    "GapAlong",
+    "GradientAudit",
+    "Judge",
     "Jury",
     "Likelihood",
     "ManifoldAxis",
     "Neighbours",
     "Outcome",
-    "Panel",
     "Penultimate",
+    "Reconstruction",
+    "Structure",
+    "Truth",
+    "TruthEvidence",
     "Verdict",
     "Verdicts",
+    "ask",
+    "audit_gradient",
+    "certify",
+    "competence_limit",
+    "disagreement",
+    "gap_along",
+    "mean_absolute",
     "pixels",
+    "pooled",
 ]

@@ -1,112 +1,196 @@
-"""Manifold axes: distances from real data, each with yardsticks from real data.
+"""Manifold axes: how far a sample is from real data, each seen in its own way.
 
-An axis measures how far samples are from the reference. What is usual comes from calibration
-samples, which are real too and were used for nothing else: a candidate's conformal p-value is the
-share of them that lie at least as far out (Vovk, Gammerman, Shafer, "Algorithmic Learning in a
-Random World", 2005).
+An axis only scores, larger is more unusual (or, on a two-sided axis, either end). What is usual
+is learned from real samples by ``xhat.judges.conformal``. A representation says what is looked
+at: the sample itself, or what a held-out network makes of it.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from xhat.core import check_finite
+from xhat.core import check_finite, evaluation_mode, modules_of
 
-__all__ = ["Likelihood", "ManifoldAxis", "rank"]
+__all__ = [
+    "Likelihood",
+    "ManifoldAxis",
+    "Penultimate",
+    "Reconstruction",
+    "Representation",
+    "pixels",
+    "represented",
+]
 
+Representation = Callable[[Tensor], Tensor]
 _MOST_FEATURES = 4096  # beyond it, the covariance takes over 100 MB and minutes
+_ROWS = 500  # looked at together, which bounds the memory
 
 
-def rank(p: float, n: int) -> int:
-    """Return how many of ``n`` calibration samples and a candidate are a share ``p``, from 1."""
-    return max(1, int(p * (n + 1) * (1 + 1e-9)))  # the last factor undoes rounding
+def pixels(x: Tensor) -> Tensor:
+    """Return ``x`` itself, ``(n, d)``."""
+    return x.flatten(1)
 
 
 @dataclass(frozen=True)
-class ManifoldAxis(ABC):
-    """A distance from real data.
+class Penultimate:
+    """What the last linear layer of ``model`` sees, as a function of ``x``, ``(n, d)``.
 
-    Attributes:
-        name: for people.
-        typical: ``(c,)``, the calibration samples' distances, ascending.
-        far: the distance beyond which a sample belongs to no class; None where classes play no
-            part.
+    Raises:
+        ValueError: the model has no linear layer.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)).eval()
+        >>> Penultimate(net)(torch.zeros(4, 3)).shape
+        torch.Size([4, 5])
     """
 
-    name: str
-    typical: Tensor
-    far: float | None
+    model: nn.Module
+
+    def __post_init__(self) -> None:
+        """Look for the layer."""
+        _ = self._layer
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the features of ``x``."""
+        seen: list[Tensor] = []
+        hook = self._layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        try:
+            with torch.no_grad(), evaluation_mode(self.model):
+                self.model(x)
+        finally:
+            hook.remove()
+        return seen[-1].flatten(1)
+
+    @property
+    def _layer(self) -> nn.Linear:
+        layers = [module for module in self.model.modules() if isinstance(module, nn.Linear)]
+        if not layers:
+            name = type(self.model).__name__
+            raise ValueError(f"{name} has no linear layer whose input could be used.")
+        return layers[-1]
+
+
+def represented(see: Representation, x: Tensor) -> Tensor:
+    """Return what ``see`` makes of samples, a part at a time and without gradients."""
+    with torch.no_grad(), evaluation_mode(*modules_of(see)):
+        return torch.cat([see(part) for part in x.split(_ROWS)])
+
+
+class ManifoldAxis(ABC):
+    """One way of looking at samples, which gives one or more scores.
+
+    Attributes:
+        names: of the scores, for people.
+        two_sided: of each score, whether an unusually small value is unusual too.
+    """
+
+    names: tuple[str, ...]
+    two_sided: tuple[bool, ...]
 
     @abstractmethod
-    def distance(self, x: Tensor) -> Tensor:
-        """Return the distance of samples ``(n, *x_shape)``, ``(n,)``."""
+    def scores(self, x: Tensor) -> Tensor:
+        """Return the scores of samples ``(n, *x_shape)``, ``(n, len(names))``."""
 
-    def p_value(self, distance: Tensor) -> Tensor:
-        """Return the conformal p-value of distances, ``(n,)``: small is unusually far."""
-        below = torch.searchsorted(self.typical, distance.contiguous())
-        return (1 + len(self.typical) - below) / (1 + len(self.typical))
-
-    def limit(self, p: float) -> float:
-        """Return the largest distance whose p-value is above ``p``."""
-        n = len(self.typical)
-        return float(self.typical[n - rank(p, n)])
+    def modules(self) -> tuple[nn.Module, ...]:
+        """Return the networks that look; none of them may have taken part in the search."""
+        return ()
 
 
-@dataclass(frozen=True)
 class Likelihood(ManifoldAxis):
-    """Gaussian likelihood: the Mahalanobis distance ``|(C + s^2 I)^(-1/2) (x - m)|``.
+    """Gaussian likelihood: the Mahalanobis distance ``|(C + s^2 I)^(-1/2) (u - m)|``.
 
-    With mean ``m`` and covariance ``C`` of the reference. It weighs every direction by how little
-    real samples vary along it, so it notices what nearest neighbours do not: faint structure where
-    real samples have none, such as the noise of an adversarial example. ``s`` is the noise that
-    counts for nothing, 1 % of the range of the data.
+    With mean ``m`` and covariance ``C`` of what is seen of the reference. It weighs every direction
+    by how little real samples vary along it, so it notices what nearest neighbours do not: faint
+    structure where real samples have none, such as the noise of an adversarial example. ``s`` is
+    the noise that counts for nothing, 1 % of the range of the data. With ``typicality`` it is
+    unusual on both sides: a real sample of many features is never near the mean.
 
-    Build it by ``fit``.
+    Source: Nalisnick, Matsukawa, Teh, Lakshminarayanan, "Detecting Out-of-Distribution Inputs to
+    Deep Generative Models Using Typicality", 2019.
 
-    Attributes:
-        mean: ``(d,)``.
-        whitening: ``(d, d)``.
+    Args:
+        name: for people.
+        reference: real samples ``(m, *x_shape)``.
+        see: ``(n, *x_shape) -> (n, d)``, what is looked at.
+        typicality: whether samples that are too likely are unusual as well.
+
+    Raises:
+        ValueError: too many features for a covariance, or values not finite.
+
+    Example:
+        >>> from xhat.core import generator
+        >>> axis = Likelihood("likelihood", torch.randn(500, 3, generator=generator(0)))
+        >>> axis.scores(torch.tensor([[0.0, 0, 0], [9.0, 9, 9]])).round().tolist()
+        [[0.0], [15.0]]
     """
 
-    mean: Tensor
-    whitening: Tensor
-
-    @classmethod
-    def fit(cls, reference: Tensor, calibration: Tensor) -> "Likelihood":
-        """Estimate mean and covariance, and measure the calibration samples.
-
-        Args:
-            reference: real samples ``(m, *x_shape)``.
-            calibration: likewise, disjoint from the reference.
-
-        Raises:
-            ValueError: too many features for a covariance, or values not finite.
-
-        Example:
-            >>> from xhat.core import generator
-            >>> real = torch.randn(500, 3, generator=generator(0))
-            >>> axis = Likelihood.fit(real[:400], real[400:])
-            >>> bool(axis.p_value(axis.distance(torch.full((1, 3), 9.0))) < 0.01)
-            True
-        """
+    def __init__(
+        self,
+        name: str,
+        reference: Tensor,
+        see: Representation = pixels,
+        *,
+        typicality: bool = False,
+    ) -> None:
         check_finite("the reference", reference)
-        check_finite("the calibration samples", calibration)
-        flat = reference.flatten(1)
+        self.names, self.two_sided, self.see = (name,), (typicality,), see
+        flat = represented(see, reference)
         if flat.shape[1] > _MOST_FEATURES:
             raise ValueError(
                 f"the likelihood axis holds at most {_MOST_FEATURES} features, but samples have "
-                f"{flat.shape[1]}; give the panel a smaller representation."
+                f"{flat.shape[1]}; give it a smaller representation."
             )
         low, high = torch.aminmax(flat)
-        mean = flat.mean(dim=0)
-        values, vectors = torch.linalg.eigh(torch.cov((flat - mean).T).reshape(len(mean), -1))
+        self.mean = flat.mean(dim=0)
+        values, vectors = torch.linalg.eigh(
+            torch.cov((flat - self.mean).T).reshape(flat.shape[1], -1)
+        )
         noise = (0.01 * (high - low)).square().clamp_min(1e-12)  # for a constant reference
-        whitening = vectors / (values.clamp_min(0) + noise).sqrt()
-        measured = cls("likelihood", torch.empty(0), None, mean, whitening).distance(calibration)
-        return cls("likelihood", measured.sort().values, None, mean, whitening)
+        self.whitening = vectors / (values.clamp_min(0) + noise).sqrt()
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Return the Mahalanobis distance, ``(n, 1)``; about ``sqrt(d)`` for real samples."""
+        return represented(self.distance, x)[:, None]
 
     def distance(self, x: Tensor) -> Tensor:
-        """Return the Mahalanobis distance, ``(n,)``; about ``sqrt(d)`` for real samples."""
-        return torch.linalg.vector_norm((x.flatten(1) - self.mean) @ self.whitening, dim=1)
+        """Return the Mahalanobis distance, ``(n,)``, differentiably."""
+        return torch.linalg.vector_norm((self.see(x) - self.mean) @ self.whitening, dim=1)
+
+    def modules(self) -> tuple[nn.Module, ...]:
+        """Return the network that looks, if one does."""
+        return modules_of(self.see)
+
+
+class Reconstruction(ManifoldAxis):
+    """What a model of the data cannot rebuild: ``|x - rebuild(x)|``.
+
+    Source: the idea: Japkowicz, Myers, Gluck, "A Novelty Detection Approach to Classification",
+    IJCAI 1995.
+
+    Args:
+        name: for people.
+        rebuild: ``(n, *x_shape) -> (n, *x_shape)``, such as an autoencoder.
+
+    Example:
+        >>> axis = Reconstruction("rounding", torch.round)
+        >>> axis.scores(torch.tensor([[1.0], [1.25]])).tolist()
+        [[0.0], [0.25]]
+    """
+
+    def __init__(self, name: str, rebuild: Callable[[Tensor], Tensor]) -> None:
+        self.names, self.two_sided, self.rebuild = (name,), (False,), rebuild
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Return the distance between samples and what is rebuilt, ``(n, 1)``."""
+        return represented(self.distance, x)[:, None]
+
+    def distance(self, x: Tensor) -> Tensor:
+        """Return the distance between samples and what is rebuilt, ``(n,)``, differentiably."""
+        return torch.linalg.vector_norm((x - self.rebuild(x)).flatten(1), dim=1)
+
+    def modules(self) -> tuple[nn.Module, ...]:
+        """Return the network that rebuilds, if one does."""
+        return modules_of(self.rebuild)

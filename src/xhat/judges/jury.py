@@ -2,18 +2,25 @@
 
 A jury is a few classifiers of different families, trained on other data, with other seeds and
 augmentations than any model that the search used. Each gives a distribution over the classes and
-"none of them"; the jury's is their mean.
+"none of them". Together they are as sure as a weighted sum of their logarithms, so that a member
+who sees something else is not simply outvoted; the weights are those at which real samples that
+trained nothing are most likely, so that the sum means what it says.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import evaluation_mode
+from xhat.judges.independence import check_independent
 
-__all__ = ["Jury"]
+__all__ = ["Jury", "pooled"]
+
+_DRAWN = 5.0  # samples' worth of pull towards equal weights
+_LEAST = 1e-6  # a probability below it is as good as it; no single member can veto alone
 
 
 @dataclass(frozen=True)
@@ -24,9 +31,10 @@ class Jury:
         members: ``(n, *x_shape) -> (n, classes + 1)`` logits each.
         names: of the members, for people.
         classes: the number of classes, "none" not counted.
+        weights: of the members in what they see together; by default equal ones that sum to 1.
 
     Raises:
-        ValueError: no members, or not one name each.
+        ValueError: no members, or not one name and one weight each.
 
     Example:
         >>> jury = Jury((nn.Linear(4, 3).eval(),), ("linear",), classes=2)
@@ -37,6 +45,7 @@ class Jury:
     members: tuple[nn.Module, ...]
     names: tuple[str, ...]
     classes: int
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -44,6 +53,13 @@ class Jury:
             raise ValueError(
                 f"a jury needs at least one member and a name for each, but has "
                 f"{len(self.members)} members and {len(self.names)} names."
+            )
+        equal = (1 / len(self.members),) * len(self.members)
+        object.__setattr__(self, "weights", tuple(self.weights) or equal)  # the record is frozen
+        if len(self.weights) != len(self.members):
+            raise ValueError(
+                f"a jury needs a weight for each of {len(self.members)} members, but has "
+                f"{len(self.weights)}."
             )
 
     def probabilities(self, x: Tensor) -> Tensor:
@@ -56,6 +72,26 @@ class Jury:
         """
         with torch.no_grad(), evaluation_mode(*self.members):
             return torch.cat([self._look(part) for part in x.split(500)])
+
+    def together(self, votes: Tensor) -> Tensor:
+        """Return what the jury sees as a whole, ``(n, classes + 1)``, from its members' votes."""
+        return pooled(votes, torch.tensor(self.weights))
+
+    def weighed(self, votes: Tensor, labels: Tensor) -> "Jury":
+        """Return the jury with the weights at which ``labels`` are likeliest.
+
+        Args:
+            votes: ``(n, members, classes + 1)`` on real samples that trained no member.
+            labels: ``(n,)``, what they are.
+        """
+        return replace(self, weights=_best_weights(votes, labels))
+
+    def without(self, name: str) -> "Jury":
+        """Return the jury without one member, the rest with equal weights."""
+        kept = [i for i, other in enumerate(self.names) if other != name]
+        return Jury(
+            tuple(self.members[i] for i in kept), tuple(self.names[i] for i in kept), self.classes
+        )
 
     def check_independent(self, searched: Iterable[nn.Module]) -> None:
         """Raise ``ValueError`` if a member shares weights with a model that the search used."""
@@ -76,35 +112,41 @@ class Jury:
         return torch.stack(seen, dim=1)
 
 
-def check_independent(name: str, judge: nn.Module, searched: Iterable[nn.Module]) -> None:
-    """Raise ``ValueError`` if ``judge`` shares weights with a model that the search used.
+def pooled(votes: Tensor, weights: Tensor) -> Tensor:
+    """Return the distribution of a jury, ``(n, classes + 1)``, from its members'.
 
-    Shared is what lies in the same memory, and every weight matrix with the same values: the same
-    checkpoint loaded twice is one model.
+    It is proportional to the product of ``votes``, ``(n, members, classes + 1)``, each to the power
+    of its weight.
+
+    Source: Genest, Zidek, "Combining Probability Distributions: A Critique and an Annotated
+    Bibliography", Statistical Science 1986 (the logarithmic pool).
+
+    Example:
+        >>> votes = torch.tensor([[[0.9, 0.1], [0.5, 0.5]]])
+        >>> pooled(votes, torch.tensor([0.5, 0.5])).round(decimals=2).tolist()
+        [[0.75, 0.25]]
     """
-    for module in (searched := tuple(searched)):
-        if not isinstance(module, nn.Module):
-            raise TypeError(
-                f"searched must hold torch modules, not {type(module).__name__}; for a function "
-                f"name the modules that it calls."
-            )
-    used = [weight for module in searched for weight in module.parameters() if weight.numel()]
-    places = {_place(weight) for weight in used}
-    for weight in judge.parameters():
-        if not weight.numel():
-            continue
-        if _place(weight) in places or any(_same_values(weight, other) for other in used):
-            raise ValueError(
-                f"{name} shares weights with a model that was searched, so it cannot judge the "
-                f"result; hold out another model."
-            )
+    return _weighted(votes.clamp_min(_LEAST).log(), weights).softmax(dim=1)
 
 
-def _place(weight: Tensor) -> tuple[torch.device, int]:
-    return weight.device, weight.untyped_storage().data_ptr()
+def _weighted(log_votes: Tensor, weights: Tensor) -> Tensor:
+    return (log_votes * weights[:, None]).sum(dim=1)
 
 
-def _same_values(a: Tensor, b: Tensor) -> bool:
-    if a.ndim < 2 or a.shape != b.shape or a.device != b.device:
-        return False
-    return torch.equal(a, b) and bool(a.min() < a.max())  # constants are no one's own
+def _best_weights(votes: Tensor, labels: Tensor) -> tuple[float, ...]:
+    """Minimise the cross-entropy, drawn towards equal weights as if by a few samples."""
+    log_votes, equal = votes.clamp_min(_LEAST).log(), 1 / votes.shape[1]
+    log_weights = torch.full((votes.shape[1],), equal).log().requires_grad_(True)
+    optimizer = torch.optim.LBFGS([log_weights], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        weights = log_weights.exp()
+        drawn = (_DRAWN / len(labels)) * (weights - equal).square().sum()
+        loss = F.cross_entropy(_weighted(log_votes, weights), labels) + drawn
+        loss.backward()
+        return loss
+
+    with torch.enable_grad():
+        optimizer.step(closure)
+    return tuple(log_weights.detach().exp().tolist())

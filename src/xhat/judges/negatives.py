@@ -2,8 +2,9 @@
 
 A classifier that must choose among ten digits calls anything a digit. So a judge has one more
 output, "none of them", and learns it from images that a search for digits might end in: two
-digits at once, pieces glued or shuffled, fragments, scribbles, blobs, noise, nothing. Nothing
-here is a photograph, a letter or a piece of clothing: those are for testing.
+digits at once, pieces glued or shuffled, fragments, scribbles, signs, patches, blobs, noise,
+nothing. Nothing here is a photograph or a piece of clothing, and the signs are of other alphabets
+and fonts than the letters for testing.
 
 Care is taken that a negative is not a readable digit after all: of superpositions, those are used
 whose digits cover each other least; glued halves are turned by a quarter; and the fragments of a
@@ -20,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from xhat.judges.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
 from xhat.learning import random_affine, rotate
 
 __all__ = ["KINDS", "Negatives"]
@@ -138,6 +140,34 @@ def scribbles(source: Negatives, n: int, generator: torch.Generator) -> Tensor:
     return (_uniform(n, 1.2, 2.2, generator) - nearest).clamp(0, 1)
 
 
+def strange_signs(source: Negatives, n: int, generator: torch.Generator) -> Tensor:
+    """Letters and symbols that are no digits, thin or thick, moved and slanted."""
+    del source  # signs are no digits
+    known = signs(TRAINING_SIGNS, TRAINING_FONTS)
+    x = known[torch.randint(len(known), (n,), generator=generator)]
+    thick = F.max_pool2d(x, 3, stride=1, padding=1)
+    x = torch.lerp(x, thick, _uniform(n, -0.6, 1, generator).clamp_min(0))
+    x = random_affine(x, generator, angle=48, shift=3, scale=0.25, shear=0.25)
+    return x * _uniform(n, 0.6, 1, generator)
+
+
+def patches(source: Negatives, n: int, generator: torch.Generator) -> Tensor:
+    """Filled shapes, even, shaded or striped; every other one the same on both sides."""
+    size = source.images.shape[-2:]
+    coarse = torch.randn(n, 1, 5, 5, generator=generator)
+    coarse[: n // 2] += coarse[: n // 2].flip(3)
+    coarse = F.pad(coarse, (1, 1, 1, 1), value=-1.5)  # most shapes end before the edge
+    smooth = F.interpolate(coarse, size, mode="bicubic", align_corners=True)
+    shape = torch.sigmoid(_uniform(n, 4, 30, generator) * (smooth + _uniform(n, 0, 1.5, generator)))
+    y, x = (torch.linspace(-1, 1, side) for side in size)
+    wave = _uniform(n, -14, 14, generator) * y[:, None] + _uniform(n, -14, 14, generator) * x
+    stripes = 1 - _uniform(n, -0.7, 0.7, generator).clamp_min(0) * (0.5 + 0.5 * wave.sin())
+    grain = 1 - _uniform(n, -0.5, 0.5, generator).clamp_min(0) * torch.rand(
+        n, 1, *size, generator=generator
+    )
+    return shape * stripes * grain * _uniform(n, 0.3, 1, generator)
+
+
 def blobs(source: Negatives, n: int, generator: torch.Generator) -> Tensor:
     """Smooth random spots, coarse or fine, faint or filled."""
     size = source.images.shape[-2:]
@@ -173,6 +203,8 @@ KINDS: dict[str, Callable[[Negatives, int, torch.Generator], Tensor]] = {
     "halves": halves,
     "fragments": fragments,
     "scribbles": scribbles,
+    "strange signs": strange_signs,
+    "patches": patches,
     "blobs": blobs,
     "noises": noises,
 }

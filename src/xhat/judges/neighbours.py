@@ -1,142 +1,156 @@
-"""Distance to the nearest real samples, in one representation.
+"""Distance to the nearest real samples, in one representation, and the dimension there.
 
 ``Neighbours`` keeps real reference samples in a representation (pixels, or what a held-out network
-makes of them) and measures the mean distance to the nearest ``k``. Besides the usual distance it
-knows ``far``: how far a real sample typically is from the nearest samples of *another* class. What
-is farther than that from everything belongs to no class.
+makes of them) and measures the mean distance to the nearest few. It knows ``far`` besides: how far
+a real sample typically is from the nearest samples of *another* class, or, without classes, from
+any real sample at all. What is farther than that from everything belongs nowhere.
+
+How the distances to the neighbours grow tells the dimension of the data around a sample. Where
+several sheets of the manifold meet, or noise has been added, it is higher.
+
+Source: Levina, Bickel, "Maximum Likelihood Estimation of Intrinsic Dimension", NIPS 2004; Ma et
+al., "Characterizing Adversarial Subspaces Using Local Intrinsic Dimensionality", ICLR 2018.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from xhat.core import check_finite, evaluation_mode
-from xhat.judges.axes import ManifoldAxis
+from xhat.core import check_finite, modules_of
+from xhat.judges.axes import ManifoldAxis, Representation, pixels, represented
 
-__all__ = ["Neighbours", "Penultimate", "pixels"]
+__all__ = ["Near", "Neighbours", "local_dimension"]
 
-Representation = Callable[[Tensor], Tensor]
-
-
-def pixels(x: Tensor) -> Tensor:
-    """Return ``x`` itself, ``(n, d)``."""
-    return x.flatten(1)
+_QUERIES = 256  # 256 x 25,000 distances are 26 MB
 
 
 @dataclass(frozen=True)
-class Penultimate:
-    """What the last linear layer of ``model`` sees, as a function of ``x``, ``(n, d)``.
-
-    Raises:
-        ValueError: the model has no linear layer.
-
-    Example:
-        >>> net = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)).eval()
-        >>> Penultimate(net)(torch.zeros(4, 3)).shape
-        torch.Size([4, 5])
-    """
-
-    model: nn.Module
-
-    def __post_init__(self) -> None:
-        """Look for the layer."""
-        _ = self._layer
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return the features of ``x``."""
-        seen: list[Tensor] = []
-        hook = self._layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-        try:
-            with torch.no_grad(), evaluation_mode(self.model):
-                self.model(x)
-        finally:
-            hook.remove()
-        return seen[-1].flatten(1)
-
-    @property
-    def _layer(self) -> nn.Linear:
-        layers = [module for module in self.model.modules() if isinstance(module, nn.Linear)]
-        if not layers:
-            name = type(self.model).__name__
-            raise ValueError(f"{name} has no linear layer whose input could be used.")
-        return layers[-1]
-
-
-@dataclass(frozen=True)
-class Neighbours(ManifoldAxis):
-    """Real samples in one representation; build it by ``fit``.
+class Near:
+    """The nearest reference samples of ``n`` samples, nearest first.
 
     Attributes:
-        represent: ``(n, *x_shape) -> (n, d)``.
-        reference: ``(m, d)``, the represented reference samples.
-        k: how many neighbours are averaged.
+        distance: ``(n, k)``.
+        index: ``(n, k)`` places in the reference.
     """
 
-    represent: Representation
-    reference: Tensor
-    k: int
+    distance: Tensor
+    index: Tensor
 
-    @classmethod
-    def fit(
-        cls,
+
+class Neighbours(ManifoldAxis):
+    """Real samples in one representation.
+
+    Args:
+        name: of the representation, for people.
+        reference: real samples ``(m, *x_shape)``, at least ``k`` (or ``k_dimension``).
+        see: ``(n, *x_shape) -> (n, d)``.
+        labels: ``(m,)`` classes of the reference; None without any.
+        k: how many neighbours are averaged.
+        k_dimension: how many tell the local dimension; None leaves that score out.
+
+    Raises:
+        ValueError: too few reference samples, or values not finite.
+
+    Example:
+        >>> axis = Neighbours("place", torch.arange(50.0)[:, None], k=2)
+        >>> axis.scores(torch.tensor([[10.5], [70.5]])).tolist()
+        [[0.5], [22.0]]
+    """
+
+    def __init__(
+        self,
         name: str,
-        represent: Representation,
-        reference: tuple[Tensor, Tensor],
-        calibration: tuple[Tensor, Tensor],
+        reference: Tensor,
+        see: Representation = pixels,
+        labels: Tensor | None = None,
         k: int = 3,
-    ) -> "Neighbours":
-        """Represent reference samples and measure calibration samples against them.
-
-        Args:
-            name: of the representation.
-            represent: ``(n, *x_shape) -> (n, d)``.
-            reference: samples ``(m, *x_shape)`` and their classes ``(m,)``.
-            calibration: likewise, disjoint from the reference.
-            k: how many neighbours are averaged.
-
-        Raises:
-            ValueError: fewer than ``k`` reference samples of each of two classes, classes that
-                only the calibration has, or values not finite.
-        """
-        (x, labels), (held_out, held_labels) = reference, calibration
-        classes, counts = labels.unique(return_counts=True)
-        if len(classes) < 2 or int(counts.min()) < k:
+        k_dimension: int | None = None,
+    ) -> None:
+        check_finite("the reference", reference)
+        self.see, self.k, self.k_dimension = see, k, k_dimension
+        most = max(k, k_dimension or 0)
+        counts = [len(reference)] if labels is None else labels.unique(return_counts=True)[1]
+        if len(reference) < most or min(int(count) for count in counts) < k:
             raise ValueError(
-                f"the reference must have at least {k} samples of each of at least 2 classes, but "
-                f"has {counts.tolist()} of the classes {classes.tolist()}."
+                f"the reference must have at least {most} samples, and {k} of every class, but "
+                f"has {len(reference)}, of the classes {[int(count) for count in counts]}."
             )
-        if not bool(torch.isin(held_labels, classes).all()):
-            raise ValueError("the calibration samples have classes that the reference lacks.")
-        check_finite("the reference", x)
-        check_finite("the calibration samples", held_out)
-        self = cls(name, torch.empty(0), None, represent, _in_parts(represent, x), k)
-        queries = _in_parts(represent, held_out)
-        near = self._nearest(queries).sort().values
-        other = [
-            self._nearest(queries[held_labels == label], labels != label)
-            for label in held_labels.unique()
+        self.names = (name,) if k_dimension is None else (name, f"local dimension in {name}")
+        self.two_sided = (False, True)[: len(self.names)]
+        seen = represented(see, reference)
+        self.centre = seen.mean(dim=0)  # of distances far from 0, float32 loses the digits
+        self.reference = seen - self.centre
+        self.norms = self.reference.square().sum(dim=1)
+        self.labels = labels
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Return the mean distance to the nearest, and the local dimension if asked for."""
+        return self.scores_of(self.nearest(x, max(self.k, self.k_dimension or 0)))
+
+    def scores_of(self, near: Near) -> Tensor:
+        """Return the scores of samples whose neighbours are known, ``(n, len(names))``."""
+        columns = [near.distance[:, : self.k].mean(dim=1)]
+        if self.k_dimension is not None:
+            columns.append(local_dimension(near.distance[:, : self.k_dimension]))
+        return torch.stack(columns, dim=1)
+
+    def nearest(self, x: Tensor, k: int) -> Near:
+        """Return the ``k`` nearest reference samples of samples ``(n, *x_shape)``."""
+        return self._search(self._seen(x), k, None)
+
+    def far(self, x: Tensor, labels: Tensor | None) -> float:
+        """Return how far real samples ``x`` typically are from what they do not belong to.
+
+        That is the median distance to the nearest reference samples of another class, or, without
+        labels, to reference samples taken at random.
+        """
+        queries = self._seen(x)
+        if labels is None or self.labels is None or len(self.labels.unique()) < 2:
+            anyone = self.reference[torch.arange(len(queries)) % len(self.reference)]
+            return float((queries - anyone.roll(1, 0)).norm(dim=1).median())
+        apart = [
+            self._search(queries[labels == label], self.k, self.labels != label).distance.mean(1)
+            for label in labels.unique()
         ]
-        far = float(torch.cat(other).median())
-        return cls(name, near, far, represent, self.reference, k)
+        return float(torch.cat(apart).median())
 
-    def distance(self, x: Tensor) -> Tensor:
-        """Return the mean distance to the nearest ``k`` reference samples, ``(n,)``."""
-        return self._nearest(_in_parts(self.represent, x))
+    def modules(self) -> tuple[nn.Module, ...]:
+        """Return the network that looks, if one does."""
+        return modules_of(self.see)
 
-    def _nearest(self, queries: Tensor, which: Tensor | None = None) -> Tensor:
+    def _seen(self, x: Tensor) -> Tensor:
+        return represented(self.see, x) - self.centre
+
+    def _search(self, queries: Tensor, k: int, which: Tensor | None) -> Near:
         reference = self.reference if which is None else self.reference[which]
-        norms = reference.square().sum(dim=1)
-        found = []
-        for part in queries.split(512):  # 512 x 10,000 distances are 20 MB
+        norms = self.norms if which is None else self.norms[which]
+        distances, places = [], []
+        for part in queries.split(_QUERIES):
             squared = torch.addmm(norms, part, reference.T, alpha=-2)
-            squared += part.square().sum(dim=1, keepdim=True)
-            nearest = squared.topk(self.k, dim=1, largest=False).values
-            found.append(nearest.clamp_min(0).sqrt().mean(dim=1))
-        return torch.cat(found)
+            found = squared.topk(min(k, len(reference)), dim=1, largest=False)
+            exact = found.values + part.square().sum(dim=1, keepdim=True)
+            distances.append(exact.clamp_min(0).sqrt())
+            places.append(found.indices)
+        index = torch.cat(places)
+        if which is not None:
+            index = which.nonzero()[:, 0][index]
+        return Near(torch.cat(distances), index)
 
 
-def _in_parts(represent: Representation, x: Tensor) -> Tensor:
-    with torch.no_grad():
-        return torch.cat([represent(part) for part in x.split(500)])
+def local_dimension(distance: Tensor) -> Tensor:
+    """Return the maximum-likelihood dimension from distances to neighbours.
+
+    Args:
+        distance: ``(n, k)``, ascending; from 3 neighbours.
+
+    Returns:
+        ``(n,)``: ``-1 / mean log(r_i / r_k)``, over the ``k - 1`` nearer ones.
+
+    Example:
+        >>> round(float(local_dimension(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))), 2)
+        1.27
+    """
+    least = 1e-6 * distance[:, -1:].clamp_min(1e-12)
+    ratio = distance[:, :-1].clamp_min(least) / distance[:, -1:].clamp_min(1e-12)
+    return -1 / ratio.log().mean(dim=1).clamp_max(-1e-6)

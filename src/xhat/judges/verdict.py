@@ -1,4 +1,4 @@
-"""Verdicts: an outcome for every candidate, and the evidence that led to it."""
+"""Verdicts: an outcome for every candidate, and the evidence that led to it, in sentences."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,47 +7,71 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from xhat.judges.neighbours import Near
 from xhat.judges.outcomes import Outcome
+from xhat.judges.structure import Structure
+from xhat.judges.truth import TruthEvidence
 
-__all__ = ["Axis", "Verdict", "Verdicts"]
+__all__ = ["JURY", "MANIFOLD", "MEMBERS", "Axis", "Verdict", "Verdicts"]
+
+JURY, MEMBERS, MANIFOLD = "jury", "members", "manifold"
+_SHOWN = 3  # nearest real samples and likeliest classes that are named
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One measurement of ``n`` candidates, and the line between usual and unusual.
+    """One measurement of ``n`` candidates.
 
     Attributes:
         name: for people.
-        value: ``(n,)``.
-        p: ``(n,)``, the share of real samples that are at least as unusual.
-        limit: the value at which a candidate becomes unusual.
+        group: ``"jury"``, ``"members"`` or ``"manifold"``.
+        value: ``(n,)``: a probability of the target, or a distance.
+        typical: the median of real samples.
+        p: ``(n,)``, the share of real samples that are at least as unusual on this axis.
+        adjusted: ``(n,)``, the share that are as unusual on any axis; flagged at ``alpha``.
     """
 
     name: str
+    group: str
     value: Tensor
+    typical: float
     p: Tensor
-    limit: float
+    adjusted: Tensor
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What a panel says of ``n`` candidates.
+    """What a judge says of ``n`` candidates.
 
     Attributes:
         outcomes: one per candidate.
-        target: ``(n,)`` classes.
-        meaning: the jury's probability of the target.
-        manifold: one axis per representation.
-        jury: ``(n, members, classes + 1)``, the members' distributions; the last is "none".
+        target: ``(n,)`` classes; None where there are no classes.
+        axes: the evidence, one axis each.
+        p: ``(n,)``, the share of real samples that are as unusual as the candidate on any axis.
+        surprise: ``(n,)``, what ``p`` ranks; it keeps an order beyond all real samples.
+        alpha: the share of real samples that may be flagged.
+        votes: ``(n, members, classes + 1)``, the members' distributions; the last is "none".
+        seen: ``(n, classes + 1)``, what the jury sees as a whole.
         members: the jury's names.
+        near: the nearest reference samples, in the first representation.
+        near_labels: ``(n, k)``, their classes, if they have any.
+        structure: which constraints hold, if any were declared.
+        truth: what the truth says, if there is one.
     """
 
     outcomes: tuple[Outcome, ...]
-    target: Tensor
-    meaning: Axis
-    manifold: tuple[Axis, ...]
-    jury: Tensor
-    members: tuple[str, ...]
+    target: Tensor | None
+    axes: tuple[Axis, ...]
+    p: Tensor
+    surprise: Tensor
+    alpha: float
+    votes: Tensor | None = None
+    seen: Tensor | None = None
+    members: tuple[str, ...] = ()
+    near: Near | None = None
+    near_labels: Tensor | None = None
+    structure: Structure | None = None
+    truth: TruthEvidence | None = None
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -60,8 +84,14 @@ class Verdicts:
 
     @property
     def confidence(self) -> Tensor:
-        """The jury's mean probability of the target, ``(n,)``."""
-        return self.meaning.value
+        """The jury's probability of the target, ``(n,)``; NaN without a jury."""
+        if self.seen is None or self.target is None:
+            return torch.full((len(self),), torch.nan)
+        return self.seen.gather(1, self.target[:, None])[:, 0]
+
+    def group(self, name: str) -> tuple[Axis, ...]:
+        """Return the axes of one group."""
+        return tuple(axis for axis in self.axes if axis.group == name)
 
     def counts(self, which: Tensor | None = None) -> dict[Outcome, int]:
         """Return how many candidates (of those at ``which``) have each outcome."""
@@ -82,32 +112,107 @@ class Verdict:
         """What the candidate turned out to be."""
         return self.whole.outcomes[self.index]
 
+    @property
+    def rule(self) -> str:
+        """Which rule decided, in one sentence."""
+        whole, i = self.whole, self.index
+        if self.outcome is Outcome.INFEASIBLE and whole.structure is not None:
+            return f"Decided by a constraint: {whole.structure.explain(i)}"
+        if self.outcome is Outcome.UNREACHED:
+            return "Decided by the surrogate, which does not give the target."
+        doubted = whole.truth is not None and not bool(whole.truth.holds[i])
+        if doubted and whole.truth is not None:
+            return f"Decided by the truth: {whole.truth.explain(i)}"
+        axis = self._deciding
+        share = _share(float(axis.adjusted[i]))
+        if self.outcome is Outcome.GENUINE:
+            return (
+                f"Nothing is unusual: {share} of real samples look as unusual on some axis, "
+                f"and it takes {_share(whole.alpha)} or less to be flagged."
+            )
+        return (
+            f"Decided by {axis.name}: only {share} of real samples look as unusual on any axis "
+            f"({_share(whole.alpha)} or less is flagged)."
+        )
+
     def explain(self) -> str:
-        """Return the evidence as lines of text: outcome, judges, distances."""
+        """Return the evidence as lines of text: outcome, rule, judges, distances, neighbours."""
         whole, i = self.whole, self.index
         named = str(self.outcome).replace("_", " ")
-        lines = [f"{named}: {self.outcome.meaning}.", self._seen()]
-        for axis in whole.manifold:
-            side = "within" if float(axis.value[i]) <= axis.limit else "beyond"  # NaN is beyond
-            lines.append(
-                f"Distance to real samples by {axis.name}: {float(axis.value[i]):.2f}, {side} "
-                f"the limit of {axis.limit:.2f}; {_share(float(axis.p[i]))} of real samples lie "
-                f"as far out."
-            )
+        lines = [f"{named}: {self.outcome.meaning}.", self.rule]
+        if whole.votes is not None and whole.target is not None:
+            lines += [self._seen(), self._members()]
+        lines += [self._distance(axis) for axis in whole.group(MANIFOLD)]
+        if whole.near is not None:
+            lines.append(f"Nearest real samples: {', '.join(self.nearest_names())}.")
+        if whole.structure is not None and self.outcome is not Outcome.INFEASIBLE:
+            lines.append(whole.structure.explain(i))
+        if whole.truth is not None and bool(whole.truth.holds[i]):
+            lines.append(whole.truth.explain(i))
         return "\n".join(lines)
+
+    def nearest_names(self) -> list[str]:
+        """Return what the nearest real samples are, such as ``"12 (a 3, at 5.10)"``."""
+        whole, i = self.whole, self.index
+        if whole.near is None:
+            return []
+        labels = whole.near_labels
+        return [
+            f"{int(index)} ({'' if labels is None else f'a {int(labels[i, j])}, '}"
+            f"at {float(distance):.2f})"
+            for j, (index, distance) in enumerate(
+                zip(whole.near.index[i, :_SHOWN], whole.near.distance[i, :_SHOWN], strict=True)
+            )
+        ]
+
+    @property
+    def _deciding(self) -> Axis:
+        """The most unusual of the axes that the outcome rests on."""
+        whole, axes = self.whole, self.whole.axes
+        if whole.truth is not None or self.outcome in (Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD):
+            axes = whole.group(MANIFOLD)  # the truth overrules the jury
+        elif self.outcome in (Outcome.MISTAKEN, Outcome.AMBIGUOUS):
+            axes = (*whole.group(JURY), *whole.group(MEMBERS))
+        return min(axes, key=lambda axis: float(axis.adjusted[self.index]))
 
     def _seen(self) -> str:
         whole, i = self.whole, self.index
-        mean = whole.jury[i].mean(dim=0)
-        best = torch.topk(mean, min(3, len(mean)))
-        seen = ", ".join(
-            f"{_class(int(k), len(mean))} {_share(float(p))}"
+        if whole.seen is None:
+            return ""
+        seen = whole.seen[i]
+        best = torch.topk(seen, min(_SHOWN, len(seen)))
+        classes = ", ".join(
+            f"{_class(int(k), len(seen))} {_share(float(p))}"
             for p, k in zip(best.values, best.indices, strict=True)
             if float(p) >= 0.005
         )
+        target = -1 if whole.target is None else int(whole.target[i])
+        return f"Held-out judges, asked for {target}, see {classes}."
+
+    def _members(self) -> str:
+        whole, i = self.whole, self.index
+        if whole.votes is None or whole.target is None:
+            return ""
+        target = int(whole.target[i])
+        said = "; ".join(
+            f"{name} {_share(float(votes[target]))}"
+            for name, votes in zip(whole.members, whole.votes[i], strict=True)
+        )
+        unusual = min(
+            (*whole.group(JURY), *whole.group(MEMBERS)), key=lambda axis: float(axis.adjusted[i])
+        )
         return (
-            f"Held-out judges, asked for {int(whole.target[i])}, see {seen} "
-            f"(the target must come first, with at least {_share(whole.meaning.limit)})."
+            f"Their probabilities of {target}: {said}. Most unusual is {unusual.name}: "
+            f"{_share(float(unusual.p[i]))} of real samples get as little."
+        )
+
+    def _distance(self, axis: Axis) -> str:
+        i = self.index
+        flagged = float(axis.adjusted[i]) <= self.whole.alpha
+        return (
+            f"{axis.name[:1].upper()}{axis.name[1:]}: {float(axis.value[i]):.2f} (real samples: "
+            f"about {axis.typical:.2f}), {'unusual' if flagged else 'usual'}; "
+            f"{_share(float(axis.p[i]))} of real samples are as far out."
         )
 
 
@@ -116,4 +221,6 @@ def _class(index: int, total: int) -> str:
 
 
 def _share(p: float) -> str:
-    return f"{100 * p:.1f} %" if 0.0005 < p < 0.1 else f"{100 * p:.0f} %"
+    if 0 < p < 0.001:
+        return f"{100 * p:.2f} %"
+    return f"{100 * p:.1f} %" if p < 0.1 else f"{100 * p:.0f} %"

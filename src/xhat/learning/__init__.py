@@ -7,18 +7,14 @@ A checkpoint is a safetensors file of weights beside a JSON ``Card`` that says w
 from, and the two are only ever loaded together.
 """
 
+from xhat.learning.architectures import NETWORKS, build
 from xhat.learning.augment import Jitter, random_affine, random_rotation, rotate
 from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, save_checkpoint
-from xhat.learning.networks import (
-    MLP,
-    NETWORKS,
-    VAE,
-    ResidualNet,
-    SmallCNN,
-    WideCNN,
-    build,
-)
+from xhat.learning.invariant import TurnInvariantCNN
+from xhat.learning.kernels import KernelClassifier
+from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 from xhat.learning.training import EpochRecord, fit, predict
+from xhat.learning.variational import VariationalLoss
 
 __all__ = [
     "MLP",
@@ -27,8 +23,11 @@ __all__ = [
     "Card",
     "EpochRecord",
     "Jitter",
+    "KernelClassifier",
     "ResidualNet",
     "SmallCNN",
+    "TurnInvariantCNN",
+    "VariationalLoss",
     "WideCNN",
     "build",
     "count_parameters",

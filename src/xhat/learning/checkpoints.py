@@ -18,7 +18,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from xhat.core import UnreadableFileError, atomic_write, sha256_of
-from xhat.learning.networks import NETWORKS, build
+from xhat.learning.architectures import NETWORKS, build
 
 __all__ = [
     "Card",

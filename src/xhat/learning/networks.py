@@ -3,18 +3,12 @@
 None of them keeps batch statistics or drops units, so a candidate's output is its own, alone or
 in a batch, and the same in training and evaluation mode. The families differ on purpose: a judge
 should not share the blind spots of the surrogate that it judges.
-
-``NETWORKS`` names every architecture; with its arguments, a name is enough to build one again.
 """
-
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xhat.core import check_choice
-
-__all__ = ["MLP", "NETWORKS", "VAE", "ResidualNet", "SmallCNN", "WideCNN", "build"]
+__all__ = ["MLP", "VAE", "ResidualNet", "SmallCNN", "WideCNN"]
 
 
 class SmallCNN(nn.Module):
@@ -249,30 +243,6 @@ class VAE(nn.Module):
         mean, log_variance = self.posterior(x)
         z = mean if noise is None else mean + (0.5 * log_variance).exp() * noise
         return self.decode(z), mean, log_variance
-
-
-NETWORKS: dict[str, type[nn.Module]] = {
-    network.__name__: network for network in (SmallCNN, WideCNN, ResidualNet, MLP, VAE)
-}
-
-
-def build(architecture: str, *, seed: int, **arguments: Any) -> nn.Module:
-    """Return a network by name, its weights drawn from ``seed``; no global state changes.
-
-    Args:
-        architecture: a name in ``NETWORKS``.
-        seed: of the initial weights.
-        **arguments: of the network's constructor.
-
-    Example:
-        >>> a, b = build("MLP", seed=1, hidden=(4,)), build("MLP", seed=1, hidden=(4,))
-        >>> bool((a.layers[0].weight == b.layers[0].weight).all())
-        True
-    """
-    check_choice("architecture", architecture, NETWORKS)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return NETWORKS[architecture](**arguments)
 
 
 def _quarter(size: int) -> int:

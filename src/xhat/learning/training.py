@@ -98,8 +98,12 @@ def fit(
     averaged = None if average is None else _Average(model, check_fraction("average", average))
     steps = -(-len(inputs) // batch_size)
     optimizer = torch.optim.AdamW(_trained(model), lr=learning_rate, weight_decay=weight_decay)
+    total = epochs * steps
     cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=epochs * steps, pct_start=0.2
+        optimizer,
+        learning_rate,
+        total_steps=total,
+        pct_start=0.2 if total != 5 else 0.3,  # where 0.2 total = 1, torch divides by 0
     )
     order, draws = generator(seed, "fit", "order"), generator(seed, "fit", "draws")
     if autocast:

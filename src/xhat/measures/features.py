@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from xhat.core import check_tensor, evaluation_mode
+from xhat.core import check_tensor, evaluation_mode, modules_of
 
-__all__ = ["Features", "modules_of", "weights_hash"]
+__all__ = ["Features", "weights_hash"]
 
 _PART = 500
 
@@ -27,7 +27,7 @@ class Features:
         >>> pixels = Features("pixels", lambda x: x)
         >>> pixels(torch.zeros(3, 1, 2, 2)).shape, pixels.sha256
         (torch.Size([3, 4]), None)
-        >>> len(Features("linear", nn.Linear(3, 2)).sha256)
+        >>> len(Features("linear", torch.nn.Linear(3, 2)).sha256)
         64
     """
 
@@ -62,20 +62,6 @@ class Features:
                 f"are {came}."
             )
         return made.reshape(len(made), -1).detach().to("cpu", torch.float64)
-
-
-def modules_of(function: Any) -> tuple[nn.Module, ...]:
-    """Return the modules that a callable is, belongs to, or holds as attributes."""
-    if isinstance(function, nn.Module):
-        return (function,)
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, nn.Module):
-        return (owner,)
-    return tuple(
-        value
-        for value in getattr(function, "__dict__", {}).values()
-        if isinstance(value, nn.Module)
-    )
 
 
 def weights_hash(function: Any) -> str | None:

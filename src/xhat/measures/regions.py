@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xhat.core import check_count, check_tensor, evaluation_mode
-from xhat.measures.features import modules_of, weights_hash
+from xhat.core import check_count, check_tensor, evaluation_mode, modules_of
+from xhat.measures.features import weights_hash
 
 __all__ = ["Region"]
 

@@ -31,7 +31,7 @@ from xhat.report import (
 from xhat.result import Result
 from xhat.solve import Compute, Progress
 from xhat.spaces import Box, Latent, Space
-from xhat.study.judging import digits_panel
+from xhat.study.judging import digits_judge
 from xhat.study.methods import METHODS, Method, method
 from xhat.tasks import digits
 
@@ -132,7 +132,7 @@ def run(
     pairs = digits.pairs(starts)
     tell = on_progress or (lambda _: None)
     tell(Stage("judges", 0, 1))
-    panel = digits_panel()
+    judge = digits_judge()
     tell(Stage("judges", 1, 1))
     everything = []
     for how in chosen:
@@ -152,12 +152,12 @@ def run(
             trace=_FRAME_EVERY,
             on_progress=report,
         )
-        verdicts = panel.judge(
+        verdicts = judge.judge(
             result.x,
             pairs.target,
             # the surrogate gives the target, if not with all the confidence that was asked for
             reached=result.confidence > 0.5,
-            feasible=result.feasible,
+            constraints=how.problem(model, pairs.starts, pairs.target, space).constraints,
             searched=(model, *space.modules()),
         )
         everything.append(Found(how, result, verdicts))

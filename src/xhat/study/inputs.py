@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from PIL import Image
 from torch import Tensor
 
 from xhat.core import UnreadableFileError
 
-__all__ = ["load_model", "read_array", "read_samples", "read_targets"]
+__all__ = ["load_model", "read_array", "read_samples", "read_starts", "read_targets"]
 
 _FAILURES = (
     ArithmeticError,
@@ -121,24 +122,62 @@ def read_targets(text: str) -> Tensor:
 
 
 def read_samples(path: str | Path) -> Tensor:
-    """Return samples ``(n, *x_shape)`` from a ``.npy`` file, or the ``x`` of ``results.parquet``.
+    """Return samples ``(n, *x_shape)`` from a ``.npy`` file, ``results.parquet``, or PNG pictures.
+
+    Args:
+        path: a ``.npy`` file, the ``x`` of a Parquet file of results, or a folder of PNG pictures
+            of one size, read as grey in [0, 1] in the order of their names: ``(n, 1, h, w)``.
 
     Raises:
-        UnreadableFileError: no such file, or neither of these.
+        UnreadableFileError: no such file, or none of these.
     """
-    if not str(path).endswith(".parquet"):
+    path = Path(path)
+    if path.is_dir():
+        return _read_pictures(path)
+    if path.suffix != ".parquet":
         return read_array(path, "the samples")
+    samples = _read_column(path, "x")
+    if samples is None:
+        raise UnreadableFileError(f"{path} is not a results file: it has no x with a shape.")
+    return samples
+
+
+def read_starts(path: str | Path) -> Tensor | None:
+    """Return where the searches of a ``results.parquet`` began; None for other files."""
+    return _read_column(Path(path), "x0") if Path(path).suffix == ".parquet" else None
+
+
+def _read_column(path: Path, name: str) -> Tensor | None:
     try:
-        table = pq.read_table(Path(path), columns=["x"])
+        schema = pq.read_schema(path)
+        shapes = _shapes(schema.metadata or {})
+        if name not in schema.names or name not in shapes:
+            return None
+        table = pq.read_table(path, columns=[name])
     except (OSError, pa.ArrowInvalid) as error:
         raise UnreadableFileError(
             f"the samples cannot be read from {path}: it is missing, truncated or not Parquet."
         ) from error
-    shapes = _shapes(table.schema.metadata or {})
-    if "x" not in table.column_names or "x" not in shapes:
-        raise UnreadableFileError(f"{path} is not a results file: it has no x with a shape.")
-    flat = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return torch.from_numpy(flat.reshape(table.num_rows, *shapes["x"]).copy())
+    flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return torch.from_numpy(flat.reshape(table.num_rows, *shapes[name]).copy())
+
+
+def _read_pictures(folder: Path) -> Tensor:
+    pictures = []
+    for path in sorted(folder.glob("*.png")):
+        try:
+            with Image.open(path) as picture:
+                pictures.append(np.asarray(picture.convert("L"), dtype=np.float32) / 255)
+        except OSError as error:
+            raise UnreadableFileError(f"{path} cannot be read as a picture ({error}).") from error
+        if pictures[-1].shape != pictures[0].shape:
+            raise UnreadableFileError(
+                f"the pictures in {folder} must have one size, but {path.name} has "
+                f"{pictures[-1].shape} and the first {pictures[0].shape}."
+            )
+    if not pictures:
+        raise UnreadableFileError(f"the folder {folder} holds no .png pictures.")
+    return torch.from_numpy(np.stack(pictures))[:, None]
 
 
 def _shapes(metadata: Mapping[bytes, bytes]) -> dict[str, list[int]]:

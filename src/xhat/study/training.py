@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import atomic_folder_check, check_choice, check_positive
-from xhat.judges.training import train_judge
+from xhat.judges.kernel_training import train_kernel_judge
+from xhat.judges.training import train_autoencoder, train_judge
 from xhat.learning import VAE, Card, EpochRecord, Jitter, predict, save_checkpoint
 from xhat.surrogates import train_adversarial, train_classifier, train_vae
 from xhat.surrogates.adversarial import Norm, worst_inputs
@@ -32,7 +33,8 @@ class Recipe:
 
     Attributes:
         name: of the recipe, and of the checkpoint that it makes.
-        kind: ``"classifier"``, ``"robust"``, ``"vae"`` or ``"judge"``: what is measured.
+        kind: ``"classifier"``, ``"robust"``, ``"vae"``, ``"judge"`` or ``"autoencoder"``: what
+            is measured.
         run: ``(images, labels, *, seed, on_epoch, **hyperparameters) -> model``.
         split: the name of the split that it is trained on.
         architecture: a name in ``xhat.learning.NETWORKS``.
@@ -191,15 +193,16 @@ def _run_vae(images: Tensor, labels: Tensor, **options: Any) -> nn.Module:
     return train_vae(images, **options)
 
 
-def _judge(name: str, architecture: str, seed: int, **hyperparameters: Any) -> Recipe:
+def _judge(name: str, architecture: str, seed: int, fold: int, **options: Any) -> Recipe:
+    arguments = options.pop("arguments", {})
     return Recipe(
         name,
         "judge",
         train_judge,
         "judge_train",
         architecture,
-        {"classes": digits.CLASSES + 1},
-        {"architecture": architecture} | hyperparameters,
+        {"classes": digits.CLASSES + 1} | arguments,
+        {"architecture": architecture, "arguments": arguments, "fold": fold} | options,
         seed,
     )
 
@@ -268,7 +271,8 @@ RECIPES: dict[str, Recipe] = {
             "judge-residual",
             "ResidualNet",
             seed=11,
-            epochs=12,
+            fold=0,
+            epochs=20,
             batch_size=128,
             learning_rate=3e-3,
             weight_decay=0.05,
@@ -278,7 +282,8 @@ RECIPES: dict[str, Recipe] = {
             "judge-mlp",
             "MLP",
             seed=12,
-            epochs=120,
+            fold=1,
+            epochs=50,
             batch_size=256,
             learning_rate=3e-3,
             weight_decay=0.05,
@@ -288,11 +293,62 @@ RECIPES: dict[str, Recipe] = {
             "judge-cnn",
             "WideCNN",
             seed=13,
-            epochs=12,
+            fold=2,
+            radius=1.5,  # L2: moved against itself, so that small changes do not turn it
+            epochs=8,
             batch_size=128,
             learning_rate=2e-3,
             weight_decay=0.02,
             average=0.998,
+        ),
+        _judge(
+            "judge-turns",
+            "TurnInvariantCNN",
+            seed=14,
+            fold=3,
+            arguments={"alike": [[6, 9]]},  # a half turn makes the one of the other
+            epochs=10,
+            batch_size=128,
+            learning_rate=3e-3,
+            weight_decay=0.02,
+            average=0.998,
+        ),
+        Recipe(
+            "judge-kernel",
+            "judge",
+            train_kernel_judge,
+            "judge_train",
+            "KernelClassifier",
+            {"classes": digits.CLASSES + 1, "inputs": 784, "dimensions": 32, "known": 18_000},
+            {
+                "fold": 4,
+                "dimensions": 32,
+                "digits": 14_000,
+                "others": 4_000,
+                "epochs": 20,
+                "batch_size": 250,
+                "learning_rate": 3e-3,
+                "weight_decay": 0.0,
+            },
+            seed=15,
+        ),
+        Recipe(
+            "judge-autoencoder",
+            "autoencoder",
+            train_autoencoder,
+            "judge_train",
+            "VAE",
+            {"latent": 24, "channels": 1, "size": 28},
+            {
+                "latent": 24,
+                "beta": 0.5,
+                "epochs": 12,
+                "batch_size": 128,
+                "learning_rate": 2e-3,
+                "weight_decay": 0.0,
+                "average": 0.998,
+            },
+            seed=16,
         ),
     )
 }

@@ -1,8 +1,7 @@
 """The latent space: a variational autoencoder of rotated images.
 
-The bound that is minimised, per image and in nats, is ``reconstruction + beta * KL``: binary
-cross-entropy summed over pixels, and the divergence of q(z | x) from N(0, 1). ``beta`` above 1
-buys a latent space that is filled more evenly (a random z decodes to a digit) with some blur.
+``beta`` above 1 buys a latent space that is filled more evenly (a random z decodes to a digit)
+with some blur.
 
 Source: Kingma, Welling, "Auto-Encoding Variational Bayes", ICLR 2014; Higgins et al.,
 "beta-VAE", ICLR 2017.
@@ -11,11 +10,9 @@ Source: Kingma, Welling, "Auto-Encoding Variational Bayes", ICLR 2014; Higgins e
 from collections.abc import Callable
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from xhat.learning import VAE, EpochRecord, Jitter, build, fit
+from xhat.learning import VAE, EpochRecord, Jitter, VariationalLoss, build, fit
 from xhat.surrogates.classifier import ROTATION
 
 __all__ = ["train_vae"]
@@ -46,18 +43,6 @@ def train_vae(
     Returns:
         The autoencoder in evaluation mode.
     """
-
-    def bound(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        del y  # a VAE needs no labels
-        if not isinstance(model, VAE):
-            raise TypeError(f"the model must be a VAE, not {type(model).__name__}.")
-        mean, log_variance = model.posterior(x)
-        noise = torch.randn(mean.shape, generator=generator).to(mean)
-        logits = model.decode_logits(mean + (0.5 * log_variance).exp() * noise)
-        reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
-        divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum()
-        return (reconstruction + beta * divergence) / len(x)
-
     arguments = {"latent": latent, "channels": images.shape[1], "size": images.shape[-1]}
     model = build("VAE", seed=seed, **arguments)
     if not isinstance(model, VAE):
@@ -66,7 +51,7 @@ def train_vae(
         model,
         images,
         images.new_zeros(len(images)),
-        bound,
+        VariationalLoss(beta),
         seed=seed,
         augment=jitter,
         on_epoch=on_epoch,

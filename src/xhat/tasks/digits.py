@@ -28,6 +28,7 @@ from xhat.learning import VAE, Card, load_checkpoint, rotate
 from xhat.tasks.mnist import load_fashion, load_mnist
 
 __all__ = [
+    "AUTOENCODER",
     "CLASSES",
     "JUDGES",
     "LIMIT",
@@ -51,7 +52,8 @@ CLASSES = 10
 LIMIT = 45.0  # degrees
 SEED = 20_240
 SURROGATES = ("plain", "robust")
-JUDGES = ("judge-residual", "judge-mlp", "judge-cnn")
+JUDGES = ("judge-residual", "judge-cnn", "judge-mlp", "judge-turns", "judge-kernel")
+AUTOENCODER = "judge-autoencoder"
 NONE_OF_THE_DIGITS = 10  # the judges' 11th output
 WEIGHTS = Path(__file__).parent / "weights" / "digits"
 SPLITS = {
@@ -209,9 +211,10 @@ def card(name: str) -> Card:
     """Return the card of a shipped model, after checking that it is true of the file.
 
     Args:
-        name: one of ``SURROGATES``, ``JUDGES`` or ``"vae"``.
+        name: one of ``SURROGATES``, ``JUDGES``, ``AUTOENCODER`` or ``"vae"``.
     """
-    return load_checkpoint(WEIGHTS, check_choice("name", name, (*SURROGATES, "vae", *JUDGES)))[1]
+    known = (*SURROGATES, "vae", *JUDGES, AUTOENCODER)
+    return load_checkpoint(WEIGHTS, check_choice("name", name, known))[1]
 
 
 def _training_index(name: str) -> Tensor:

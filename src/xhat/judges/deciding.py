@@ -1,0 +1,80 @@
+"""From evidence to outcomes: the rules of ``xhat.judges.judge``, in their order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xhat.judges.neighbours import Near
+from xhat.judges.outcomes import Outcome
+from xhat.judges.structure import Structure
+from xhat.judges.truth import TruthEvidence
+from xhat.judges.verdict import MANIFOLD
+
+__all__ = ["Evidence", "decide"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The scores of ``n`` samples before they are compared with real ones.
+
+    Attributes:
+        scores: ``(n, axes)``.
+        votes: ``(n, members, classes + 1)``; None without a jury.
+        seen: ``(n, classes + 1)``, the jury's together; None without one.
+        near: the nearest reference samples in the first representation; None without one.
+    """
+
+    scores: Tensor
+    votes: Tensor | None
+    seen: Tensor | None
+    near: Near | None
+
+
+def decide(
+    evidence: Evidence,
+    target: Tensor | None,
+    flagged: Tensor,
+    groups: Sequence[str],
+    nowhere: Tensor,
+    reached: Tensor | None,
+    structure: Structure | None,
+    truth: TruthEvidence | None,
+) -> tuple[Outcome, ...]:
+    """Return the outcome of each of ``n`` samples.
+
+    Args:
+        evidence: what was measured.
+        target: ``(n,)`` classes; None without a jury.
+        flagged: ``(n, axes)``, which axes are unusual.
+        groups: of the axes.
+        nowhere: ``(n,)``, whether the sample belongs to no class or region of the real data.
+        reached: ``(n,)``, whether the surrogate gives the target; None if it is not known.
+        structure: which constraints hold, if any were declared.
+        truth: what the truth says, if there is one; it overrules the jury.
+    """
+    yes = torch.ones(len(flagged), dtype=torch.bool)
+    meaning = torch.tensor([group != MANIFOLD for group in groups])
+    off = flagged[:, ~meaning].any(dim=1)
+    doubted, sees = flagged[:, meaning].any(dim=1), yes
+    another = ~yes
+    if evidence.seen is not None and target is not None:
+        most = evidence.seen.max(dim=1)
+        sees = (most.indices == target) & (most.values > 0.5)
+        another = ~sees & (most.values > 0.5)
+    if truth is not None:
+        doubted, sees = ~truth.holds, truth.holds
+        another, nowhere = ~truth.holds, nowhere & ~truth.holds
+    rules = [
+        (Outcome.INFEASIBLE, ~yes if structure is None else ~structure.feasible),
+        (Outcome.UNREACHED, ~yes if reached is None else ~reached.cpu()),
+        (Outcome.OUT_OF_DISTRIBUTION, (off | doubted) & nowhere),
+        (Outcome.ADVERSARIAL, off & ~sees),
+        (Outcome.OFF_MANIFOLD, off),
+        (Outcome.MISTAKEN, doubted & another),
+        (Outcome.AMBIGUOUS, doubted),
+        (Outcome.GENUINE, yes),
+    ]
+    chosen = torch.stack([rule for _, rule in rules]).int().argmax(dim=0)
+    return tuple(rules[i][0] for i in chosen.tolist())

@@ -1,0 +1,293 @@
+"""The judge: several axes of evidence, calibrated on real data, one outcome per candidate.
+
+Axes come in three groups. *Jury* and *members*: how little probability the jury as a whole, and
+each held-out classifier in it, gives to the target. *Manifold*: how far from real data the sample
+is, seen in several ways. Every axis and all of them together give conformal p-values
+(``xhat.judges.conformal``); a candidate is *flagged* on an axis whose adjusted p-value is at most
+``alpha``. It is genuine if nothing is flagged, so a real sample is called anything else with
+probability at most ``alpha``. Of ten such real samples, six are flagged because of the jury, one
+because of a member and three because of the manifold, about.
+
+The outcome of what is flagged follows in this order (see ``Outcome``):
+
+1. a constraint is violated, certified in float64 → infeasible; the surrogate does not give the
+   target → unreached
+2. flagged, and the jury gives "none of the classes" more than it gives to 99 in 100 real samples,
+   or sees no class clearly in what is farther from all real samples than another class typically
+   is → out of distribution
+3. flagged on the manifold: the jury (or the truth) sees the target → off manifold; else →
+   adversarial
+4. flagged by meaning alone: the majority goes to another class, or the truth says no → mistaken;
+   else the judges are split → ambiguous
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from xhat.constraints import Constraint
+from xhat.judges.axes import ManifoldAxis
+from xhat.judges.conformal import Calibration, Weighed
+from xhat.judges.deciding import Evidence, decide
+from xhat.judges.fitting import default_axes, default_jury, split_reference
+from xhat.judges.independence import check_independent
+from xhat.judges.inputs import (
+    check_enough,
+    check_labelled,
+    check_reached,
+    check_samples,
+    check_target,
+)
+from xhat.judges.jury import Jury
+from xhat.judges.neighbours import Neighbours
+from xhat.judges.structure import certify
+from xhat.judges.truth import Truth, ask
+from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
+
+__all__ = ["Judge"]
+
+_LEAST = 1e-6  # the probability below which a class is as good as not seen
+_ASKED = 400  # real samples that tell what is far
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Jury, manifold axes and what is usual; build it by ``fit`` or ``assemble``.
+
+    Attributes:
+        jury: the held-out classifiers; None without labels.
+        manifold: the ways of looking at the distance from real data.
+        calibration: what is usual on every axis.
+        fars: per representation, the distance beyond which a sample is far from every class.
+        unread: the probability of "none" beyond which the jury sees no class; 1 without a jury.
+        reference: ``(m, *x_shape)``, the real samples that distances are measured to.
+        labels: ``(m,)``, their classes; None without any.
+        alpha: the share of real samples that may be flagged.
+    """
+
+    jury: Jury | None
+    manifold: tuple[ManifoldAxis, ...]
+    calibration: Calibration
+    fars: dict[str, float]
+    unread: float
+    reference: Tensor
+    labels: Tensor | None
+    alpha: float
+
+    @classmethod
+    def fit(
+        cls,
+        reference: Tensor,
+        labels: Tensor | None = None,
+        *,
+        alpha: float = 0.05,
+        seed: int = 0,
+        on_progress: Callable[[str, int, int], None] | None = None,
+    ) -> "Judge":
+        """Build a judge for any data: tabular, signals, images; with classes or without.
+
+        A part of the reference is what distances are measured to and what classifiers are trained
+        on, the rest tells what is usual.
+
+        Args:
+            reference: ``(m, *x_shape)`` real samples, floating point, none twice.
+            labels: ``(m,)`` integer classes from 0; None to judge without classes.
+            alpha: the share of real samples that may be flagged, in (0, 1).
+            seed: of the split and the training.
+            on_progress: called with a stage's name, and how far it is.
+
+        Raises:
+            TypeError: samples that are not floating point, or labels that are no integers.
+            ValueError: NaN, duplicates, or too few samples for ``alpha``.
+
+        Example:
+            >>> from xhat.core import generator
+            >>> real = torch.randn(400, 3, generator=generator(0))
+            >>> verdicts = Judge.fit(real).judge(torch.tensor([[0.0, 0.1, 0.2], [4.0, 4.0, -4.0]]))
+            >>> [str(outcome) for outcome in verdicts.outcomes]
+            ['genuine', 'out_of_distribution']
+        """
+        parts = split_reference(reference, labels, alpha, seed)
+        jury = None if parts.labels is None else default_jury(parts, seed, on_progress)
+        return cls.assemble(
+            jury,
+            default_axes(parts),
+            (parts.reference, parts.labels),
+            (parts.calibration, parts.calibration_labels),
+            alpha,
+        )
+
+    @classmethod
+    def assemble(
+        cls,
+        jury: Jury | None,
+        manifold: Sequence[ManifoldAxis],
+        reference: tuple[Tensor, Tensor | None],
+        calibration: tuple[Tensor, Tensor | None],
+        alpha: float = 0.05,
+    ) -> "Judge":
+        """Build a judge from parts of one's own.
+
+        Args:
+            jury: trained on neither the calibration samples nor what the search used.
+            manifold: at least one axis, made from the reference.
+            reference: real samples ``(m, *x_shape)`` and their classes ``(m,)``.
+            calibration: likewise, disjoint from the reference and from all training. Every other
+                sample sets the scale of the axes, the rest give the p-values.
+            alpha: the share of real samples that may be flagged, in (0, 1).
+
+        Raises:
+            TypeError: samples that are not floating point.
+            ValueError: too few calibration samples for ``alpha``, or shapes, classes or values
+                that do not fit.
+        """
+        if not manifold:
+            raise ValueError("a judge needs at least one manifold axis.")
+        known = check_labelled("the reference", *reference, jury)
+        x, labels = check_labelled("the calibration samples", *calibration, jury)
+        check_enough(alpha, len(x) // 2, "calibration samples come in two halves")
+        if jury is not None and labels is not None:
+            jury = jury.weighed(jury.probabilities(x[::2]), labels[::2])
+        draft = cls(jury, tuple(manifold), _NOTHING, {}, 1.0, *known, alpha)
+        evidence = draft.look(x, labels)
+        scores, seen = evidence.scores, evidence.seen
+        unread = 1.0 if seen is None else float(torch.quantile(seen[::2, -1], 0.99))
+        fars = {
+            axis.names[0]: axis.far(x[:_ASKED], None if labels is None else labels[:_ASKED])
+            for axis in manifold
+            if isinstance(axis, Neighbours)
+        }
+        sided = [False] * len(draft._readers) + [b for a in manifold for b in a.two_sided]
+        calibrated = Calibration.fit(scores[::2], scores[1::2], draft._groups, sided, _BUDGETS)
+        return replace(draft, calibration=calibrated, fars=fars, unread=unread)
+
+    def judge(
+        self,
+        x: Tensor,
+        target: Tensor | int | None = None,
+        *,
+        alpha: float | None = None,
+        reached: Tensor | None = None,
+        constraints: Sequence[Constraint] = (),
+        truth: Truth | None = None,
+        surrogate: Callable[[Tensor], Tensor] | None = None,
+        searched: Iterable[nn.Module] | nn.Module = (),
+    ) -> Verdicts:
+        """Return a verdict on every candidate.
+
+        Args:
+            x: ``(n, *x_shape)``.
+            target: ``(n,)`` classes that were wanted, an integer for all; without a jury
+                whatever the truth understands, or None.
+            alpha: another share of real samples that may be flagged.
+            reached: ``(n,)``, whether the surrogate gives the target; None if it is not known.
+            constraints: what was declared to hold; certified in float64.
+            truth: the ground truth, where there is one; it overrules the jury.
+            surrogate: the model that stood in for the truth; the gap between them is measured.
+            searched: the modules that the search used; a judge among them is refused.
+
+        Raises:
+            TypeError: samples that are not floating point, or targets that are not integers.
+            ValueError: other shapes than the reference's, not finite, no target for a jury, too
+                few calibration samples for ``alpha``, or a judge that took part.
+        """
+        self.check_independent((searched,) if isinstance(searched, nn.Module) else searched)
+        alpha = self.alpha if alpha is None else alpha
+        check_enough(alpha, len(self.calibration.whole), "the p-values rest on one half")
+        x = check_samples(x, self.reference)
+        wanted = None if self.jury is None else check_target(target, self.jury.classes, len(x))
+        check_reached(reached, len(x))
+        structure = certify(constraints, x) if constraints else None
+        asked = ask(truth, x, target, surrogate) if truth is not None else None
+        evidence = self.look(x, wanted)
+        weighed = self.calibration.weigh(evidence.scores)
+        flagged, groups = weighed.adjusted <= alpha, self._groups
+        nowhere = self._nowhere(evidence)
+        outcomes = decide(evidence, wanted, flagged, groups, nowhere, reached, structure, asked)
+        near, labels = evidence.near, self.labels
+        return Verdicts(
+            outcomes=outcomes,
+            target=wanted,
+            axes=self._axes(evidence.scores, weighed),
+            p=weighed.p,
+            surprise=weighed.surprise,
+            alpha=alpha,
+            votes=evidence.votes,
+            seen=evidence.seen,
+            members=() if self.jury is None else self.jury.names,
+            near=near,
+            near_labels=None if near is None or labels is None else labels[near.index],
+            structure=structure,
+            truth=asked,
+        )
+
+    def look(self, x: Tensor, target: Tensor | None) -> Evidence:
+        """Return the scores of samples ``(n, *x_shape)``, for classes ``(n,)``."""
+        votes, seen, columns, near = None, None, [], None
+        if self.jury is not None and target is not None:
+            votes = self.jury.probabilities(x)
+            seen = self.jury.together(votes)
+            everyone = torch.cat((seen[:, None], votes), dim=1)
+            wanted = target[:, None, None].expand(-1, everyone.shape[1], 1)
+            columns.append(-everyone.gather(2, wanted)[:, :, 0].clamp_min(_LEAST).log())
+        for axis in self.manifold:
+            if near is None and isinstance(axis, Neighbours):
+                near = axis.nearest(x, max(axis.k, axis.k_dimension or 0))
+                columns.append(axis.scores_of(near))
+            else:
+                columns.append(axis.scores(x))
+        return Evidence(torch.cat(columns, dim=1), votes, seen, near)
+
+    def check_independent(self, searched: Iterable[nn.Module]) -> None:
+        """Raise ``ValueError`` if a judge shares weights with a model that the search used."""
+        searched = tuple(searched)
+        if self.jury is not None:
+            self.jury.check_independent(searched)
+        for axis in self.manifold:
+            for module in axis.modules():
+                check_independent(f"the representation {axis.names[0]}", module, searched)
+
+    @property
+    def _readers(self) -> tuple[str, ...]:
+        return () if self.jury is None else ("the jury together", *self.jury.names)
+
+    @property
+    def _groups(self) -> tuple[str, ...]:
+        count = sum(len(axis.names) for axis in self.manifold)
+        readers = (JURY,) + (MEMBERS,) * (len(self._readers) - 1) if self._readers else ()
+        return readers + (MANIFOLD,) * count
+
+    def _axes(self, scores: Tensor, weighed: Weighed) -> tuple[Axis, ...]:
+        names = self._readers + tuple(name for axis in self.manifold for name in axis.names)
+
+        def values(k: int, group: str) -> tuple[Tensor, float]:
+            found, typical = scores[:, k], float(self.calibration.scales[k].known.median())
+            return (found, typical) if group == MANIFOLD else ((-found).exp(), math.exp(-typical))
+
+        return tuple(
+            Axis(name, group, *values(k, group), weighed.axis_p[:, k], weighed.adjusted[:, k])
+            for k, (name, group) in enumerate(zip(names, self._groups, strict=True))
+        )
+
+    def _nowhere(self, evidence: Evidence) -> Tensor:
+        """Return where samples belong to no class, whatever their target, ``(n,)``."""
+        far = self._far(evidence.scores)
+        if evidence.seen is None:
+            return far
+        clear = evidence.seen[:, :-1].amax(dim=1) > 0.5
+        return (evidence.seen[:, -1] > self.unread) | (far & ~clear)
+
+    def _far(self, scores: Tensor) -> Tensor:
+        names = [name for axis in self.manifold for name in axis.names]
+        first = len(self._readers)
+        beyond = [scores[:, first + names.index(name)] > far for name, far in self.fars.items()]
+        if not beyond:
+            return torch.zeros(len(scores), dtype=torch.bool)
+        return torch.stack(beyond).float().mean(dim=0) > 0.5
+
+
+_BUDGETS = {JURY: 0.6, MEMBERS: 0.1, MANIFOLD: 0.3}  # of the flagged real samples
+_NOTHING = Calibration((), {}, (), {}, torch.empty(0), torch.empty(0))
