@@ -43,6 +43,7 @@ docs: setup
 bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py
 	$(BENCH)/bin/python benchmarks/memory.py
+	$(BENCH)/bin/python benchmarks/judging.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) site build dist .pytest_cache .ruff_cache .import_linter_cache
