@@ -72,7 +72,7 @@ def main() -> None:
         ],
     )
     record = {
-        "provenance": provenance(0, ("torch", "numpy", "scikit-learn")),
+        "provenance": provenance(0, ("torch", "numpy")),
         "judges": [one["command"] for one in found],
         "rows": rows,
         "digits_against_clothes": apart,

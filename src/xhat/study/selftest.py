@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from sklearn.metrics import roc_auc_score
+from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 import xhat
@@ -197,10 +197,9 @@ def _strangeness(judge: Judge, planted: Planted) -> Tensor:
 
 
 def _separation(digits: Tensor, clothes: Tensor) -> dict[str, float]:
-    natural = torch.cat((torch.ones(len(digits)), torch.zeros(len(clothes))))
-    usual = -torch.cat((digits, clothes))
+    larger = mannwhitneyu(clothes.numpy(), digits.numpy()).statistic  # pairs in the right order
     threshold = torch.quantile(-digits, 0.05)  # 95 % of digits are at least as usual
     return {
-        "auroc": float(roc_auc_score(natural.numpy(), usual.numpy())),
+        "auroc": float(larger) / (len(digits) * len(clothes)),
         "fpr_at_95_tpr": float((-clothes >= threshold).float().mean()),
     }
