@@ -21,7 +21,8 @@ from xhat.spaces import Box
 LOOK = """
 import importlib, json, logging, pkgutil, random, sys, warnings
 import numpy as np, torch
-import matplotlib, pyarrow, rich.console  # these are not ours; rich draws a random number
+import matplotlib, pyarrow, scipy.ndimage, scipy.stats  # these are not ours: scipy sets filters,
+import rich.console  # and rich draws a random number
 def look():
     return {
         "torch": torch.get_rng_state().tolist(), "python": repr(random.getstate()),
