@@ -195,11 +195,10 @@ _NOTES = (
     "Every search ends when its own classifier is sure of the target, or when its steps are "
     "spent; it is unreached if the classifier then gives the target less than even odds. The "
     "verdict comes from "
-    "judges that the search never saw: three networks of other families, trained on other images, "
-    "which may also answer “no digit at all”, and distances to real digits in pixels and in "
-    "features.",
-    "The limits are set on 5,000 real digits that trained nothing, so that about 5 % of real "
-    "digits would be flagged.",
+    "judges that the search never saw: five classifiers of other families, trained on other images, "
+    "which may also answer “no digit at all”, and seven measures of how far real digits are.",
+    "What is usual is learned from 5,000 real digits that trained nothing, so that a real digit is "
+    "flagged with a probability of 5 % at most.",
     "The grids show the first start of every digit; the tables count all starts.",
 )
 
