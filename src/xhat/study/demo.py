@@ -194,8 +194,8 @@ def write(demo: Demo, out: str | Path, *, command: str = "xhat demo") -> Path:
 _NOTES = (
     "Every search ends when its own classifier is sure of the target, or when its steps are "
     "spent; it is unreached if the classifier then gives the target less than even odds. The "
-    "verdict comes from "
-    "judges that the search never saw: five classifiers of other families, trained on other images, "
+    "verdict comes from judges that the search never saw: five classifiers of other families, "
+    "trained on other images, "
     "which may also answer “no digit at all”, and seven measures of how far real digits are.",
     "What is usual is learned from 5,000 real digits that trained nothing, so that a real digit is "
     "flagged with a probability of 5 % at most.",
