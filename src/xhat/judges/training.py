@@ -25,12 +25,11 @@ from xhat.core import check_count, check_fraction, check_positive, generator
 from xhat.judges.morphs import Morphs, signed_distance
 from xhat.judges.negatives import Negatives
 from xhat.learning import (
-    VAE,
     EpochRecord,
     Jitter,
-    VariationalLoss,
     build,
     fit,
+    fit_vae,
     predict,
     random_affine,
 )
@@ -229,20 +228,10 @@ def train_autoencoder(
         **schedule: passed to ``xhat.learning.fit``.
     """
     del labels
-    model = build("VAE", seed=seed, latent=latent, size=images.shape[-1])
-    if not isinstance(model, VAE):
-        raise TypeError("the registry's VAE is not a VAE.")
-    fit(
-        model,
-        images,
-        images.new_zeros(len(images)),
-        VariationalLoss(beta),
-        seed=seed,
-        augment=Jitter(angle=47.0, shift=1.0),
-        on_epoch=on_epoch,
-        **schedule,
+    jitter = Jitter(angle=47.0, shift=1.0)
+    return fit_vae(
+        images, seed=seed, latent=latent, beta=beta, jitter=jitter, on_epoch=on_epoch, **schedule
     )
-    return model
 
 
 def disturb(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 from xhat.learning.training import EpochRecord, fit, predict
-from xhat.learning.variational import VariationalLoss
+from xhat.learning.variational import VariationalLoss, fit_vae
 
 __all__ = [
     "MLP",
@@ -32,6 +32,7 @@ __all__ = [
     "build",
     "count_parameters",
     "fit",
+    "fit_vae",
     "load_checkpoint",
     "predict",
     "random_affine",

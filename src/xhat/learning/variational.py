@@ -1,15 +1,20 @@
-"""The loss of a variational autoencoder."""
+"""Training of a variational autoencoder: its loss, and the way from images to a model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import check_positive
+from xhat.learning.architectures import build
+from xhat.learning.augment import Jitter
 from xhat.learning.networks import VAE
+from xhat.learning.training import EpochRecord, fit
 
-__all__ = ["VariationalLoss"]
+__all__ = ["VariationalLoss", "fit_vae"]
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,44 @@ class VariationalLoss:
         reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
         divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum()
         return (reconstruction + self.beta * divergence) / len(x)
+
+
+def fit_vae(
+    images: Tensor,
+    *,
+    seed: int,
+    latent: int,
+    beta: float,
+    jitter: Jitter,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    **schedule: Any,
+) -> VAE:
+    """Build and train a VAE, every image changed afresh in every epoch.
+
+    Args:
+        images: ``(n, channels, size, size)`` in [0, 1].
+        seed: of weights, order, augmentation and latent noise.
+        latent: the number of latent values.
+        beta: weight of the divergence from the standard normal prior.
+        jitter: how far every image is turned, moved and slanted.
+        on_epoch: called with a record after each epoch.
+        **schedule: passed to ``fit``.
+
+    Returns:
+        The autoencoder in evaluation mode.
+    """
+    arguments = {"latent": latent, "channels": images.shape[1], "size": images.shape[-1]}
+    model = build("VAE", seed=seed, **arguments)
+    if not isinstance(model, VAE):
+        raise TypeError("the registry's VAE is not a VAE.")
+    fit(
+        model,
+        images,
+        images.new_zeros(len(images)),
+        VariationalLoss(beta),
+        seed=seed,
+        augment=jitter,
+        on_epoch=on_epoch,
+        **schedule,
+    )
+    return model

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from xhat.learning import VAE, EpochRecord, Jitter, VariationalLoss, build, fit
+from xhat.learning import VAE, EpochRecord, Jitter, fit_vae
 from xhat.surrogates.classifier import ROTATION
 
 __all__ = ["train_vae"]
@@ -43,18 +43,12 @@ def train_vae(
     Returns:
         The autoencoder in evaluation mode.
     """
-    arguments = {"latent": latent, "channels": images.shape[1], "size": images.shape[-1]}
-    model = build("VAE", seed=seed, **arguments)
-    if not isinstance(model, VAE):
-        raise TypeError("the registry's VAE is not a VAE.")
-    fit(
-        model,
+    return fit_vae(
         images,
-        images.new_zeros(len(images)),
-        VariationalLoss(beta),
         seed=seed,
-        augment=jitter,
+        latent=latent,
+        beta=beta,
+        jitter=jitter,
         on_epoch=on_epoch,
         **schedule,
     )
-    return model

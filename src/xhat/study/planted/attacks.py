@@ -96,7 +96,7 @@ def boundary(of: Material, steps: int = 600) -> Planted:
     It begins at an image of the target and creeps towards the start, as long as the surrogate
     still gives the target.
     """
-    draws, x = of.draws("boundary"), of.x[of.partner]
+    draws, x = of.draws("boundary"), of.other.clone()
     step = torch.full((len(of), 1, 1, 1), 0.1)
     for _ in range(steps):
         back = of.x - x

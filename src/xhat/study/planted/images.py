@@ -33,20 +33,20 @@ _NEW_INK = 0.3  # each of two superposed digits adds at least so much of its own
 
 def superposed(of: Material) -> Planted:
     """Two digits over each other, neither of which covers the other; called either."""
-    both = torch.maximum(of.x, of.x[of.partner])
+    both = torch.maximum(of.x, of.other)
     return Planted(both, _either(of, "superposed")).at(_both_show(of))
 
 
 def blended(of: Material) -> Planted:
     """The mean of two digits, at full contrast; called the one or the other."""
-    mean = of.x + of.x[of.partner]
+    mean = of.x + of.other
     bright = mean / mean.flatten(1).amax(dim=1).clamp_min(1e-6).reshape(-1, 1, 1, 1)
     return Planted(bright, _either(of, "blended")).at(_both_show(of))
 
 
 def shape_morphs(of: Material) -> Planted:
     """Outlines half way between two digits, where the surrogate is split; called either."""
-    a, b = signed_distance(of.x), signed_distance(of.x[of.partner])
+    a, b = signed_distance(of.x), signed_distance(of.other)
 
     def between(share: Tensor) -> Tensor:
         return (0.5 - torch.lerp(a, b, share.reshape(-1, 1, 1, 1))).clamp(0, 1)
@@ -57,7 +57,7 @@ def shape_morphs(of: Material) -> Planted:
 def latent_morphs(of: Material) -> Planted:
     """Decodes half way between the latents of two digits, where the surrogate is split."""
     with torch.no_grad():
-        a, b = of.vae.encode(of.x), of.vae.encode(of.x[of.partner])
+        a, b = of.vae.encode(of.x), of.vae.encode(of.other)
 
     def between(share: Tensor) -> Tensor:
         with torch.no_grad():
@@ -184,7 +184,7 @@ def _either(of: Material, name: str) -> Tensor:
 
 def _both_show(of: Material) -> Tensor:
     """Return where each of two digits over each other adds ink of its own, ``(n,)``."""
-    other = of.x[of.partner]
+    other = of.other
     ink = [part.sum((1, 2, 3)) for part in (of.x, other, torch.maximum(of.x, other))]
     adds = torch.minimum((ink[2] - ink[1]) / ink[0], (ink[2] - ink[0]) / ink[1])
     return adds > _NEW_INK

@@ -46,7 +46,7 @@ class Material:
         x: ``(n, 1, 28, 28)`` test images, rotated.
         labels: ``(n,)``.
         target: ``(n,)``, for each another class at random: what an attack wants.
-        partner: ``(n,)`` places of another image, of the class ``target``.
+        other: ``(n, 1, 28, 28)`` test images of the class ``target``.
         upright: ``(n, 1, 28, 28)``, the same images before they were rotated.
         clothes: ``(m, 1, 28, 28)`` images of clothes.
         letters: ``(l, 1, 28, 28)`` rendered letters, upright.
@@ -59,7 +59,7 @@ class Material:
     x: Tensor
     labels: Tensor
     target: Tensor
-    partner: Tensor
+    other: Tensor
     upright: Tensor
     clothes: Tensor
     letters: Tensor
@@ -75,9 +75,9 @@ class Material:
         """Return the first ``n`` images, for kinds that are slow to make."""
         some = {
             name: getattr(self, name)[:n]
-            for name in ("x", "labels", "target", "upright", "letters")
+            for name in ("x", "labels", "target", "other", "upright", "letters")
         }
-        return replace(self, partner=self.partner[:n].clamp_max(n - 1), **some)
+        return replace(self, **some)
 
     def draws(self, name: str) -> torch.Generator:
         """Return the source of randomness of one kind."""
@@ -118,7 +118,7 @@ def material(jury: Jury, half: str, n: int, seed: int = 0) -> Material:
         test.images[chosen],
         labels,
         target,
-        partner,
+        test.images[chosen[partner]],
         test.upright[chosen],
         digits.fashion()[parity::2][:n],
         letters[torch.randint(len(letters), (n,), generator=draws)],
