@@ -4,8 +4,8 @@ from torch import nn
 
 from xhat.core import generator
 from xhat.judges.kernel_training import _NearnessLoss, train_kernel_judge
-from xhat.judges.negatives import Negatives
 from xhat.learning import KernelClassifier, predict
+from xhat.learning.negatives import Negatives
 from xhat.tasks import digits
 
 OPTIONS = {

@@ -5,7 +5,6 @@ from torch import nn
 
 from xhat.core import generator
 from xhat.judges.morphs import Morphs, signed_distance
-from xhat.judges.negatives import Negatives
 from xhat.judges.training import (
     JudgeLoss,
     calibrate,
@@ -15,6 +14,7 @@ from xhat.judges.training import (
     train_judge,
 )
 from xhat.learning import build, predict, random_affine
+from xhat.learning.negatives import Negatives
 from xhat.tasks import digits
 
 SCHEDULE = {"epochs": 3, "batch_size": 50, "learning_rate": 2e-3}

@@ -1,17 +1,19 @@
 import dataclasses
 
 import pytest
+import torch
 
 from xhat.core import sha256_of
 from xhat.learning import count_parameters, load_checkpoint
-from xhat.study.training import RECIPES, measure, train
+from xhat.study.recipes import SHIPPED, recipe
+from xhat.study.training import measure, train
 from xhat.tasks import digits
 
 NAMES = (*digits.SURROGATES, "vae", *digits.JUDGES, digits.AUTOENCODER)
 
 
-def test_there_is_one_recipe_per_shipped_model():
-    assert set(RECIPES) == set(NAMES)
+def test_every_shipped_model_that_is_no_surrogate_has_its_own_recipe():
+    assert set(SHIPPED) == set(NAMES) - set(digits.SURROGATES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -26,23 +28,86 @@ def test_a_tiny_training_leaves_a_true_card(name, tmp_path):
     assert card.seed == 5
     assert card.split_size == 60
     assert card.hyperparameters["epochs"] == 1
-    assert card.metrics == pytest.approx(measure(model, RECIPES[name].kind, limit=60), abs=1e-5)
+    assert card.metrics == pytest.approx(measure(model, recipe(name), limit=60), abs=1e-5)
     assert card.command == f"xhat train digits --recipe {name} --seed 5 --epochs 1 --limit 60"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_card_names_the_recipe_of_today(name):
-    recipe, card = RECIPES[name], digits.card(name)
+    how, card = recipe(name), digits.card(name)
     wanted = {
         key: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
-        for key, value in recipe.hyperparameters.items()
+        for key, value in how.hyperparameters.items()
     }
-    assert card.hyperparameters == wanted
-    assert (card.architecture, card.arguments) == (recipe.architecture, recipe.arguments)
-    assert (card.split, card.seed) == (recipe.split, recipe.seed)
+    told = {k: v for k, v in card.hyperparameters.items() if k != "signals"}
+    assert told == wanted
+    assert (card.architecture, card.arguments) == (how.architecture, how.arguments)
+    assert (card.split, card.seed) == (how.split, how.seed)
+
+
+COMPOSED = ("robust+outliers+noise-soft", "trades", "robust-linf", "smooth+noise+consistent")
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_parts_compose_and_the_card_tells_of_each_signal(name, tmp_path):
+    card = train("digits", name, out=tmp_path, seed=5, epochs=1, limit=60)
+    told = [signal["signal"] for signal in card.hyperparameters["signals"]]
+    words = {
+        "robust": "Adversarial",
+        "robust-linf": "Adversarial",
+        "trades": "Trades",
+        "outliers": "OutlierExposure",
+        "noise": "Corrupted",
+        "noise-soft": "Corrupted",
+        "smooth": "LabelSmoothing",
+        "consistent": "RotationConsistency",
+    }
+    assert sorted(told) == sorted(words[word] for word in name.split("+"))
+    assert load_checkpoint(tmp_path, name)[1] == card
+
+
+def test_parts_act_in_the_same_order_however_they_are_named(tmp_path):
+    names = ("outliers+smooth+robust", "smooth+robust+outliers")
+    first, second = (
+        train("digits", name, out=tmp_path, seed=5, epochs=1, limit=60) for name in names
+    )
+    assert first.hyperparameters == second.hyperparameters
+    assert first.sha256 == second.sha256
+
+
+def test_soft_targets_are_learnt_instead_of_labels(tmp_path):
+    even = torch.full((digits.SPLITS["surrogate_train"], 10), 0.1)
+    train("digits", "plain", out=tmp_path, seed=5, epochs=40, limit=60, targets=even)
+    p = load_checkpoint(tmp_path, "plain")[0](digits.split("test").images[:50]).softmax(1)
+    assert p.max() < 0.2
 
 
 class TestRejects:
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("robust+best", "part of a recipe must be one of plain"),
+            ("robust+plain", "has 2 bases, robust and plain"),
+            ("outliers+outliers", "names outliers twice"),
+        ],
+    )
+    def test_recipes_that_do_not_compose(self, name, message, tmp_path):
+        with pytest.raises(ValueError, match=message):
+            train("digits", name, out=tmp_path)
+
+    @pytest.mark.parametrize(
+        ("name", "targets", "message"),
+        [
+            ("plain", torch.full((7, 10), 0.1), "one row for each of the 30000 images"),
+            ("vae", torch.full((30_000, 10), 0.1), "targets are for surrogates"),
+            ("plain", torch.full((30_000, 10), 0.2), "row 0 sums to 2"),
+            ("plain", torch.full((30_000, 9), 1 / 9), r"\(n, 10\), but have shape"),
+        ],
+    )
+    def test_targets_that_do_not_fit(self, name, targets, message, tmp_path):
+        with pytest.raises(ValueError, match=message):
+            train("digits", name, out=tmp_path, targets=targets)
+
     @pytest.mark.parametrize(
         ("task", "recipe", "message"),
         [("letters", "plain", "task must be one of"), ("digits", "best", "recipe must be one of")],

@@ -4,8 +4,7 @@ import torch.nn.functional as F
 
 from xhat.core import generator
 from xhat.learning import predict
-from xhat.surrogates import train_adversarial, train_classifier, train_vae
-from xhat.surrogates.adversarial import AdversarialLoss, worst_inputs
+from xhat.surrogates import train_classifier, train_vae, worst_inputs
 from xhat.tasks import digits
 
 SCHEDULE = {"epochs": 1, "batch_size": 50, "learning_rate": 1e-3}
@@ -20,14 +19,13 @@ def weights(model):
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
-@pytest.mark.parametrize("recipe", [train_classifier, train_adversarial, train_vae])
+@pytest.mark.parametrize("recipe", [train_classifier, train_vae])
 def test_every_recipe_repeats_with_its_seed_and_reports(recipe):
     seen = []
     arguments = data()[:1] if recipe is train_vae else data()
-    extra = {"steps": 2} if recipe is train_adversarial else {}
-    first = recipe(*arguments, seed=0, on_epoch=seen.append, **extra, **SCHEDULE)
-    again = recipe(*arguments, seed=0, **extra, **SCHEDULE)
-    other = recipe(*arguments, seed=1, **extra, **SCHEDULE)
+    first = recipe(*arguments, seed=0, on_epoch=seen.append, **SCHEDULE)
+    again = recipe(*arguments, seed=0, **SCHEDULE)
+    other = recipe(*arguments, seed=1, **SCHEDULE)
     assert [record.epoch for record in seen] == [1]
     assert not first.training
     assert torch.equal(weights(first), weights(again))
@@ -91,30 +89,6 @@ class TestWorstInputs:
 
 def _column(lengths):
     return lengths.clamp(min=1e-12)[:, None, None, None]
-
-
-def test_the_radius_grows_to_its_end():
-    radii = []
-
-    class Watch(torch.nn.Module):
-        def forward(self, x):
-            radii.append(float((x.detach() - 0.5).abs().max()))
-            return x.flatten(1)[:, :10]
-
-    x, y = torch.full((4, 1, 28, 28), 0.5), torch.arange(4)
-    loss = AdversarialLoss(eps=0.2, norm="linf", steps=3, ramp_calls=4)
-    ends = []
-    for _ in range(6):
-        loss(Watch(), x, y, generator(0))
-        ends.append(radii[-1])
-    assert ends == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2, 0.2], abs=1e-3)
-
-
-def test_rejects_a_radius_or_ramp_that_makes_no_sense():
-    with pytest.raises(ValueError, match="eps must be above 0"):
-        AdversarialLoss(eps=0, norm="l2", steps=3, ramp_calls=4)
-    with pytest.raises(ValueError, match="ramp must lie between 0 and 1"):
-        train_adversarial(*data(10), seed=0, ramp=1.0, **SCHEDULE)
 
 
 def test_a_little_vae_training_beats_the_mean_image():

@@ -24,9 +24,10 @@ from xhat.study.judging import digits_judge, judge_samples, write_judged
 from xhat.study.methods import METHODS
 from xhat.study.optimize import MODEL_METHODS, match, optimize, write_result
 from xhat.study.planted import HALVES
+from xhat.study.recipes import known_recipes
 from xhat.study.selftest import self_test
 from xhat.study.selftest import write as write_self_test
-from xhat.study.training import RECIPES, train
+from xhat.study.training import train
 
 __all__ = ["app"]
 
@@ -248,7 +249,9 @@ def _self_test(
 @app.command(name="train", epilog="Example: xhat train digits --recipe plain --out runs/weights")
 def train_command(
     task: Annotated[str, typer.Argument(help="Whose data to train on: digits.")],
-    recipe: Annotated[str, typer.Option(help=f"Of {', '.join(RECIPES)}.")] = "plain",
+    recipe: Annotated[
+        str, typer.Option(help="Parts joined by +, or a shipped model; see xhat info.")
+    ] = "plain",
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only so many samples.")] = None,
     out: Out = Path("runs/weights"),
@@ -280,7 +283,7 @@ def info(
         "devices": ", ".join(["cpu", *gpus]),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "methods": ", ".join(METHODS),
-        "recipes": ", ".join(RECIPES),
+        "recipes": ", ".join(known_recipes()),
     }
     for name, value in lines.items():
         console.print(f"{name:9} {value}")

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import generator
-from xhat.judges.negatives import Negatives
 from xhat.judges.training import JudgeLoss, Morphs, held_out, signed_distance
 from xhat.learning import EpochRecord, KernelClassifier, build, fit, random_affine
+from xhat.learning.negatives import Negatives
 
 __all__ = ["train_kernel_judge"]
 

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from xhat.core import check_count, check_fraction, check_positive, generator
 from xhat.judges.morphs import Morphs, signed_distance
-from xhat.judges.negatives import Negatives
 from xhat.learning import (
     EpochRecord,
     Jitter,
@@ -33,6 +32,7 @@ from xhat.learning import (
     predict,
     random_affine,
 )
+from xhat.learning.negatives import Negatives
 
 __all__ = [
     "JudgeLoss",

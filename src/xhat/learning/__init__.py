@@ -8,8 +8,9 @@ from, and the two are only ever loaded together.
 """
 
 from xhat.learning.architectures import NETWORKS, build
-from xhat.learning.augment import Jitter, random_affine, random_rotation, rotate
+from xhat.learning.augment import Jitter, Shift, random_affine, random_rotation, rotate
 from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, save_checkpoint
+from xhat.learning.corruptions import CORRUPTIONS, corrupt
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
@@ -17,6 +18,7 @@ from xhat.learning.training import EpochRecord, fit, predict
 from xhat.learning.variational import VariationalLoss, fit_vae
 
 __all__ = [
+    "CORRUPTIONS",
     "MLP",
     "NETWORKS",
     "VAE",
@@ -25,11 +27,13 @@ __all__ = [
     "Jitter",
     "KernelClassifier",
     "ResidualNet",
+    "Shift",
     "SmallCNN",
     "TurnInvariantCNN",
     "VariationalLoss",
     "WideCNN",
     "build",
+    "corrupt",
     "count_parameters",
     "fit",
     "fit_vae",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from xhat.core import check_rows
 
-__all__ = ["Jitter", "random_affine", "random_rotation", "rotate"]
+__all__ = ["Jitter", "Shift", "random_affine", "random_rotation", "rotate"]
 
 
 def rotate(x: Tensor, angles_in_degrees: Tensor) -> Tensor:
@@ -114,6 +114,31 @@ class Jitter:
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return every image changed by its own random affine map."""
         return random_affine(x, generator, **asdict(self)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Moves by whole pixels, at random: nothing is interpolated, so that edges stay sharp.
+
+    Attributes:
+        pixels: greatest move along each axis.
+
+    Example:
+        >>> from xhat.core import generator
+        >>> Shift(2)(torch.rand(3, 1, 28, 28), generator(0)).shape
+        torch.Size([3, 1, 28, 28])
+    """
+
+    pixels: int = 2
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return every image moved by its own numbers of pixels."""
+        n, (h, w), most = len(x), x.shape[-2:], self.pixels
+        down, right = torch.randint(0, 2 * most + 1, (2, n, 1), generator=generator)
+        padded = F.pad(x, (most, most, most, most))
+        each, rows, columns = torch.arange(n), torch.arange(h) + down, torch.arange(w) + right
+        moved = padded.permute(0, 2, 3, 1)[each[:, None, None], rows[:, :, None], columns[:, None]]
+        return moved.permute(0, 3, 1, 2).contiguous()
 
 
 def _sample(x: Tensor, matrix: Tensor, move: Tensor | None = None) -> Tensor:

@@ -70,6 +70,11 @@ class _Classes(Objective):
         logits = logits.float() if logits.dtype != torch.float64 else logits
         return logits, F.log_softmax(logits, dim=1)
 
+    def _cross_entropy(self, log_p: Tensor) -> Tensor:
+        if self.target.dtype == torch.long:
+            return -log_p.gather(1, self.target.expand(log_p.shape[0])[:, None])[:, 0]
+        return -(self.target * log_p).sum(dim=1)
+
     def _agreement(self, log_p: Tensor) -> tuple[Tensor, Tensor]:
         log_p = log_p.detach()
         if self.target.dtype == torch.long:
@@ -106,11 +111,7 @@ class CrossEntropy(_Classes):
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return cross-entropy, decision and confidence from one pass through the model."""
         _, log_p = self._predict(x)
-        if self.target.dtype == torch.long:
-            loss = -log_p.gather(1, self.target.expand(x.shape[0])[:, None])[:, 0]
-        else:
-            loss = -(self.target * log_p).sum(dim=1)
-        return Measurement(loss, *self._agreement(log_p))
+        return Measurement(self._cross_entropy(log_p), *self._agreement(log_p))
 
 
 class Margin(_Classes):
@@ -145,14 +146,17 @@ class Margin(_Classes):
 
 
 class Leave(_Classes):
-    """``log softmax(f(x))_y``: how probable a class still is that should be left behind.
+    """``sum_k y_k log softmax(f(x))_k``: how probable still is what should be left behind.
 
-    The objective of an untargeted attack. Its target counts as reached when another class is more
-    probable; the confidence is the probability of all others together.
+    The objective of an untargeted attack, for a class index the log-probability of that class.
+    For a distribution it is the cross-entropy with its sign turned: leaving the uniform one
+    means becoming certain of anything. The target counts as reached when the most probable class
+    is no longer that of ``y``; the confidence is what does not overlap with ``y``, for a class
+    index the probability of all others together.
 
     Args:
         model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
-        label: the class to leave, ``(n,)`` of them, or one-hot rows.
+        label: the class to leave, ``(n,)`` of them, or distributions ``(n, classes)``.
 
     Example:
         >>> logits = torch.tensor([[0.0, 2.0]])
@@ -161,16 +165,11 @@ class Leave(_Classes):
         (-2.127, True, 0.881)
     """
 
-    def __init__(self, model: Model, label: Any) -> None:
-        super().__init__(model, label)
-        self.target = self._single()
-
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return the log-probability, whether it is no longer the highest, and confidence."""
         _, log_p = self._predict(x)
         stays, p = self._agreement(log_p)
-        loss = log_p.gather(1, self.target.expand(x.shape[0])[:, None])[:, 0]
-        return Measurement(loss, ~stays, 1 - p)
+        return Measurement(-self._cross_entropy(log_p), ~stays, 1 - p)
 
 
 def _model(model: Model) -> Model:

@@ -29,6 +29,7 @@ def pgd(
     radius: Tensor | float = 0.3,
     rate: float | None = None,
     steps: int = 40,
+    start: Tensor | None = None,
     norm: Literal["linf", "l2", "l1"] = "linf",
     bounds: tuple[Tensor | float, Tensor | float] = (0.0, 1.0),
     stop: StopRule | tuple[StopRule, ...] = (),
@@ -44,11 +45,13 @@ def pgd(
         model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
         x0: ``(n, *x_shape)`` within the bounds.
         target: the wanted class, classes ``(n,)`` or distributions ``(n, classes)``.
-        label: the class or classes to leave; exactly one of ``target`` and ``label`` is given.
+        label: the class, classes or distributions to leave; exactly one of ``target`` and
+            ``label`` is given.
         radius: of the ball: a number or ``(n,)`` numbers, in the unit of ``x``.
         rate: size of a step in that norm (for ``l1``: in L2); by default ``2.5 * radius / steps``,
             which must be one for all candidates.
         steps: the step budget.
+        start: ``(n, *x_shape)`` in the ball, where the search begins; None is ``x0``.
         norm: of the ball. Linf steps by the sign, the others along the normalised gradient.
         bounds: of the features.
         stop: rules that end a candidate's search early, such as ``TargetReached()``.
@@ -83,7 +86,7 @@ def pgd(
     wanted = Leave(model, label) if target is None else CrossEntropy(model, target)
     return solve(
         Problem(wanted, Box(*bounds), (ball,)),
-        x0,
+        x0 if start is None else start,
         stepper=SignDescent(rate) if norm == "linf" else NormalizedDescent(rate),
         stop=stop,
         max_steps=steps,

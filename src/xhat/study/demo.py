@@ -18,7 +18,6 @@ from torch import Tensor
 
 import xhat
 from xhat.core import atomic_folder_check, atomic_write, check_fraction
-from xhat.judges import Outcome, Verdicts
 from xhat.learning.checkpoints import versions
 from xhat.report import (
     MethodGrid,
@@ -28,11 +27,10 @@ from xhat.report import (
     save_morph_gif,
     save_page,
 )
-from xhat.result import Result
-from xhat.solve import Compute, Progress
-from xhat.spaces import Box, Latent, Space
+from xhat.solve import Progress
 from xhat.study.judging import digits_judge
-from xhat.study.methods import METHODS, Method, method
+from xhat.study.methods import METHODS, method
+from xhat.study.steering import Steering, steer
 from xhat.tasks import digits
 
 __all__ = ["Demo", "Stage", "run", "write"]
@@ -52,15 +50,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One method's results and verdicts over all pairs."""
-
-    method: Method
-    result: Result
-    verdicts: Verdicts
-
-
-@dataclass(frozen=True)
 class Demo:
     """All that one run of the demo found.
 
@@ -73,7 +62,7 @@ class Demo:
     """
 
     pairs: digits.Pairs
-    found: tuple[Found, ...]
+    found: tuple[Steering, ...]
     seed: int
     confidence: float
     seconds: float
@@ -84,14 +73,13 @@ class Demo:
         methods = {}
         for found in self.found:
             per_target = {
-                str(k): _numbers(found, off & (self.pairs.target == k))
-                for k in range(digits.CLASSES)
+                str(k): found.numbers(off & (self.pairs.target == k)) for k in range(digits.CLASSES)
             }
             methods[found.method.name] = {
-                **_numbers(found, off),
+                **found.numbers(),
                 "seconds": round(found.result.seconds, 3),
                 "per_target": per_target,
-                "diagonal": _numbers(found, ~off),
+                "diagonal": found.numbers(~off),
             }
         return {
             "task": "digits",
@@ -136,31 +124,21 @@ def run(
     tell(Stage("judges", 1, 1))
     everything = []
     for how in chosen:
-        model, space = digits.surrogate(how.surrogate), _space(how)
 
         def report(progress: Progress, name: str = how.name) -> None:
             tell(Stage(name, progress.done, progress.total))
 
-        result = how.search(
-            model,
-            pairs.starts,
-            pairs.target,
-            space,
+        found = steer(
+            how,
+            digits.surrogate(how.surrogate),
+            pairs,
+            judge,
             confidence=confidence,
             seed=seed,
-            compute=Compute(),
             trace=_FRAME_EVERY,
             on_progress=report,
         )
-        verdicts = judge.judge(
-            result.x,
-            pairs.target,
-            # the surrogate gives the target, if not with all the confidence that was asked for
-            reached=result.confidence > 0.5,
-            constraints=how.problem(model, pairs.starts, pairs.target, space).constraints,
-            searched=(model, *space.modules()),
-        )
-        everything.append(Found(how, result, verdicts))
+        everything.append(found)
     return Demo(pairs, tuple(everything), seed, confidence, time.perf_counter() - began)
 
 
@@ -203,28 +181,6 @@ _NOTES = (
 )
 
 
-def _space(how: Method) -> Space:
-    if how.space == "box":
-        return Box(0, 1)
-    vae = digits.vae()
-    return Latent(vae.encode, vae.decode)
-
-
-def _numbers(found: Found, which: Tensor) -> dict[str, Any]:
-    n = int(which.sum())
-    moved = (found.result.x - found.result.x0).flatten(1).norm(dim=1)
-    return {
-        "n": n,
-        "verdicts": {str(k): v for k, v in found.verdicts.counts(which).items()},
-        "genuine": found.verdicts.counts(which)[Outcome.GENUINE] / n,
-        "reached": float(found.result.reached[which].float().mean()),
-        "surrogate_confidence": float(found.result.confidence[which].mean()),
-        "judge_confidence": float(found.verdicts.confidence[which].mean()),
-        "evaluations": float(found.result.evaluations[which].float().mean()),
-        "moved": float(moved[which].median()),
-    }
-
-
 def _table(demo: Demo) -> pa.Table:
     tables = []
     n = len(demo.pairs)
@@ -246,7 +202,7 @@ def _table(demo: Demo) -> pa.Table:
     return whole.replace_schema_metadata({"shapes": json.dumps(shapes)})
 
 
-def _grid(found: Found, pairs: digits.Pairs) -> MethodGrid:
+def _grid(found: Steering, pairs: digits.Pairs) -> MethodGrid:
     c = digits.CLASSES
     first = c * c  # the pairs of the first start of every digit
     path = found.result.trajectory

@@ -1,107 +1,108 @@
-"""The robust twin: a classifier trained on the worst inputs in a ball around each image.
+"""Adversarial training: learning from the worst inputs in a ball around each image.
 
-Its loss is ``max over |d| <= eps of CE(f(x + d), y)``, the maximum found by projected gradient
-steps. ``eps`` grows from 0 at the beginning, since a new network that meets the full ball at once
-learns a constant.
+The worst input maximises ``H(p, softmax f(x'))`` over ``|x' - x| <= eps``, found by projected
+gradient steps of the library's own engine. ``Adversarial`` learns from it instead of the image
+(Madry et al.); ``Trades`` learns from the image, and adds how far the worst input's prediction is
+from the image's (Zhang et al.). Targets may be soft, and those of images that show no class are
+uniform: then the worst input is the one where the model is most certain, and a search that leaves
+the data meets no certainty there either (Augustin, Meinke, Hein).
 
-What a search wants of such a network is the gradient with respect to its input. With an L2 ball
-it looks like strokes of the digit. With an Linf ball it does not, at least on black and white
-images: the network learns to threshold every pixel, and its gradient is a few scattered dots.
+``eps`` grows from 0 at the beginning, since a new network that meets the full ball at once learns
+a constant. What a search wants of such a network is the gradient with respect to its input. With an
+L2 ball it looks like strokes of the digit. With an Linf ball it does not, at least on black and
+white images: the network learns to threshold every pixel, and its gradient is a few scattered dots.
 
 Source: Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to
 Adversarial Attacks", ICLR 2018 (whose Appendix C describes the thresholds); Tsipras, Santurkar,
-Engstrom, Turner, Madry, "Robustness May Be at Odds with Accuracy", ICLR 2019.
+Engstrom, Turner, Madry, "Robustness May Be at Odds with Accuracy", ICLR 2019; Zhang, Yu, Jiao,
+Xing, El Ghaoui, Jordan, "Theoretically Principled Trade-off between Robustness and Accuracy", ICML
+2019; Augustin, Meinke, Hein, "Adversarial Robustness on In- and Out-Distribution Improves
+Explainability", ECCV 2020.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xhat.core import check_fraction, check_positive, evaluation_mode
-from xhat.learning import EpochRecord, Jitter, build, fit
+from xhat.core import check_choice, check_count, check_fraction, check_positive, evaluation_mode
 from xhat.solve import Compute, pgd
-from xhat.surrogates.classifier import ROTATION
+from xhat.surrogates.signals import Batch, Signal
 
-__all__ = ["AdversarialLoss", "train_adversarial", "worst_inputs"]
+__all__ = ["Adversarial", "Trades", "worst_inputs"]
 
 Norm = Literal["linf", "l2"]
 
 
-def train_adversarial(
-    images: Tensor,
-    labels: Tensor,
-    *,
-    seed: int,
-    eps: float = 2.0,
-    norm: Norm = "l2",
-    steps: int = 5,
-    ramp: float = 0.4,
-    architecture: str = "SmallCNN",
-    jitter: Jitter = ROTATION,
-    on_epoch: Callable[[EpochRecord], None] | None = None,
-    **schedule: Any,
-) -> nn.Module:
-    """Train a classifier against projected gradient steps in a ball.
+@dataclass(frozen=True)
+class Adversarial(Signal):
+    """Moves every input to the worst that is found in a ball around it; targets stay.
 
-    Args:
-        images: ``(n, channels, h, w)`` in [0, 1], upright.
-        labels: ``(n,)`` int64.
-        seed: of weights, order and augmentation.
+    Attributes:
         eps: the radius of the ball at the end of the ramp.
         norm: of the ball, ``"l2"`` or ``"linf"``.
         steps: of the inner search; each is ``2.5 * eps / steps`` long.
         ramp: the share of the training during which the radius grows, in (0, 1).
-        architecture: a name in ``xhat.learning.NETWORKS``.
-        jitter: how far every image is turned, moved and slanted.
-        on_epoch: called with a record after each epoch.
-        **schedule: passed to ``xhat.learning.fit``: ``epochs``, ``batch_size``,
-            ``learning_rate`` and its optional numbers.
-
-    Returns:
-        The classifier, giving logits, in evaluation mode.
-    """
-    updates = schedule["epochs"] * -(-len(images) // schedule["batch_size"])
-    loss = AdversarialLoss(eps, norm, steps, max(1, round(check_fraction("ramp", ramp) * updates)))
-    model = build(architecture, seed=seed)
-    fit(model, images, labels, loss, seed=seed, augment=jitter, on_epoch=on_epoch, **schedule)
-    return model
-
-
-@dataclass
-class AdversarialLoss:
-    """Cross-entropy at the worst inputs found; the radius grows over the first calls.
-
-    Attributes:
-        eps: the final radius.
-        norm: of the ball.
-        steps: of the inner search.
-        ramp_calls: how many calls it takes for the radius to reach ``eps``.
-        calls: how many there have been.
+        scattered: whether the search begins at a random point of the ball (of its surface, for
+            ``"l2"``) rather than at the image.
     """
 
-    eps: float
-    norm: Norm
-    steps: int
-    ramp_calls: int
-    calls: int = 0
+    eps: float = 2.0
+    norm: Norm = "l2"
+    steps: int = 5
+    ramp: float = 0.4
+    scattered: bool = False
 
     def __post_init__(self) -> None:
-        check_positive("eps", self.eps)
-        check_positive("steps", self.steps)
+        _check_ball(self.eps, self.norm, self.steps, self.ramp)
 
     def __call__(
-        self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """Return the mean cross-entropy at the worst inputs around ``x``."""
-        self.calls += 1
-        eps = self.eps * min(1.0, self.calls / self.ramp_calls)
-        del generator  # nothing is drawn: the search begins at the images themselves
-        worst = worst_inputs(model, x, y, eps=eps, norm=self.norm, steps=self.steps)
-        return F.cross_entropy(model(worst), y)
+        self, model: nn.Module, batch: Batch, draws: torch.Generator, progress: float
+    ) -> Batch:
+        """Return the batch at its worst inputs."""
+        eps = self.eps * min(1.0, progress / self.ramp)
+        x, p = batch.x, batch.p
+        start = _scatter(x, eps, self.norm, draws) if self.scattered else None
+        worst = worst_inputs(model, x, p, eps=eps, norm=self.norm, steps=self.steps, start=start)
+        return replace(batch, x=worst)
+
+
+@dataclass(frozen=True)
+class Trades(Signal):
+    """Adds ``beta * KL(f(x) || f(x'))`` at the input of the ball where it is greatest.
+
+    Attributes:
+        eps, norm, steps, ramp: as of ``Adversarial``.
+        beta: the weight; the larger, the more robust and the less accurate.
+    """
+
+    eps: float = 2.0
+    norm: Norm = "l2"
+    steps: int = 5
+    ramp: float = 0.4
+    beta: float = 6.0
+
+    def __post_init__(self) -> None:
+        _check_ball(self.eps, self.norm, self.steps, self.ramp)
+        check_positive("beta", self.beta)
+
+    def __call__(
+        self, model: nn.Module, batch: Batch, draws: torch.Generator, progress: float
+    ) -> Batch:
+        """Return the batch with the term added."""
+        eps = self.eps * min(1.0, progress / self.ramp)
+        with torch.no_grad():
+            given = model(batch.x).softmax(1)
+        # at the image itself the divergence has no slope, so the search begins beside it
+        start = _scatter(batch.x, eps, self.norm, draws)
+        worst = worst_inputs(
+            model, batch.x, given, eps=eps, norm=self.norm, steps=self.steps, start=start
+        )
+        there, here = model(worst).log_softmax(1), model(batch.x).log_softmax(1)
+        apart = F.kl_div(there, here, reduction="batchmean", log_target=True)
+        return batch.plus(self.beta * apart)
 
 
 def worst_inputs(
@@ -112,22 +113,47 @@ def worst_inputs(
     eps: float,
     norm: Norm,
     steps: int,
+    start: Tensor | None = None,
 ) -> Tensor:
     """Return inputs within ``eps`` of ``x``, in [0, 1], where ``y`` is least likely.
 
     Args:
         model: gives logits.
         x: ``(n, *x_shape)`` in [0, 1].
-        y: ``(n,)`` int64, the labels to leave.
+        y: ``(n,)`` labels or ``(n, classes)`` distributions to leave.
         eps: the radius of the ball.
         norm: of the ball.
         steps: of the search, each ``2.5 * eps / steps`` long.
+        start: ``(n, *x_shape)`` within the ball, where the search begins; None is ``x``.
 
     Returns:
         ``(n, *x_shape)``.
     """
     with evaluation_mode(model, warn=False):  # a model in training is meant to be searched here
         result = pgd(
-            model, x, label=y, radius=eps, norm=norm, steps=steps, compute=Compute(chunk=len(x))
+            model,
+            x,
+            label=y,
+            radius=eps,
+            norm=norm,
+            steps=steps,
+            start=start,
+            compute=Compute(chunk=len(x)),
         )
     return result.x
+
+
+def _scatter(x: Tensor, eps: float, norm: Norm, draws: torch.Generator) -> Tensor:
+    if norm == "linf":
+        away = torch.rand(x.shape, generator=draws).to(x) * 2 - 1
+    else:
+        away = torch.randn(x.shape, generator=draws).to(x)
+        away = away / away.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
+    return (x + eps * away).clamp(0, 1)
+
+
+def _check_ball(eps: float, norm: Norm, steps: int, ramp: float) -> None:
+    check_positive("eps", eps)
+    check_choice("norm", norm, ("linf", "l2"))
+    check_count("steps", steps)
+    check_fraction("ramp", ramp)

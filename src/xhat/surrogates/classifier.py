@@ -1,37 +1,42 @@
-"""The textbook surrogate: a classifier trained on one-hot labels with cross-entropy."""
+"""Training a classifier: images and targets, and the signals that make it more than textbook."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.learning import EpochRecord, Jitter, build, fit
+from xhat.surrogates.signals import Signal, SignalLoss, as_distributions
 
-__all__ = ["ROTATION", "classification_loss", "train_classifier"]
+__all__ = ["ROTATION", "train_classifier"]
 
 ROTATION = Jitter(angle=45.0)
 
 
 def train_classifier(
     images: Tensor,
-    labels: Tensor,
+    targets: Tensor,
     *,
     seed: int,
+    signals: Sequence[Signal] = (),
     architecture: str = "SmallCNN",
-    jitter: Jitter = ROTATION,
+    arguments: Mapping[str, Any] | None = None,
+    classes: int = 10,
+    jitter: Jitter | None = ROTATION,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     **schedule: Any,
 ) -> nn.Module:
     """Train a classifier, every image changed afresh in every epoch.
 
     Args:
-        images: ``(n, channels, h, w)`` in [0, 1], upright.
-        labels: ``(n,)`` int64.
-        seed: of weights, order and augmentation.
+        images: ``(n, channels, h, w)`` in [0, 1].
+        targets: ``(n,)`` int64 labels, or ``(n, classes)`` distributions from people or machines.
+        seed: of weights, order, augmentation and whatever the signals draw.
+        signals: what the training is told besides, in this order.
         architecture: a name in ``xhat.learning.NETWORKS``.
-        jitter: how far every image is turned, moved and slanted.
+        arguments: of that architecture; the number of classes is added where it is not 10.
+        classes: the number of outputs.
+        jitter: how far every image is turned, moved and slanted; None leaves it as it is.
         on_epoch: called with a record after each epoch.
         **schedule: passed to ``xhat.learning.fit``: ``epochs``, ``batch_size``,
             ``learning_rate`` and its optional numbers.
@@ -39,31 +44,22 @@ def train_classifier(
     Returns:
         The classifier, giving logits, in evaluation mode.
 
+    Raises:
+        ValueError: targets that are neither labels nor distributions, or a number out of range.
+
     Example:
+        >>> from xhat.surrogates.signals import LabelSmoothing
         >>> from xhat.tasks import digits
         >>> few = digits.split("surrogate_train")
         >>> model = train_classifier(few.upright[:64], few.labels[:64], seed=0,
+        ...                          signals=[LabelSmoothing(0.1)],
         ...                          epochs=1, batch_size=32, learning_rate=1e-3)
         >>> model(few.images[:5]).shape
         torch.Size([5, 10])
     """
-    model = build(architecture, seed=seed)
-    fit(
-        model,
-        images,
-        labels,
-        classification_loss,
-        seed=seed,
-        augment=jitter,
-        on_epoch=on_epoch,
-        **schedule,
-    )
+    p = as_distributions(targets, classes)
+    chosen = dict(arguments or {}) | ({} if classes == 10 else {"classes": classes})
+    model = build(architecture, seed=seed, **chosen)
+    loss = SignalLoss(signals, schedule["epochs"] * -(-len(images) // schedule["batch_size"]))
+    fit(model, images, p, loss, seed=seed, augment=jitter, on_epoch=on_epoch, **schedule)
     return model
-
-
-def classification_loss(
-    model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Return the mean cross-entropy of the model's logits for labels ``y``."""
-    del generator  # nothing is drawn
-    return F.cross_entropy(model(x), y)

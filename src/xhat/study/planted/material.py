@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from xhat.core import check_choice, generator
 from xhat.judges import Jury
-from xhat.judges.glyphs import TEST_FONTS, TEST_LETTERS, signs
 from xhat.learning import VAE, random_rotation
+from xhat.learning.glyphs import TEST_FONTS, TEST_LETTERS, signs
 from xhat.tasks import digits
 
 __all__ = ["HALVES", "Material", "Planted", "material"]

@@ -1,10 +1,10 @@
-"""Images that show no digit, made from digits and from noise, to train judges that can say so.
+"""Images that show no digit, made from digits and from noise.
 
-A classifier that must choose among ten digits calls anything a digit. So a judge has one more
-output, "none of them", and learns it from images that a search for digits might end in: two
-digits at once, pieces glued or shuffled, fragments, scribbles, signs, patches, blobs, noise,
-nothing. Nothing here is a photograph or a piece of clothing, and the signs are of other alphabets
-and fonts than the letters for testing.
+A classifier that must choose among ten digits calls anything a digit. So judges learn to answer
+"none of them", and surrogates to be certain of nothing, from images that a search for digits might
+end in: two digits at once, pieces glued or shuffled, fragments, scribbles, signs, patches, blobs,
+noise, nothing. Nothing here is a photograph or a piece of clothing, and the signs are of other
+alphabets and fonts than the letters for testing.
 
 Care is taken that a negative is not a readable digit after all: of superpositions, those are used
 whose digits cover each other least; glued halves are turned by a quarter; and the fragments of a
@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xhat.judges.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
-from xhat.learning import random_affine, rotate
+from xhat.learning.augment import random_affine, rotate
+from xhat.learning.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
 
 __all__ = ["KINDS", "Negatives"]
 
@@ -49,10 +49,19 @@ class Negatives:
         if len(self.labels.unique()) < 2:
             raise ValueError("labels must name at least two different digits to mix.")
 
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` images in [0, 1], about the same number of every kind, in mixed order."""
-        share = -(-n // len(KINDS))
-        made = torch.cat([kind(self, share, generator) for kind in KINDS.values()])
+    def draw(
+        self, n: int, generator: torch.Generator, kinds: tuple[str, ...] | None = None
+    ) -> Tensor:
+        """Return ``n`` images in [0, 1], about as many of every kind, in mixed order.
+
+        Args:
+            n: how many.
+            generator: the source of randomness.
+            kinds: names in ``KINDS``; None for all.
+        """
+        chosen = tuple(KINDS) if kinds is None else kinds
+        share = -(-n // len(chosen))
+        made = torch.cat([KINDS[kind](self, share, generator) for kind in chosen])
         return made[torch.randperm(len(made), generator=generator)[:n]].clamp(0, 1)
 
     def digits(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

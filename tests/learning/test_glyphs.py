@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 import torch
 
-from xhat.judges.glyphs import (
+from xhat.learning.glyphs import (
     TEST_FONTS,
     TEST_LETTERS,
     TRAINING_FONTS,

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.judges.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
-from xhat.judges.negatives import KINDS, Negatives, _shuffle
+from xhat.learning.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
+from xhat.learning.negatives import KINDS, Negatives, _shuffle
 from xhat.tasks import digits
 
 

@@ -1,0 +1,108 @@
+"""Outlier exposure: images that belong to no class, and a target that says so.
+
+A classifier is certain of whatever looks least like the other classes, however little it looks like
+this one; a search by its gradient ends there. Outliers with uniform targets take that certainty
+away. What is measured later must not be what was trained on, so kinds for training and kinds for
+testing are kept apart here, and a mixture of both is refused.
+
+Source: Hendrycks, Mazeika, Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019;
+Hein, Andriushchenko, Bitterwolf, "Why ReLU Networks Yield High-Confidence Predictions Far Away From
+the Training Data and How to Mitigate the Problem", CVPR 2019.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from xhat.core import check_choice, check_fraction, check_range, check_tensor
+from xhat.learning.negatives import Negatives
+from xhat.surrogates.signals import Batch, Signal
+
+__all__ = ["TEST_KINDS", "TRAINING_KINDS", "OutlierExposure", "refuse_overlap"]
+
+TRAINING_KINDS = (
+    "overlays",
+    "shuffled",
+    "fragments",
+    "scribbles",
+    "strange signs",
+    "patches",
+    "blobs",
+    "noises",
+)
+TEST_KINDS = ("clothes", "letters", "blends", "halves")
+"""What out-of-distribution detection is measured on; nothing is ever trained on these."""
+
+
+@dataclass(frozen=True)
+class OutlierExposure(Signal):
+    """Adds images that show no class to every batch, with uniform targets.
+
+    Attributes:
+        source: makes them from the training images.
+        kinds: of ``TRAINING_KINDS``.
+        share: of what the model then sees, in (0, 1).
+        own: ``(m, *x_shape)`` in [0, 1], further outliers such as samples that an earlier search
+            went astray to; half of the outliers are drawn from them.
+
+    Raises:
+        ValueError: a kind that is tested on, or unknown; a share or images out of their range.
+    """
+
+    source: Negatives = field(repr=False)
+    kinds: tuple[str, ...] = TRAINING_KINDS
+    share: float = 0.25
+    own: Tensor | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_fraction("share", self.share)
+        for kind in self.kinds:
+            if kind in TEST_KINDS:
+                raise ValueError(
+                    f"outliers of the kind {kind!r} are what detection is tested on, so they must "
+                    f"not be trained on; choose of {', '.join(TRAINING_KINDS)}."
+                )
+            check_choice("kind", kind, TRAINING_KINDS)
+        if self.own is not None:
+            check_tensor("own outliers", self.own)
+            check_range("own outliers", self.own, 0.0, 1.0)
+
+    def __call__(
+        self, model: nn.Module, batch: Batch, draws: torch.Generator, progress: float
+    ) -> Batch:
+        """Return the batch with outliers added."""
+        del model, progress
+        n = max(1, round(len(batch.x) * self.share / (1 - self.share)))
+        x = self.draw(n, draws).to(batch.x)
+        return batch.added(x, batch.p.new_full((n, batch.p.shape[1]), 1 / batch.p.shape[1]))
+
+    def draw(self, n: int, draws: torch.Generator) -> Tensor:
+        """Return ``n`` outliers."""
+        mine = n // 2 if self.own is not None else 0
+        made = self.source.draw(n - mine, draws, self.kinds)
+        if self.own is None or not mine:
+            return made
+        return torch.cat((made, self.own[torch.randint(len(self.own), (mine,), generator=draws)]))
+
+
+def refuse_overlap(trained: Tensor, tested: Tensor) -> None:
+    """Raise ``ValueError`` if an image that is to be trained on is one that is tested on.
+
+    Args:
+        trained: ``(n, *x_shape)``.
+        tested: ``(m, *x_shape)``.
+
+    Example:
+        >>> refuse_overlap(torch.zeros(1, 4), torch.zeros(2, 4))
+        Traceback (most recent call last):
+        ValueError: 1 of 1 outliers to train on are among the 2 to test on; take them out.
+    """
+    known = {row.numpy().tobytes() for row in tested.detach().cpu().float().contiguous()}
+    rows = trained.detach().cpu().float().contiguous()
+    both = sum(row.numpy().tobytes() in known for row in rows)
+    if both:
+        raise ValueError(
+            f"{both} of {len(rows)} outliers to train on are among the {len(tested)} to test on; "
+            f"take them out."
+        )

@@ -1,0 +1,61 @@
+from itertools import pairwise
+
+import pytest
+import torch
+
+from xhat.learning import Jitter
+from xhat.surrogates import Softness, fit_softness, machine_labels, train_softness
+from xhat.tasks import digits
+
+TEST = digits.split("test")
+TRAIN = digits.split("surrogate_train")
+
+
+def test_the_curve_is_accuracy_on_held_out_images_and_never_rises():
+    model, n = digits.surrogate("plain"), 400
+    found = fit_softness(model, TEST.images[:n], TEST.labels[:n], seed=0)
+    assert set(found.curves) == {"noise", "blur", "deformation"}
+    for curve in found.curves.values():
+        assert len(curve) == 9
+        assert curve[0] > 0.97
+        assert 0.1 <= curve[-1] < 0.5
+        assert all(a >= b for a, b in pairwise(curve))
+
+
+def test_the_curve_is_not_below_chance():
+    class Wrong(torch.nn.Module):
+        def forward(self, x):
+            return torch.nn.functional.one_hot((TEST.labels[: len(x)] + 1) % 10, 10).float()
+
+    found = fit_softness(Wrong(), TEST.images[:50], TEST.labels[:50], seed=0, kinds=("noise",))
+    assert found.curves["noise"] == (0.1,) * 9
+
+
+def test_training_for_it_holds_images_out():
+    found = train_softness(
+        TRAIN.upright[:600],
+        TRAIN.labels[:600],
+        seed=0,
+        jitter=Jitter(angle=45),
+        epochs=4,
+        batch_size=50,
+        learning_rate=3e-3,
+    )
+    assert isinstance(found, Softness)
+    assert found.curves["noise"][0] > 0.4 > found.curves["noise"][-1]
+
+
+def test_machine_labels_are_sure_of_most_and_right_more_often_than_not():
+    n, how = 1500, {"seed": 0, "readers": 2, "architecture": "MLP"}
+    p = machine_labels(TRAIN.images[:n], TRAIN.labels[:n], **how)
+    assert p.shape == (n, 10)
+    assert torch.allclose(p.sum(1), torch.ones(n), atol=1e-5)
+    assert (p.argmax(1) == TRAIN.labels[:n]).float().mean() > 0.7
+    entropy = -(p * p.clamp_min(1e-9).log()).sum(1)
+    assert entropy.quantile(0.1) < 0.5 * entropy.quantile(0.9)  # soft where it is hard
+    assert torch.equal(p, machine_labels(TRAIN.images[:n], TRAIN.labels[:n], **how))
+
+
+def test_machine_labels_reject_annotators_that_read_what_they_learnt():
+    with pytest.raises(ValueError, match="folds must be 2 or more"):
+        machine_labels(TRAIN.images[:9], TRAIN.labels[:9], seed=0, folds=1)
