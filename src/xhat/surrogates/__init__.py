@@ -4,6 +4,9 @@ A classifier is trained on images in [0, 1] and on labels or distributions. What
 more than textbook is a list of *signals*, each a small frozen record: smoother targets, damaged
 images with softer targets, images that show no class, the worst inputs around each image,
 agreement under rotation. Any list of them composes. All run in ``xhat.learning.fit``.
+
+Around any model stand wrappers: averages over a group, which make it exactly invariant or
+equivariant; ensembles; a temperature.
 """
 
 from xhat.surrogates.adversarial import Adversarial, Trades, worst_inputs
@@ -11,8 +14,12 @@ from xhat.surrogates.annotators import machine_labels
 from xhat.surrogates.classifier import train_classifier
 from xhat.surrogates.consistency import RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
+from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 from xhat.surrogates.outliers import TEST_KINDS, TRAINING_KINDS, OutlierExposure, refuse_overlap
 from xhat.surrogates.signals import Batch, LabelSmoothing, Signal, as_distributions
+from xhat.surrogates.steerable import SteerableCNN, exported, steerable_cnn
+from xhat.surrogates.symmetric import Equivariant, Invariant
+from xhat.surrogates.temperature import Tempered, fit_temperature
 from xhat.surrogates.vae import train_vae
 
 __all__ = [
@@ -21,16 +28,26 @@ __all__ = [
     "Adversarial",
     "Batch",
     "Corrupted",
+    "Dropout",
+    "Ensemble",
+    "Equivariant",
+    "Invariant",
     "LabelSmoothing",
+    "MonteCarloDropout",
     "OutlierExposure",
     "RotationConsistency",
     "Signal",
     "Softness",
+    "SteerableCNN",
+    "Tempered",
     "Trades",
     "as_distributions",
+    "exported",
     "fit_softness",
+    "fit_temperature",
     "machine_labels",
     "refuse_overlap",
+    "steerable_cnn",
     "train_classifier",
     "train_softness",
     "train_vae",

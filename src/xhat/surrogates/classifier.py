@@ -21,6 +21,7 @@ def train_classifier(
     signals: Sequence[Signal] = (),
     architecture: str = "SmallCNN",
     arguments: Mapping[str, Any] | None = None,
+    model: nn.Module | None = None,
     classes: int = 10,
     jitter: Jitter | None = ROTATION,
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -29,12 +30,14 @@ def train_classifier(
     """Train a classifier, every image changed afresh in every epoch.
 
     Args:
-        images: ``(n, channels, h, w)`` in [0, 1].
+        images: ``(n, channels, h, w)`` in [0, 1], on the device where to train.
         targets: ``(n,)`` int64 labels, or ``(n, classes)`` distributions from people or machines.
         seed: of weights, order, augmentation and whatever the signals draw.
         signals: what the training is told besides, in this order.
         architecture: a name in ``xhat.learning.NETWORKS``.
         arguments: of that architecture; the number of classes is added where it is not 10.
+        model: trained in place, instead of a new network of ``architecture``: one of your own, or
+            one whose predictions are averaged over a group.
         classes: the number of outputs.
         jitter: how far every image is turned, moved and slanted; None leaves it as it is.
         on_epoch: called with a record after each epoch.
@@ -57,9 +60,10 @@ def train_classifier(
         >>> model(few.images[:5]).shape
         torch.Size([5, 10])
     """
-    p = as_distributions(targets, classes)
-    chosen = dict(arguments or {}) | ({} if classes == 10 else {"classes": classes})
-    model = build(architecture, seed=seed, **chosen)
+    p = as_distributions(targets, classes).to(images.device)
+    if model is None:
+        chosen = dict(arguments or {}) | ({} if classes == 10 else {"classes": classes})
+        model = build(architecture, seed=seed, **chosen).to(images.device)
     loss = SignalLoss(signals, schedule["epochs"] * -(-len(images) // schedule["batch_size"]))
     fit(model, images, p, loss, seed=seed, augment=jitter, on_epoch=on_epoch, **schedule)
     return model
