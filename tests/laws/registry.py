@@ -146,6 +146,13 @@ OBJECTIVES: list[Entry] = [
     ),
     Entry("leave", lambda n: objectives.Leave(ConvNet(), targets(n)), (objectives.Leave,)),
     Entry("away", lambda n: objectives.Maximize(objectives.CrossEntropy(ConvNet(), targets(n)))),
+    Entry("entropy", lambda n: objectives.Entropy(ConvNet()), (objectives.Entropy,)),
+    Entry("indecision", lambda n: objectives.Indecision(ConvNet()), (objectives.Indecision,)),
+    Entry(
+        "disagreement",
+        lambda n: objectives.Disagreement([ConvNet(0), ConvNet(1)]),
+        (objectives.Disagreement,),
+    ),
     Entry("near", lambda n: objectives.Proximity(starts(n).roll(1, 0)), (objectives.Proximity,)),
     Entry("near-l2", lambda n: objectives.Proximity(starts(n).roll(1, 0), "l2")),
     Entry("near-l1", lambda n: objectives.Proximity(starts(n).roll(1, 0), "l1")),

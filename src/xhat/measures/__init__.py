@@ -17,9 +17,22 @@ Of the region that was searched:
 - ``density`` and ``rare_density``: ``D = |M| / |X|``, the share of a ``Region`` that a judge
   accepts.
 
+Of a classifier's logits or a detector's scores, with the right answers beside them:
+
+- ``nll``, ``brier``, ``expected_calibration_error``: whether its probabilities can be taken at
+  their word;
+- ``auroc``, ``fpr_at_tpr``: whether its scores tell two sets apart.
+
 This room imports only the ground floor, and never sees a search.
 """
 
+from xhat.measures.calibration import (
+    auroc,
+    brier,
+    expected_calibration_error,
+    fpr_at_tpr,
+    nll,
+)
 from xhat.measures.coverage import Balls, Coverage, coverage
 from xhat.measures.density import Density, Ratio, density, ratio
 from xhat.measures.dimension import Dimension, intrinsic_dimension
@@ -46,13 +59,18 @@ __all__ = [
     "Row",
     "Table",
     "Travel",
+    "auroc",
+    "brier",
     "coverage",
     "density",
+    "expected_calibration_error",
+    "fpr_at_tpr",
     "frechet_distance",
     "intrinsic_dimension",
     "kernel_distance",
     "mean_distance",
     "measure",
+    "nll",
     "rare_density",
     "ratio",
     "travel",

@@ -12,17 +12,22 @@ the target and how confident it is (``Measurement``), so that a search can stop 
 from xhat.objectives.base import Custom, InLatent, Measurement, Objective, Scaled, Sum, as_objective
 from xhat.objectives.classes import CrossEntropy, Leave, Margin
 from xhat.objectives.penalties import Proximity, TotalVariation
+from xhat.objectives.uncertainty import Disagreement, Entropy, Indecision, Members
 from xhat.objectives.values import Match, Maximize
 
 __all__ = [
     "CrossEntropy",
     "Custom",
+    "Disagreement",
+    "Entropy",
     "InLatent",
+    "Indecision",
     "Leave",
     "Margin",
     "Match",
     "Maximize",
     "Measurement",
+    "Members",
     "Objective",
     "Proximity",
     "Scaled",

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 import xhat
 from xhat.core import atomic_folder_check, atomic_write
 from xhat.judges import Judge, Verdicts
 from xhat.learning.checkpoints import hardware, versions
+from xhat.measures import auroc, fpr_at_tpr
 from xhat.measures.density import binomial_interval
 from xhat.report import SelfTestRow, save_selftest_png
 from xhat.study.planted import Kind, Planted, kinds, material
@@ -197,9 +196,5 @@ def _strangeness(judge: Judge, planted: Planted) -> Tensor:
 
 
 def _separation(digits: Tensor, clothes: Tensor) -> dict[str, float]:
-    larger = mannwhitneyu(clothes.numpy(), digits.numpy()).statistic  # pairs in the right order
-    threshold = torch.quantile(-digits, 0.05)  # 95 % of digits are at least as usual
-    return {
-        "auroc": float(larger) / (len(digits) * len(clothes)),
-        "fpr_at_95_tpr": float((-clothes >= threshold).float().mean()),
-    }
+    usual, other = -digits, -clothes
+    return {"auroc": auroc(usual, other), "fpr_at_95_tpr": fpr_at_tpr(usual, other, 0.95)}
