@@ -11,37 +11,68 @@ gallery and the reasons of every sample (:func:`save_judged_page`). A :class:`Se
 what they said of one kind of samples of which the truth is known; from many comes the figure of a
 self-test (:func:`save_selftest_png`).
 
+A :class:`StudyPage` holds a question, what was fixed before the run, and the arms and claims with
+their 95 % intervals over seeds; from it come a figure (:func:`save_intervals_png`), a page
+(:func:`save_study_page`) and a document (:func:`study_markdown`). Further figures are drawn from
+plain numbers: :func:`save_tradeoff_png`, :func:`save_curves_png`, :func:`save_matrices_png`,
+:func:`save_planes_png`. A :class:`ModelPage` holds what was measured of one trained model
+(:func:`save_model_page`).
+
 The colour of a border or a bar always is the colour of a verdict (:data:`COLOURS`), and colour is
-never the only sign of it on a page. Nothing here judges or searches, and every file appears whole
-or not at all.
+never the only sign of it on a page; answers have colours of their own (:data:`ANSWERS`). Nothing
+here judges or searches, and every file appears whole or not at all.
 """
 
+from xhat.report.card_page import ModelPage, save_gradients_png, save_model_page
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.confusion import save_selftest_png
+from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png
 from xhat.report.grids import save_grid_png
+from xhat.report.intervals import save_intervals_png
 from xhat.report.judged import JudgedSamples
 from xhat.report.judged_page import save_judged_page
+from xhat.report.matrices import save_matrices_png
 from xhat.report.morph import save_morph_gif
 from xhat.report.page import save_page
 from xhat.report.palette import COLOURS, LegendEntry, legend
+from xhat.report.planes import save_planes_png
 from xhat.report.records import MethodGrid, Summary, SummaryRow, typical_pair
 from xhat.report.selftest import SelfTestRow
+from xhat.report.study_page import save_study_page, study_markdown
+from xhat.report.study_records import ANSWERS, Answer, ArmRow, ClaimRow, Estimate, StudyPage
 
 __all__ = [
+    "ANSWERS",
     "COLOURS",
+    "Answer",
+    "ArmRow",
+    "ClaimRow",
+    "CurvePanel",
+    "Estimate",
     "JudgedSamples",
     "LegendEntry",
     "MethodGrid",
+    "ModelPage",
     "SelfTestRow",
+    "StudyPage",
     "Summary",
     "SummaryRow",
     "as_pictures",
     "legend",
     "save_changes_png",
+    "save_curves_png",
+    "save_gradients_png",
     "save_grid_png",
+    "save_intervals_png",
     "save_judged_page",
+    "save_matrices_png",
+    "save_model_page",
     "save_morph_gif",
     "save_page",
+    "save_planes_png",
     "save_selftest_png",
+    "save_study_page",
+    "save_tradeoff_png",
+    "study_markdown",
     "typical_pair",
 ]
