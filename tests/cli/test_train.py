@@ -3,7 +3,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from xhat.cli import commands
+from xhat.cli import experiments
 
 
 def test_a_recipe_is_trained_from_the_embedded_data(xhat, tmp_path):
@@ -25,7 +25,7 @@ def test_all_epochs_share_one_bar(xhat, tmp_path, monkeypatch):
     def listen():
         yield lambda *bar: bars.append(bar)
 
-    monkeypatch.setattr(commands, "progress_bar", listen)
+    monkeypatch.setattr(experiments, "progress_bar", listen)
     xhat("train", "digits", "--epochs", "2", "--limit", "60", "--out", tmp_path)
     assert bars == [("plain", 1, 2), ("plain", 2, 2)]
 

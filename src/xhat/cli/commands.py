@@ -1,4 +1,4 @@
-"""The commands; each one gathers options, calls ``xhat.study`` and says what came of it."""
+"""The commands that search and judge; each gathers options, calls ``xhat.study`` and reports."""
 
 import json
 import platform
@@ -12,14 +12,20 @@ import typer
 from rich.table import Table
 
 import xhat
+from xhat.cli.app import Out, Seed, app
 from xhat.cli.shell import console, progress_bar
 from xhat.core import atomic_folder_check, atomic_write
 from xhat.judges import Outcome
-from xhat.learning import EpochRecord
 from xhat.report import COLOURS
 from xhat.solve import Compute, Progress
 from xhat.study import demo as main_job
-from xhat.study.inputs import load_model, read_array, read_samples, read_starts, read_targets
+from xhat.study.inputs import (
+    load_model,
+    read_array,
+    read_samples,
+    read_starts,
+    read_targets,
+)
 from xhat.study.judging import digits_judge, judge_samples, write_judged
 from xhat.study.methods import METHODS
 from xhat.study.optimize import MODEL_METHODS, match, optimize, write_result
@@ -27,30 +33,8 @@ from xhat.study.planted import HALVES
 from xhat.study.recipes import known_recipes
 from xhat.study.selftest import self_test
 from xhat.study.selftest import write as write_self_test
-from xhat.study.training import train
 
-__all__ = ["app"]
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    help="Search a model's input by gradient descent, and know of every result if it is genuine.",
-)
-
-Out = Annotated[Path, typer.Option(help="Folder to write to; made if needed.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
-
-
-@app.callback()
-def options(
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")
-    ] = False,
-) -> None:
-    """Show ``--debug`` in the help; ``xhat.cli.shell.run`` has already taken it."""
-    del debug
+__all__ = ["demo", "info", "judge", "optimize_command"]
 
 
 @app.command(epilog="Example: xhat demo --out runs/demo --starts 1 --method plain --method latent")
@@ -244,28 +228,6 @@ def _self_test(
         f"digits do."
     )
     console.print(f"Open {picture}", markup=False)
-
-
-@app.command(name="train", epilog="Example: xhat train digits --recipe plain --out runs/weights")
-def train_command(
-    task: Annotated[str, typer.Argument(help="Whose data to train on: digits.")],
-    recipe: Annotated[
-        str, typer.Option(help="Parts joined by +, or a shipped model; see xhat info.")
-    ] = "plain",
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only so many samples.")] = None,
-    out: Out = Path("runs/weights"),
-    seed: Annotated[int | None, typer.Option(help="Instead of the shipped weights' own.")] = None,
-) -> None:
-    """Train one of the shipped models again, from the embedded data."""
-    with progress_bar() as update:
-
-        def report(record: EpochRecord) -> None:
-            update(recipe, record.epoch, record.epochs)
-
-        card = train(task, recipe, out=out, seed=seed, epochs=epochs, limit=limit, progress=report)
-    console.print_json(json.dumps(card.metrics))
-    console.print(f"Wrote {out / card.name}.safetensors", markup=False)
 
 
 @app.command(epilog="Example: xhat info")

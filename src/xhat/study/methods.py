@@ -4,7 +4,7 @@ They differ in one thing at a time, so that a grid of them shows what each part 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from torch import Tensor
@@ -32,6 +32,8 @@ class Method:
         radius: of an Linf ball around the start; None for no ball.
         proximity: weight of the squared distance to the start, in ``x``.
         prior: weight of ``|z|^2 / 2``, the energy of a standard normal latent.
+        penalty: makes a further objective of the model, such as ``xhat.objectives.Entropy``.
+        penalty_weight: its weight.
         stepper: how to step.
         max_steps: the step budget.
     """
@@ -43,8 +45,16 @@ class Method:
     radius: float | None = None
     proximity: float = 0.0
     prior: float = 0.0
+    penalty: Callable[[Any], Objective] | None = None
+    penalty_weight: float = 1.0
     stepper: Stepper = field(default_factory=Adam)
     max_steps: int = 150
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything it says but its caption, as JSON."""
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
+        penalty = None if self.penalty is None else self.penalty.__name__
+        return told | {"penalty": penalty, "stepper": repr(self.stepper), "caption": None}
 
     def problem(
         self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Any, space: Space
@@ -62,6 +72,8 @@ class Method:
             objective = objective + self.proximity * Proximity(x0)
         if self.prior:
             objective = objective + self.prior * InLatent(_energy)
+        if self.penalty is not None:
+            objective = objective + self.penalty_weight * self.penalty(model)
         ball = () if self.radius is None else (LinfBall(x0, self.radius),)
         return Problem(objective, space, ball)
 

@@ -35,6 +35,7 @@ def train(
     epochs: int | None = None,
     limit: int | None = None,
     targets: Tensor | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> Card:
     """Train one recipe, measure the result on the test split, and write weights and card.
@@ -48,6 +49,7 @@ def train(
         limit: use this many samples only, for training and for measuring.
         targets: ``(n, 10)`` distributions for the images of the recipe's split, in its order,
             instead of their labels; for surrogates only.
+        device: where to train a surrogate, such as ``"cuda"``.
         progress: called with a record after each epoch.
 
     Returns:
@@ -76,6 +78,7 @@ def train(
     hyperparameters = how.hyperparameters | ({} if epochs is None else {"epochs": epochs})
     data = digits.split(how.split)
     images, wanted = data.upright[:limit], _wanted(how, data, targets)[:limit]
+    images = images.to(_checked_device(device, how))
     seconds = 0.0
 
     def on_epoch(record: EpochRecord) -> None:
@@ -98,7 +101,7 @@ def train(
         seed=options["--seed"] or 0,
         split=how.split,
         split_size=len(images),
-        metrics=measure(made.model, how, limit=limit),
+        metrics=measure(made.model.cpu(), how, limit=limit),
         seconds=round(seconds, 1),
         command=command,
     )
@@ -150,6 +153,18 @@ def _wanted(how: Recipe, data: digits.Split, targets: Tensor | None) -> Tensor:
             f"{how.split}, but have {len(targets)}."
         )
     return as_distributions(targets, digits.CLASSES)
+
+
+def _checked_device(device: str, how: Recipe) -> torch.device:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"the device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu."
+        ) from error
+    if how.kind != "surrogate" and device != "cpu":
+        raise ValueError(f"{how.name} is trained on the cpu; a device is for surrogates.")
+    return torch.device(device)
 
 
 def _measure_robust(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:

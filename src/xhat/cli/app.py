@@ -1,0 +1,29 @@
+"""The application that commands join, and the options that they share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["Out", "Seed", "app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Search a model's input by gradient descent, and know of every result if it is genuine.",
+)
+
+Out = Annotated[Path, typer.Option(help="Folder to write to; made if needed.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")
+    ] = False,
+) -> None:
+    """Show ``--debug`` in the help; ``xhat.cli.shell.run`` has already taken it."""
+    del debug
