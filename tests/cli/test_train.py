@@ -1,6 +1,7 @@
 import json
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from xhat.cli import experiments
@@ -47,3 +48,32 @@ def test_bad_options(refused, tmp_path, words, said):
 def test_an_unwritable_folder_is_found_before_the_training(refused, tmp_path):
     (tmp_path / "file").touch()
     assert "cannot be written to" in refused("train", "digits", "--out", tmp_path / "file" / "x")
+
+
+def test_a_report_is_a_page(xhat, tmp_path):
+    words = ["train", "digits", "--recipe", "smooth+outliers", "--epochs", "1", "--limit", "60"]
+    code, said, _ = xhat(*words, "--report", "--autoattack", "0", "--out", tmp_path)
+    assert code == 0
+    page = tmp_path / "smooth+outliers.report.html"
+    assert f"Open {page}" in said
+    assert "The surrogate smooth+outliers" in page.read_text()
+
+
+def test_targets_are_distributions_from_a_file(xhat, refused, tmp_path):
+    np.save(tmp_path / "even.npy", np.full((30_000, 10), 0.1, dtype=np.float32))
+    np.save(tmp_path / "wrong.npy", np.full((30_000, 10), 0.2, dtype=np.float32))
+    words = ("train", "digits", "--epochs", "1", "--limit", "60", "--out", tmp_path / "out")
+    assert xhat(*words, "--targets", tmp_path / "even.npy")[0] == 0
+    assert "Divide each by its sum" in refused(*words, "--targets", tmp_path / "wrong.npy")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--recipe", "vae", "--report"], "--report measures surrogates, but vae is another"),
+        (["--device", "abacus"], "the device 'abacus' cannot be used"),
+        (["--recipe", "robust+wide"], "has 2 bases"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_training(refused, tmp_path, words, said):
+    assert said in refused("train", "digits", *words, "--out", tmp_path)

@@ -117,7 +117,8 @@ def measure(model: nn.Module, recipe: Recipe, *, limit: int | None = None) -> di
         limit: use the first samples only.
 
     Returns:
-        For classifiers ``accuracy``, ``nll`` (nats) and ``samples``; for those trained against an
+        For classifiers ``accuracy``, ``nll`` (nats) and ``samples``; for surrogates also
+        ``accuracy_upright``, on the same images before they were rotated; for those trained against an
         adversary also
         ``robust_accuracy_NORM_EPS`` on ``robust_samples``; for judges also ``none_on_fashion`` and
         ``none_on_digits``, the share of images for which "none of the digits" is likeliest; for
@@ -133,6 +134,9 @@ def measure(model: nn.Module, recipe: Recipe, *, limit: int | None = None) -> di
         "accuracy": _share(logits.argmax(1) == labels),
         "nll": float(F.cross_entropy(logits, labels)),
     }
+    if recipe.kind == "surrogate":
+        upright = predict(model, test.upright[:limit]).argmax(1)
+        found["accuracy_upright"] = _share(upright == labels)
     if recipe.kind == "surrogate" and _ADVERSARIES & set(recipe.name.split("+")):
         found |= _measure_robust(model, images[:1000], labels[:1000])
     if recipe.kind == "judge":

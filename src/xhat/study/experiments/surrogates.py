@@ -52,6 +52,7 @@ MEASURED = Scope(
     methods=(METHODS["proximal"], METHODS["robust"]),
 )
 _SCHEDULE = {"batch_size": 128, "learning_rate": 3e-3, "weight_decay": 0.02, "average": 0.998}
+_MOST = 0.99  # smoothing that leaves something of the label
 Targets = Literal["labels", "machine", "machine by class", "as soft as machine"]
 
 
@@ -183,7 +184,8 @@ class _Training:
             found.append(OutlierExposure(Negatives(self.images, self.labels)))
         if self.plan.targets == "as soft as machine":
             kept = float(self.machine().gather(1, self.labels[:, None]).mean())
-            found.append(LabelSmoothing((1 - kept) * digits.CLASSES / (digits.CLASSES - 1)))
+            amount = (1 - kept) * digits.CLASSES / (digits.CLASSES - 1)
+            found.append(LabelSmoothing(min(amount, _MOST)))
         return [*found, *self.plan.signals]
 
     def machine(self) -> Tensor:
