@@ -2,9 +2,9 @@
 
     python benchmarks/robustness.py [--n 1000] [MODEL:DATA:NORM:RADIUS ...]
 
-DATA is ``upright`` or ``rotated``. AutoAttack (standard version: APGD-CE, targeted APGD-DLR, targeted
-FAB, 5,000 queries of Square) runs on the first ``n`` test images, in parts of 100 that are kept in
-``benchmarks/results/robustness`` as they are finished, so that a run that was stopped goes on.
+DATA is ``upright`` or ``rotated``. AutoAttack (standard version: APGD-CE, targeted APGD-DLR,
+targeted FAB, 5,000 queries of Square) runs on the first ``n`` test images, in parts of 100 that are
+kept in ``benchmarks/results/robustness`` as they are finished, so that a stopped run goes on.
 Published figures for Linf 0.3 on upright MNIST, clean → robust: Madry 98.53 → 88.50, TRADES
 99.48 → 92.81, Gowal 99.26 → 96.34 (RobustBench; AutoAttack on 10,000 images).
 """

@@ -118,8 +118,7 @@ def measure(model: nn.Module, recipe: Recipe, *, limit: int | None = None) -> di
 
     Returns:
         For classifiers ``accuracy``, ``nll`` (nats) and ``samples``; for surrogates also
-        ``accuracy_upright``, on the same images before they were rotated; for those trained against an
-        adversary also
+        ``accuracy_upright``, before the images were rotated, and, if an adversary trained them,
         ``robust_accuracy_NORM_EPS`` on ``robust_samples``; for judges also ``none_on_fashion`` and
         ``none_on_digits``, the share of images for which "none of the digits" is likeliest; for
         a VAE the squared reconstruction error per image and moments of its latents.
