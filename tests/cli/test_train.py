@@ -71,6 +71,7 @@ def test_targets_are_distributions_from_a_file(xhat, refused, tmp_path):
     ("words", "said"),
     [
         (["--recipe", "vae", "--report"], "--report measures surrogates, but vae is another"),
+        (["--precision", "int4"], "precision must be one of auto, float32, bfloat16"),
         (["--device", "abacus"], "the device 'abacus' cannot be used"),
         (["--recipe", "robust+wide"], "has 2 bases"),
     ],

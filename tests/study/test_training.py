@@ -75,6 +75,16 @@ def test_parts_act_in_the_same_order_however_they_are_named(tmp_path):
     assert first.sha256 == second.sha256
 
 
+def test_half_precision_is_asked_for_and_told_on_the_card(tmp_path):
+    cards = [
+        train("digits", "plain", out=tmp_path, seed=5, epochs=1, limit=60, precision=precision)
+        for precision in ("float32", "bfloat16")
+    ]
+    assert "autocast" not in cards[0].hyperparameters
+    assert cards[1].hyperparameters["autocast"] is True
+    assert cards[0].sha256 != cards[1].sha256
+
+
 def test_soft_targets_are_learnt_instead_of_labels(tmp_path):
     even = torch.full((digits.SPLITS["surrogate_train"], 10), 0.1)
     train("digits", "plain", out=tmp_path, seed=5, epochs=40, limit=60, targets=even)

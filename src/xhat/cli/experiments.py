@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 import typer
@@ -16,7 +16,7 @@ from xhat.study.experiments import STUDIES, run_study, write_study
 from xhat.study.inputs import read_array
 from xhat.study.model_report import report_model, write_report
 from xhat.study.recipes import recipe as known_recipe
-from xhat.study.training import train
+from xhat.study.training import Precision, train
 
 __all__ = ["study_command", "train_command"]
 
@@ -42,6 +42,9 @@ def train_command(
         int, typer.Option(help="For --report: images that AutoAttack is run on; 0 for none.")
     ] = 100,
     device: Annotated[str, typer.Option(help="Where to train, such as cuda.")] = "cpu",
+    precision: Annotated[
+        str, typer.Option(help="auto, float32 or bfloat16; auto is what the device does fastest.")
+    ] = "auto",
     out: Out = Path("runs/weights"),
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
 ) -> None:
@@ -63,6 +66,7 @@ def train_command(
             limit=limit,
             targets=wanted,
             device=device,
+            precision=cast("Precision", precision),
             progress=say,
         )
         page = None

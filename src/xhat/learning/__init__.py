@@ -14,7 +14,7 @@ from xhat.learning.corruptions import CORRUPTIONS, corrupt
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
-from xhat.learning.training import EpochRecord, fit, predict
+from xhat.learning.training import EpochRecord, fit, has_fast_bfloat16, predict
 from xhat.learning.variational import VariationalLoss, fit_vae
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "count_parameters",
     "fit",
     "fit_vae",
+    "has_fast_bfloat16",
     "load_checkpoint",
     "predict",
     "random_affine",

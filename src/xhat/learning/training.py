@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from xhat.core import check_fraction, check_positive, generator
 
-__all__ = ["Augment", "EpochRecord", "Loss", "fit", "predict"]
+__all__ = ["Augment", "EpochRecord", "Loss", "fit", "has_fast_bfloat16", "predict"]
 
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -137,6 +137,17 @@ def fit(
         averaged.copy_to_model()
     model.eval()
     return tuple(records)
+
+
+def has_fast_bfloat16(device: torch.device | str = "cpu") -> bool:
+    """Return whether a device multiplies bfloat16 matrices faster than float32.
+
+    Processors have it as AMX or AVX-512 BF16; elsewhere bfloat16 is emulated, many times slower.
+    """
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(probe() for name in probes if (probe := getattr(torch.cpu, name, None)) is not None)
 
 
 @torch.no_grad()

@@ -6,23 +6,32 @@ A recipe trains on its own split, is measured on the rotated test split, and lea
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import atomic_folder_check, check_choice, check_positive
-from xhat.learning import VAE, Card, EpochRecord, predict, save_checkpoint
+from xhat.learning import (
+    VAE,
+    Card,
+    EpochRecord,
+    has_fast_bfloat16,
+    predict,
+    save_checkpoint,
+)
 from xhat.study.recipes import Recipe
 from xhat.study.recipes import recipe as known_recipe
 from xhat.surrogates import as_distributions, worst_inputs
 from xhat.surrogates.adversarial import Norm
 from xhat.tasks import digits
 
-__all__ = ["measure", "train"]
+__all__ = ["Precision", "measure", "train"]
 
 _ADVERSARIES = {"robust", "robust-linf", "trades"}
 _BALLS: dict[Norm, tuple[float, ...]] = {"l2": (1.0, 1.5, 2.0), "linf": (0.1, 0.2)}
+Precision = Literal["auto", "float32", "bfloat16"]
 Progress = Callable[[EpochRecord], None]
 
 
@@ -36,6 +45,7 @@ def train(
     limit: int | None = None,
     targets: Tensor | None = None,
     device: str = "cpu",
+    precision: Precision = "auto",
     progress: Progress | None = None,
 ) -> Card:
     """Train one recipe, measure the result on the test split, and write weights and card.
@@ -50,6 +60,8 @@ def train(
         targets: ``(n, 10)`` distributions for the images of the recipe's split, in its order,
             instead of their labels; for surrogates only.
         device: where to train a surrogate, such as ``"cuda"``.
+        precision: of a surrogate's training: ``"float32"``, ``"bfloat16"``, or ``"auto"``, which is
+            bfloat16 where the device multiplies it faster. The card says which it was.
         progress: called with a record after each epoch.
 
     Returns:
@@ -87,7 +99,15 @@ def train(
         if progress is not None:
             progress(record)
 
-    made = how.run(images, wanted, seed=options["--seed"], on_epoch=on_epoch, **hyperparameters)
+    computed = {"autocast": True} if _halves(precision, device, how) else {}
+    made = how.run(
+        images,
+        wanted,
+        seed=options["--seed"],
+        on_epoch=on_epoch,
+        **hyperparameters,
+        **computed,
+    )
     command = f"xhat train {task} --recipe {recipe}" + "".join(
         f" {name} {value}" for name, value in options.items() if value is not None
     )
@@ -97,7 +117,7 @@ def train(
         architecture=how.architecture,
         arguments=how.arguments,
         recipe=recipe,
-        hyperparameters=hyperparameters | made.details,
+        hyperparameters=hyperparameters | made.details | computed,
         seed=options["--seed"] or 0,
         split=how.split,
         split_size=len(images),
@@ -168,6 +188,13 @@ def _checked_device(device: str, how: Recipe) -> torch.device:
     if how.kind != "surrogate" and device != "cpu":
         raise ValueError(f"{how.name} is trained on the cpu; a device is for surrogates.")
     return torch.device(device)
+
+
+def _halves(precision: Precision, device: str, how: Recipe) -> bool:
+    check_choice("precision", precision, ("auto", "float32", "bfloat16"))
+    if how.kind != "surrogate":
+        return False
+    return precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device))
 
 
 def _measure_robust(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
