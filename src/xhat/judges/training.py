@@ -28,6 +28,7 @@ from xhat.learning import (
     Jitter,
     build,
     fit,
+    fit_temperature,
     fit_vae,
     predict,
     random_affine,
@@ -188,22 +189,12 @@ def calibrate(
     )
     wanted = torch.cat((labels, labels.new_full((none,), classes)))
     logits = predict(model, shown)
-    log_scale = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.LBFGS([log_scale], max_iter=50, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(logits * log_scale.exp(), wanted)
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    scale = float(log_scale.detach().exp())
+    temperature = fit_temperature(logits, wanted)
     last = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
     with torch.no_grad():
         for parameter in last.parameters():
-            parameter.mul_(scale)
-    return 1 / scale
+            parameter.div_(temperature)
+    return temperature
 
 
 def train_autoencoder(

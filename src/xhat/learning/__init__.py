@@ -14,6 +14,7 @@ from xhat.learning.corruptions import CORRUPTIONS, corrupt
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
+from xhat.learning.temperature import Tempered, fit_temperature
 from xhat.learning.training import EpochRecord, fit, has_fast_bfloat16, predict
 from xhat.learning.variational import VariationalLoss, fit_vae
 
@@ -29,6 +30,7 @@ __all__ = [
     "ResidualNet",
     "Shift",
     "SmallCNN",
+    "Tempered",
     "TurnInvariantCNN",
     "VariationalLoss",
     "WideCNN",
@@ -36,6 +38,7 @@ __all__ = [
     "corrupt",
     "count_parameters",
     "fit",
+    "fit_temperature",
     "fit_vae",
     "has_fast_bfloat16",
     "load_checkpoint",

@@ -163,6 +163,15 @@ def as_objective(value: "Objective | Callable[[Tensor], Tensor]") -> Objective:
     )
 
 
+def check_model(model: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return ``model`` if it can be called, and is no class that still has to be."""
+    if isinstance(model, type):
+        raise TypeError(f"the model must be an instance, but {model.__name__} is a class.")
+    if not callable(model):
+        raise TypeError(f"the model must be callable, not {type(model).__name__}.")
+    return model
+
+
 def check_loss(name: str, loss: Any, n: int, *inputs: Tensor) -> None:
     """Raise unless ``loss`` is ``(n,)`` and can be differentiated with respect to an input."""
     if not isinstance(loss, Tensor):

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xhat.core import check_positive, check_tensor
-from xhat.objectives.base import Measurement, Objective, check_loss
+from xhat.objectives.base import Measurement, Objective, check_loss, check_model
 
 __all__ = ["CrossEntropy", "Leave", "Margin"]
 
@@ -22,7 +22,7 @@ class _Classes(Objective):
     models: ClassVar[tuple[str, ...]] = ("model",)
 
     def __init__(self, model: Model, target: Any) -> None:
-        self.model, self.target = _model(model), _target(target)
+        self.model, self.target = check_model(model), _target(target)
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against every candidate's target."""
@@ -170,14 +170,6 @@ class Leave(_Classes):
         _, log_p = self._predict(x)
         stays, p = self._agreement(log_p)
         return Measurement(-self._cross_entropy(log_p), ~stays, 1 - p)
-
-
-def _model(model: Model) -> Model:
-    if isinstance(model, type):
-        raise TypeError(f"the model must be an instance, but {model.__name__} is a class.")
-    if not callable(model):
-        raise TypeError(f"the model must be callable, not {type(model).__name__}.")
-    return model
 
 
 def _target(target: Any) -> Tensor:

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xhat.core import PerCandidate
-from xhat.objectives.base import Measurement, Objective
+from xhat.objectives.base import Measurement, Objective, check_model
 
 __all__ = ["Disagreement", "Entropy", "Indecision", "Members"]
 
@@ -52,7 +52,7 @@ class _OfOneModel(Objective):
     models: ClassVar[tuple[str, ...]] = ("model",)
 
     def __init__(self, model: Model) -> None:
-        self.model = _callable(model)
+        self.model = check_model(model)
 
 
 class Entropy(_OfOneModel):
@@ -159,7 +159,7 @@ class _Part(PerCandidate):
     models: ClassVar[tuple[str, ...]] = ("model",)
 
     def __init__(self, model: Model, *, together: bool) -> None:
-        self.model, self.together = _callable(model), together
+        self.model, self.together = check_model(model), together
 
     def log_p(self, x: Tensor) -> Tensor:
         """Return log-probabilities, ``(m, n, classes)``."""
@@ -167,14 +167,6 @@ class _Part(PerCandidate):
             logits = self.model(x)
             return _log_p(logits, (*getattr(logits, "shape", ())[:1], len(x)))
         return _log_p(self.model(x), (len(x),))[None]
-
-
-def _callable(model: Model) -> Model:
-    if isinstance(model, type):
-        raise TypeError(f"the model must be an instance, but {model.__name__} is a class.")
-    if not callable(model):
-        raise TypeError(f"the model must be callable, not {type(model).__name__}.")
-    return model
 
 
 def _several(count: int) -> None:

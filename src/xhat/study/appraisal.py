@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from xhat.core import generator
 from xhat.judges import Judge, Outcome
-from xhat.learning import CORRUPTIONS, corrupt, predict
+from xhat.learning import CORRUPTIONS, corrupt, fit_temperature, predict
 from xhat.measures.calibration import auroc, expected_calibration_error, nll
 from xhat.objectives import CrossEntropy
 from xhat.study.foreign import foreign
@@ -29,7 +29,6 @@ from xhat.study.methods import METHODS, Method
 from xhat.study.robustness import robust_accuracy
 from xhat.study.steering import Steering, steer
 from xhat.surrogates import TEST_KINDS
-from xhat.surrogates.temperature import fit_temperature
 from xhat.tasks import digits
 
 __all__ = ["QUICK", "Appraisal", "Scope", "appraise"]

@@ -208,9 +208,9 @@ def _pictures(report: ModelReport, folder: Path) -> tuple[tuple[str, Path, str],
     found = report.appraisal
     levels = len(next(iter(found.damage.values())))
     severities = [k / (levels - 1) for k in range(levels)]
-    lines = {kind: (severities, [100 * a for a in curve]) for kind, curve in found.damage.items()}
+    lines = {kind: (severities, curve) for kind, curve in found.damage.items()}
     balls = {
-        norm: ([0.0, *radii], _falling(found.metrics, norm, radii))
+        norm.capitalize(): (radii, [found.metrics[f"robust {norm} {r:g}"] for r in radii])
         for norm, radii in report.scope.radii.items()
     }
     panels = [
@@ -241,11 +241,6 @@ def _pictures(report: ModelReport, folder: Path) -> tuple[tuple[str, Path, str],
             )
         )
     return tuple(made)
-
-
-def _falling(metrics: dict[str, float], norm: str, radii: tuple[float, ...]) -> list[float]:
-    robust = [metrics[f"robust {norm} {radius:g}"] for radius in radii]
-    return [100 * share for share in (metrics["accuracy"], *robust)]
 
 
 def _numbers(report: ModelReport) -> dict[str, Any]:

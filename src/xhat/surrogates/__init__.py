@@ -6,7 +6,7 @@ images with softer targets, images that show no class, the worst inputs around e
 agreement under rotation. Any list of them composes. All run in ``xhat.learning.fit``.
 
 Around any model stand wrappers: averages over a group, which make it exactly invariant or
-equivariant; ensembles; a temperature.
+equivariant; ensembles; dropout.
 """
 
 from xhat.surrogates.adversarial import Adversarial, Trades, worst_inputs
@@ -19,7 +19,6 @@ from xhat.surrogates.outliers import TEST_KINDS, TRAINING_KINDS, OutlierExposure
 from xhat.surrogates.signals import Batch, LabelSmoothing, Signal, as_distributions
 from xhat.surrogates.steerable import SteerableCNN, exported, steerable_cnn
 from xhat.surrogates.symmetric import Equivariant, Invariant
-from xhat.surrogates.temperature import Tempered, fit_temperature
 from xhat.surrogates.vae import train_vae
 
 __all__ = [
@@ -39,12 +38,10 @@ __all__ = [
     "Signal",
     "Softness",
     "SteerableCNN",
-    "Tempered",
     "Trades",
     "as_distributions",
     "exported",
     "fit_softness",
-    "fit_temperature",
     "machine_labels",
     "refuse_overlap",
     "steerable_cnn",

@@ -15,11 +15,11 @@ Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks"
 
 import math
 
+import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from xhat.core import check_positive
-from xhat.measures.calibration import nll
+from xhat.core import check_positive, check_range, check_tensor
 
 __all__ = ["Tempered", "fit_temperature"]
 
@@ -86,12 +86,21 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         >>> round(6 / fit_temperature(logits, torch.tensor([0, 0, 0, 1])), 3)  # the logit of 3/4
         1.099
     """
-    before = nll(logits, labels)  # which checks them
-    logits = logits.detach().double()  # divided in float32, their likelihood would have steps
+    logits = check_tensor("the logits", logits, ndim=2).detach()
+    labels = check_tensor("the labels", labels, ndim=1, floating=False)
+    if labels.dtype.is_floating_point:
+        raise TypeError(f"the labels must be class indices, not {str(labels.dtype)[6:]}.")
+    if len(labels) != len(logits):
+        raise ValueError(
+            f"there must be one label for each row of logits, but there are {len(labels)} labels "
+            f"for {len(logits)} rows."
+        )
+    check_range("the labels", labels, 0, logits.shape[1] - 1)
+    logits = logits.double()  # divided in float32, their likelihood would have steps
 
     def after(log_t: float) -> float:
-        return nll(logits / math.exp(log_t), labels)
+        return float(F.cross_entropy(logits / math.exp(log_t), labels.long()))
 
     low, high = (math.log(bound) for bound in _BOUNDS)
     found = minimize_scalar(after, bounds=(low, high), method="bounded", options={"xatol": 1e-7})
-    return math.exp(found.x) if found.fun < before else 1.0
+    return math.exp(found.x) if found.fun < after(0.0) else 1.0

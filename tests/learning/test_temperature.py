@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from xhat.core import generator
+from xhat.learning import Tempered, fit_temperature
 from xhat.measures import expected_calibration_error, nll
-from xhat.surrogates.temperature import Tempered, fit_temperature
 
 N, K = 4000, 6
 
