@@ -51,7 +51,7 @@ def write_study(found: Finished, *, command: str) -> Path:
     with atomic_write(out / "results.json") as temporary:
         temporary.write_text(json.dumps(_numbers(found, page), indent=1) + "\n")
     with atomic_write(out / "report.md") as temporary:
-        temporary.write_text(study_markdown(page))
+        temporary.write_text(study_markdown(page, level=2))
     return save_study_page(out / "report.html", page)
 
 
