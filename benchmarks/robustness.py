@@ -1,4 +1,4 @@
-"""Robust accuracy of shipped surrogates by AutoAttack, beside the library's own attack.
+"""Robust accuracy of trained surrogates by AutoAttack, beside the library's own attack.
 
     python benchmarks/robustness.py [--n 1000] [MODEL:DATA:NORM:RADIUS ...]
 
@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from record import RESULTS, provenance, table, write
+from record import HERE, RESULTS, provenance, table, write
 
-from xhat.learning import predict
+from torch import nn
+
+from xhat.learning import load_checkpoint, predict
 from xhat.measures.density import binomial_interval
 from xhat.study.robustness import autoattack_accuracy, robust_accuracy
 from xhat.tasks import digits
@@ -33,10 +35,17 @@ JOBS = (
 )
 
 
+def surrogate(name: str) -> nn.Module:
+    """Return a surrogate that the package ships, or one of ``benchmarks/weights``."""
+    if name in digits.SURROGATES:
+        return digits.surrogate(name)
+    return load_checkpoint(HERE / "weights", name)[0]
+
+
 def run_part(job: str, first: int, count: int) -> dict[str, Any]:
     """Attack one part of the test images; every image's outcome is kept."""
     name, data, norm, radius = job.split(":")
-    model, test = digits.surrogate(name), digits.split("test")
+    model, test = surrogate(name), digits.split("test")
     images = test.upright if data == "upright" else test.images
     x, labels = images[first : first + count], test.labels[first : first + count]
     began = time.perf_counter()

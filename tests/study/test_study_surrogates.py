@@ -63,7 +63,8 @@ def test_signals_are_those_of_the_plan(plan, kinds, context):
 
 
 def test_even_smoothing_is_as_strong_as_machine_labels_are_soft(context):
-    of = training(Plan(turned=False, targets="as soft as machine"), context)
+    plan = Plan(images=400, turned=False, targets="as soft as machine")
+    of = _Training(plan, 0, Context(quick=False, cache=context.cache))
     (smoothing,) = of.signals()
     kept = float(of.machine().gather(1, of.labels[:, None]).mean())
     assert 1 - smoothing.amount + smoothing.amount / 10 == pytest.approx(kept, abs=1e-5)
