@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from record import HERE, RESULTS, provenance, table, write
-
 from torch import nn
 
 from xhat.learning import load_checkpoint, predict
