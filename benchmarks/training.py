@@ -3,9 +3,9 @@
     python benchmarks/training.py [--repeats 3] [--epochs 16]
 
 The textbook loop is what tutorials show: a ``DataLoader`` over a ``TensorDataset``, float32, Adam,
-``loss.backward()``. Network, images, batch size, augmentation and number of threads are the same for
-all; orders alternate between repetitions. bfloat16 is timed only where the processor multiplies it
-faster than float32; elsewhere it is emulated, and never chosen.
+``loss.backward()``. Network, images, batch size, augmentation and number of threads are the same
+for all; orders alternate between repetitions. bfloat16 is timed only where the processor multiplies
+it faster than float32; elsewhere it is emulated, and never chosen.
 """
 
 import argparse

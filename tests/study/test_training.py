@@ -45,7 +45,7 @@ def test_the_shipped_card_names_the_recipe_of_today(name):
     assert (card.split, card.seed) == (how.split, how.seed)
 
 
-COMPOSED = ("robust+outliers+noise-soft", "trades", "robust-linf", "smooth+noise+consistent")
+COMPOSED = ("robust+outliers+noise-soft", "trades+astray", "robust-linf", "smooth+noise+consistent")
 
 
 @pytest.mark.parametrize("name", COMPOSED)
@@ -57,6 +57,7 @@ def test_parts_compose_and_the_card_tells_of_each_signal(name, tmp_path):
         "robust-linf": "Adversarial",
         "trades": "Trades",
         "outliers": "OutlierExposure",
+        "astray": "OutlierExposure",
         "noise": "Corrupted",
         "noise-soft": "Corrupted",
         "smooth": "LabelSmoothing",

@@ -21,6 +21,7 @@ from xhat.surrogates import (
     Softness,
     Trades,
     as_distributions,
+    astray,
     refuse_overlap,
     train_classifier,
 )
@@ -43,6 +44,7 @@ SIGNALS = {
     "consistency": RotationConsistency(),
 }
 N = 24
+PLAIN = digits.surrogate("plain")
 
 
 def batch(n=N):
@@ -170,6 +172,15 @@ class TestOutliers:
         own = torch.full((1, 1, 28, 28), 0.375)
         found = applied(OutlierExposure(SOURCE, own=own, share=0.5)).x[N:]
         assert int((found == 0.375).flatten(1).all(1).sum()) == N // 2
+
+    def test_a_search_astray_convinces_the_model_and_leaves_the_digit(self):
+        x, y = PART.images[:30], PART.labels[:30]
+        found = astray(PLAIN, x, y, seed=0)
+        sure, seen = predict(PLAIN, found).softmax(1).max(1)
+        assert (sure > 0.9).float().mean() > 0.9
+        assert (seen != y).float().mean() > 0.9
+        assert torch.equal(found, astray(PLAIN, x, y, seed=0))
+        assert not torch.equal(found, astray(PLAIN, x, y, seed=1))
 
     def test_kinds_for_training_and_testing_are_disjoint(self):
         assert not set(TRAINING_KINDS) & set(TEST_KINDS)

@@ -31,10 +31,12 @@ from xhat.study.steering import Steering, steer
 from xhat.surrogates import TEST_KINDS
 from xhat.tasks import digits
 
-__all__ = ["QUICK", "Appraisal", "Scope", "appraise"]
+__all__ = ["QUICK", "TABLED", "Appraisal", "Scope", "appraise"]
 
 Norm = Literal["linf", "l2"]
 _LEVELS = 5  # severities of damage: 0, 1/4, ..., 1
+TABLED = (Outcome.GENUINE, Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD)
+"""Outcomes whose share is told for every start and target."""
 _SHOWN = 10  # digits of which the input gradient is kept
 Progress = Callable[[str, int, int], None]
 
@@ -237,7 +239,7 @@ def record(found: Appraisal) -> dict[str, Any]:
         "damage": {kind: [round(a, 4) for a in curve] for kind, curve in found.damage.items()},
         "steering": {
             name: {
-                "genuine": found.steering[name].table().tolist(),
+                **{str(each): found.steering[name].table(each).tolist() for each in TABLED},
                 "verdicts": found.steering[name].numbers()["verdicts"],
             }
             for name in found.steering

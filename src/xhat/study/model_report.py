@@ -25,7 +25,7 @@ from xhat.report import (
     save_matrices_png,
     save_model_page,
 )
-from xhat.study.appraisal import Appraisal, Scope, appraise, record
+from xhat.study.appraisal import TABLED, Appraisal, Scope, appraise, record
 from xhat.study.judging import digits_judge
 from xhat.study.robustness import Robustness, autoattack_accuracy
 from xhat.tasks import digits
@@ -232,12 +232,16 @@ def _pictures(report: ModelReport, folder: Path) -> tuple[tuple[str, Path, str],
         ),
     ]
     if found.steering:
-        tables = {name: each.table().numpy() for name, each in found.steering.items()}
+        tables = {
+            f"{name}: {outcome.value.replace('_', ' ')}": each.table(outcome).numpy()
+            for name, each in found.steering.items()
+            for outcome in TABLED
+        }
         made.append(
             (
                 "From where to what",
                 save_matrices_png(folder / "steering.png", tables),
-                "Share of genuine results by start (row) and target (column), for each method.",
+                "Share of results with each verdict, by start (row) and target (column).",
             )
         )
     return tuple(made)

@@ -15,7 +15,13 @@ from xhat.surrogates.classifier import train_classifier
 from xhat.surrogates.consistency import RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
-from xhat.surrogates.outliers import TEST_KINDS, TRAINING_KINDS, OutlierExposure, refuse_overlap
+from xhat.surrogates.outliers import (
+    TEST_KINDS,
+    TRAINING_KINDS,
+    OutlierExposure,
+    astray,
+    refuse_overlap,
+)
 from xhat.surrogates.signals import Batch, LabelSmoothing, Signal, as_distributions
 from xhat.surrogates.steerable import SteerableCNN, exported, steerable_cnn
 from xhat.surrogates.symmetric import Equivariant, Invariant
@@ -40,6 +46,7 @@ __all__ = [
     "SteerableCNN",
     "Trades",
     "as_distributions",
+    "astray",
     "exported",
     "fit_softness",
     "machine_labels",

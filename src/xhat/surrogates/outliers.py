@@ -15,11 +15,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from xhat.core import check_choice, check_fraction, check_range, check_tensor
+from xhat.core import check_choice, check_fraction, check_range, check_tensor, generator
 from xhat.learning.negatives import Negatives
+from xhat.objectives import CrossEntropy
+from xhat.problem import Problem
+from xhat.solve import Adam, TargetReached, solve
+from xhat.spaces import Box
 from xhat.surrogates.signals import Batch, Signal
 
-__all__ = ["TEST_KINDS", "TRAINING_KINDS", "OutlierExposure", "refuse_overlap"]
+__all__ = ["TEST_KINDS", "TRAINING_KINDS", "OutlierExposure", "astray", "refuse_overlap"]
 
 TRAINING_KINDS = (
     "overlays",
@@ -84,6 +88,35 @@ class OutlierExposure(Signal):
         if self.own is None or not mine:
             return made
         return torch.cat((made, self.own[torch.randint(len(self.own), (mine,), generator=draws)]))
+
+
+def astray(
+    model: nn.Module, images: Tensor, labels: Tensor, *, seed: int, max_steps: int = 150
+) -> Tensor:
+    """Return where a search by ``model`` goes when nothing holds it: to images of no class.
+
+    Every image is turned towards another class, drawn at random, by Adam in pixels until the model
+    is 99 % sure. With a model that steers to genuine samples these would be no outliers; use one
+    whose searches are known to go astray, such as a textbook classifier.
+
+    Args:
+        model: an earlier surrogate, images → logits.
+        images: ``(n, *x_shape)`` in [0, 1].
+        labels: ``(n,)`` int64, their classes.
+        seed: of the targets.
+        max_steps: the step budget.
+
+    Returns:
+        ``(n, *x_shape)`` in [0, 1].
+    """
+    with torch.no_grad():
+        classes = model(images[:1]).shape[1]
+    away = torch.randint(1, classes, labels.shape, generator=generator(seed, "astray"))
+    wanted = CrossEntropy(model, (labels + away) % classes)
+    stop = TargetReached(0.99)
+    return solve(
+        Problem(wanted, Box(0, 1)), images, stepper=Adam(), stop=stop, max_steps=max_steps
+    ).x
 
 
 def refuse_overlap(trained: Tensor, tested: Tensor) -> None:

@@ -9,13 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from xhat.core import check_choice
+from xhat.core import check_choice, generator
 from xhat.learning import EpochRecord, Jitter, Shift
 from xhat.learning.negatives import Negatives
+from xhat.study.foreign import foreign
 from xhat.study.recipes.recipe import Made, Recipe
 from xhat.surrogates import (
+    TEST_KINDS,
     Adversarial,
     Corrupted,
     LabelSmoothing,
@@ -23,13 +26,17 @@ from xhat.surrogates import (
     RotationConsistency,
     Signal,
     Trades,
+    astray,
+    refuse_overlap,
     train_classifier,
     train_softness,
 )
+from xhat.tasks import digits
 
 __all__ = ["PARTS", "Part", "compose"]
 
 _TURNED = Jitter(angle=45.0)
+_ASTRAY, _FOREIGN = 2_000, 1_000  # searches that go astray; images of a kind that is tested on
 _WRITTEN = Jitter(angle=45.0, shift=1.0, scale=0.08, shear=0.08)
 
 
@@ -148,6 +155,16 @@ def _outliers(setting: Setting) -> Signal:
     return OutlierExposure(Negatives(setting.images, setting.labels))
 
 
+def _astray(setting: Setting) -> Signal:
+    draws = generator(setting.seed, "astray, images")
+    some = torch.randperm(len(setting.images), generator=draws)[:_ASTRAY]
+    x = _TURNED(setting.images[some].cpu(), draws)
+    own = astray(digits.surrogate("plain"), x, setting.labels[some].cpu(), seed=setting.seed)
+    for kind in TEST_KINDS:
+        refuse_overlap(own, foreign(kind, _FOREIGN))
+    return OutlierExposure(Negatives(setting.images, setting.labels), own=own)
+
+
 PARTS: dict[str, Part] = {
     part.name: part
     for part in (
@@ -232,6 +249,12 @@ PARTS: dict[str, Part] = {
             signal=_noise_soft,
         ),
         Part("outliers", "images that show no digit, with even targets", rank=2, signal=_outliers),
+        Part(
+            "astray",
+            "outliers, half of them where searches by the plain surrogate ended",
+            rank=2,
+            signal=_astray,
+        ),
         Part("smooth", "label smoothing of 0.1", rank=4, signal=lambda _: LabelSmoothing(0.1)),
         Part(
             "consistent",
