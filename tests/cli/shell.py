@@ -21,6 +21,7 @@ import torch
 
 classifier = torch.nn.Linear(4, 3).eval()
 classifier.weight.data = 9 * torch.eye(3, 4)
+classifier.bias.data.zero_()  # torch draws it from its global generator
 training = torch.nn.Sequential(torch.nn.Dropout(0.5), classifier)
 nan = torch.nn.Linear(4, 3).eval()
 nan.weight.data.fill_(float("nan"))
