@@ -97,7 +97,9 @@ def fit(
         check_positive(name, value)
     averaged = None if average is None else _Average(model, check_fraction("average", average))
     steps = -(-len(inputs) // batch_size)
-    optimizer = torch.optim.AdamW(_trained(model), lr=learning_rate, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(
+        _trained(model), lr=learning_rate, weight_decay=weight_decay, fused=True
+    )
     total = epochs * steps
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
