@@ -104,5 +104,8 @@ def test_a_page_knows_its_baselines_percentages_and_seeds():
     assert make_page(claims=()).baseline("genuine") is None
     first = ClaimRow("D.", "plain", "robust", "distance", 0, estimate(1.0, 1.0), "undecided")
     assert make_page(claims=(*make_claims()[:1], first)).baseline("distance") == "robust"
+    alone = ClaimRow("D.", "plain", None, "distance", 0, estimate(1.0, 1.0), "undecided")
+    assert make_page(claims=(alone,)).baseline("distance") is None
+    assert make_page(claims=(alone, first)).baseline("distance") == "robust"
     assert (page.seeds, make_page(1).seeds) == ("3 seeds", "1 seed")
     assert make_page(arms=(*make_arms()[:2], make_arms(5)[2])).seeds == "3–5 seeds"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.report.studies import estimate, make_arms, make_claims, make_page
@@ -56,6 +58,8 @@ def test_the_answer_in_one_line(kept, line):
 def test_claims_and_size_in_one_line():
     page = make_page()
     assert claim_line(page, page.claims[0]) == "robust against plain: genuine among reached, %"
+    alone = replace(page.claims[0], baseline=None)
+    assert claim_line(page, alone) == "robust above 0: genuine among reached, %"
     assert claim_line(page, page.claims[2]).endswith(": distance to real samples, less is better")
     assert size_line(page) == "Study “steering”: 3 arms, 3 seeds each."
     assert size_line(make_page(arms=make_arms()[:1], claims=())).endswith(": 1 arm, 3 seeds.")

@@ -136,7 +136,7 @@ class ClaimRow:
     Args:
         says: the claim, in one sentence.
         arm: the arm that should be ahead.
-        baseline: the arm that it should be ahead of.
+        baseline: the arm that it should be ahead of; None where it should be above 0.
         metric: the measurement in which.
         margin: by how much at least, 0 or more.
         difference: by how much it is ahead, one value a seed; positive where it is.
@@ -155,7 +155,7 @@ class ClaimRow:
 
     says: str
     arm: str
-    baseline: str
+    baseline: str | None
     metric: str
     margin: float
     difference: Estimate
@@ -246,11 +246,12 @@ class StudyPage:
     def baseline(self, metric: str) -> str | None:
         """Return the arm that others are compared with in a measurement, by the first claim of it.
 
-        Where no claim is of that measurement it is the baseline of the first claim; None without
-        claims.
+        Where no claim is of that measurement it is the baseline of the first claim that has one;
+        None without any.
         """
-        own = [claim.baseline for claim in self.claims if claim.metric == metric]
-        return next(iter([*own, *(claim.baseline for claim in self.claims)]), None)
+        compared = [claim for claim in self.claims if claim.baseline is not None]
+        own = [claim.baseline for claim in compared if claim.metric == metric]
+        return next(iter([*own, *(claim.baseline for claim in compared)]), None)
 
     @property
     def seeds(self) -> str:
@@ -268,7 +269,7 @@ def _check_arms(page: StudyPage) -> None:
         )
     for claim in page.claims:
         for name in (claim.arm, claim.baseline):
-            if name not in names:
+            if name is not None and name not in names:
                 raise ValueError(
                     f"the claim {claim.says!r} is of {name!r}, but the arms of {page.name!r} "
                     f"are {', '.join(names)}."

@@ -92,7 +92,8 @@ def answer_line(page: StudyPage) -> str:
 def claim_line(page: StudyPage, claim: ClaimRow) -> str:
     """Return what a claim compares, in one line."""
     direction = ", less is better" if claim.lower else ""
-    return f"{claim.arm} against {claim.baseline}: {page.heading(claim.metric)}{direction}"
+    against = "above 0" if claim.baseline is None else f"against {claim.baseline}"
+    return f"{claim.arm} {against}: {page.heading(claim.metric)}{direction}"
 
 
 def size_line(page: StudyPage) -> str:

@@ -62,7 +62,7 @@ def _page(found: Finished, command: str, pictures: Pictures) -> StudyPage:
         for arm in experiment.arms
     )
     claims = tuple(
-        ClaimRow(c.says, c.arm, c.baseline or "", c.metric, c.margin, gap, said, c.lower)
+        ClaimRow(c.says, c.arm, c.baseline, c.metric, c.margin, gap, said, c.lower)
         for c, gap, said in found.claims()
     )
     remarks = experiment.remark(table) if experiment.remark is not None else ()
