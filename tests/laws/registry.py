@@ -75,6 +75,12 @@ def starts(n: int) -> Tensor:
     return nn.functional.interpolate(images[:, None, 4:24, 4:24], SHAPE[1:]).contiguous()
 
 
+def textured(n: int) -> Tensor:
+    """Other digits than the starts, on a ground that is not blank anywhere."""
+    ground = torch.rand(n, *SHAPE, generator=generator(0, "ground"))
+    return 0.7 * starts(n).roll(1, 0) + 0.3 * ground
+
+
 def targets(n: int) -> Tensor:
     return torch.arange(n) % CLASSES
 
@@ -120,6 +126,7 @@ SPACES: list[Entry] = [
     Entry("logit", lambda n: spaces.Logit(0, 1), (spaces.Logit,)),
     Entry("latent", lambda n: spaces.Latent(*autoencoder()), (spaces.Latent,)),
     Entry("masked-box", lambda n: spaces.Masked(spaces.Box(), mask(), starts(n)), (spaces.Masked,)),
+    Entry("warped", lambda n: spaces.Warped(textured(n), (4, 6)), (spaces.Warped,)),
     Entry(
         "masked-latent", lambda n: spaces.Masked(spaces.Latent(*autoencoder()), mask(), starts(n))
     ),
@@ -156,6 +163,18 @@ OBJECTIVES: list[Entry] = [
     Entry("near", lambda n: objectives.Proximity(starts(n).roll(1, 0)), (objectives.Proximity,)),
     Entry("near-l2", lambda n: objectives.Proximity(starts(n).roll(1, 0), "l2")),
     Entry("near-l1", lambda n: objectives.Proximity(starts(n).roll(1, 0), "l1")),
+    Entry(
+        "at-most",
+        lambda n: objectives.AtMost(objectives.CrossEntropy(ConvNet(), targets(n)), radii(n, 0.5)),
+        (objectives.AtMost,),
+    ),
+    Entry(
+        "near-real",
+        lambda n: objectives.NearReal(
+            mlp((36, 8, 3), nn.Identity(), 4), torch.zeros(CLASSES, 6, 3), targets(n)
+        ),
+        (objectives.NearReal,),
+    ),
     Entry("smooth", lambda n: objectives.TotalVariation(), (objectives.TotalVariation,)),
     Entry("custom", lambda n: objectives.Custom(ink), (objectives.Custom,)),
     Entry("in-latent", lambda n: objectives.InLatent(ink), (objectives.InLatent,)),

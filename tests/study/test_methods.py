@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -5,7 +7,8 @@ from torch import nn
 from xhat.core import generator
 from xhat.problem import Problem
 from xhat.spaces import Box, Latent
-from xhat.study.methods import METHODS, Method, method
+from xhat.study.methods import METHODS, Exemplary, Known, Method, method
+from xhat.surrogates import Exemplars
 
 STARTS = torch.rand(6, 1, 4, 4, generator=generator(0))
 TARGET = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -27,18 +30,32 @@ def decode(z):
 
 
 def space(how):
+    if how.space == "warped":
+        return how.space_for(classifier(), STARTS, TARGET)
     return Box(0, 1) if how.space == "box" else Latent(encode, decode)
 
 
-def test_the_six_methods_are_there_under_their_own_names():
-    assert list(METHODS) == ["plain", "pgd", "proximal", "robust", "latent", "latent-robust"]
+def given(name):
+    """A method; the one that begins at real samples with some of this small world."""
+    how = method(name)
+    return replace(how, known=known) if isinstance(how, Exemplary) else how
+
+
+def known():
+    x = torch.rand(600, 1, 4, 4, generator=generator(3))
+    return Known(Exemplars(x, classifier()(x).argmax(1)).first(200))
+
+
+def test_the_methods_are_there_under_their_own_names():
+    names = ["plain", "pgd", "proximal", "robust", "latent", "latent-robust", "xhat"]
+    assert list(METHODS) == names
     assert all(name == how.name for name, how in METHODS.items())
-    assert len({how.caption for how in METHODS.values()}) == 6
+    assert len({how.caption for how in METHODS.values()}) == 7
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_each_method_asks_a_valid_question(name):
-    how = method(name)
+    how = given(name)
     problem = how.problem(classifier(), STARTS, TARGET, space(how))
     assert isinstance(problem, Problem)
     assert problem.rows == 6
@@ -63,6 +80,7 @@ def test_each_method_differs_from_plain_in_what_its_name_says():
         "robust": {"surrogate"},
         "latent": {"space"},
         "latent-robust": {"space", "surrogate", "prior"},
+        "xhat": {"space", "proximity"},
     }
 
 
@@ -94,6 +112,34 @@ def test_the_prior_of_a_latent_method_stands_in_its_loss():
         for prior in (0.25, 0.0)
     )
     torch.testing.assert_close(loss - without, 0.25 / 2 * z.square().sum(1))
+
+
+def test_xhat_begins_at_a_real_sample_and_comes_nearer():
+    how = replace(given("xhat"), share=0.999)  # surer than any real sample it need not be
+    model, place = classifier(), space(how)
+    found = how.search(model, STARTS, TARGET, place)
+    before, after = ((x - STARTS).flatten(1).norm(dim=1) for x in (place.exemplars, found.x))
+    crossing = model(STARTS).argmax(1) != TARGET
+    assert crossing.any()
+    assert (after < before)[crossing].all()
+    assert found.reached.all()
+
+
+def test_xhat_leaves_a_start_that_is_there_already():
+    how, model = given("xhat"), classifier()
+    x = known().exemplars
+    best = torch.stack([x.of(k)[model(x.of(k)).softmax(1)[:, k].argmax()] for k in range(3)])
+    place = how.space_for(model, best, torch.arange(3))
+    found = how.search(model, best, torch.arange(3), place)
+    torch.testing.assert_close(found.x, best, atol=1e-4, rtol=0)
+
+
+def test_xhat_needs_real_samples_and_its_own_space():
+    bare = replace(METHODS["xhat"], known=None)
+    with pytest.raises(ValueError, match=r"method xhat needs real samples; give known="):
+        bare.space_for(classifier(), STARTS, TARGET)
+    with pytest.raises(TypeError, match=r"method xhat searches in Warped, not Box"):
+        given("xhat").problem(classifier(), STARTS, TARGET, Box(0, 1))
 
 
 def test_an_unknown_method_is_refused_with_those_there_are():

@@ -16,5 +16,6 @@ from xhat.spaces.base import Space
 from xhat.spaces.box import Box, Logit
 from xhat.spaces.latent import Latent
 from xhat.spaces.masked import Masked
+from xhat.spaces.warped import Warped
 
-__all__ = ["Box", "Latent", "Logit", "Masked", "Space"]
+__all__ = ["Box", "Latent", "Logit", "Masked", "Space", "Warped"]

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from xhat.judges import Judge, Outcome, Verdicts
 from xhat.result import Result
 from xhat.solve import Compute, Progress
-from xhat.spaces import Box, Latent, Space
 from xhat.study.methods import Method
 from xhat.tasks import digits
 
-__all__ = ["Steering", "space_of", "steer"]
+__all__ = ["Steering", "steer"]
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,8 @@ def steer(
         A ``Steering``. A result is unreached if the surrogate gives the target less than even odds,
         whatever confidence was asked for.
     """
-    space = space_of(method)
+    space = method.space_for(model, pairs.starts, pairs.target)
+    problem = method.problem(model, pairs.starts, pairs.target, space)
     result = method.search(
         model,
         pairs.starts,
@@ -116,16 +116,8 @@ def steer(
     verdicts = judge.judge(
         result.x,
         pairs.target,
-        reached=result.confidence > 0.5,
-        constraints=method.problem(model, pairs.starts, pairs.target, space).constraints,
-        searched=(model, *space.modules()),
+        reached=result.reached | (result.confidence > 0.5),
+        constraints=problem.constraints,
+        searched=tuple(problem.modules()),
     )
     return Steering(method, pairs, result, verdicts)
-
-
-def space_of(method: Method) -> Space:
-    """Return where a method searches: the box of pixels, or the shipped VAE's latent space."""
-    if method.space == "box":
-        return Box(0, 1)
-    vae = digits.vae()
-    return Latent(vae.encode, vae.decode)

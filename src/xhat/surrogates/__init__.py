@@ -15,6 +15,7 @@ from xhat.surrogates.classifier import train_classifier
 from xhat.surrogates.consistency import RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
+from xhat.surrogates.exemplars import Exemplars
 from xhat.surrogates.outliers import (
     TEST_KINDS,
     TRAINING_KINDS,
@@ -36,6 +37,7 @@ __all__ = [
     "Dropout",
     "Ensemble",
     "Equivariant",
+    "Exemplars",
     "Invariant",
     "LabelSmoothing",
     "MonteCarloDropout",

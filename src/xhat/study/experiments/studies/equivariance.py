@@ -13,7 +13,6 @@ from xhat.study.experiments.experiment import Arm, Cell, Claim, Context, Experim
 from xhat.study.experiments.surrogates import MEASURED, Plan, surrogate
 from xhat.study.judging import digits_judge
 from xhat.study.methods import METHODS
-from xhat.study.steering import space_of
 from xhat.surrogates import Adversarial
 from xhat.tasks import digits
 
@@ -71,8 +70,8 @@ def _pairs(n: int) -> digits.Pairs:
 def _commutation(model: nn.Module, degrees: float, pairs: digits.Pairs) -> float:
     """Return how far ``solve(g x0)`` is from ``g solve(x0)``, in units of the way of the search."""
     method = METHODS["robust"]
-    space = space_of(method)
     x0, target = pairs.starts, pairs.target
+    space = method.space_for(model, x0, target)
     first = _turned(method.search(model, x0, target, space).x, degrees)
     second = method.search(model, _turned(x0, degrees), target, space).x
     apart, way = (

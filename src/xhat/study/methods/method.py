@@ -1,7 +1,4 @@
-"""Methods: named recipes of a search, from the textbook loop to a latent space.
-
-They differ in one thing at a time, so that a grid of them shows what each part is good for.
-"""
+"""The record of one way to search: which surrogate, where, with which penalties, in which steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -10,14 +7,14 @@ from typing import Any, Literal
 from torch import Tensor
 
 from xhat.constraints import LinfBall
-from xhat.core import check_choice
 from xhat.objectives import CrossEntropy, InLatent, Objective, Proximity
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import Adam, NormalizedDescent, SignDescent, Stepper, TargetReached, solve
-from xhat.spaces import Space
+from xhat.solve import Adam, Stepper, TargetReached, solve
+from xhat.spaces import Box, Latent, Space
+from xhat.tasks import digits
 
-__all__ = ["METHODS", "Method", "method"]
+__all__ = ["Method"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,8 @@ class Method:
         name: as on the command line.
         caption: what it is, in one line.
         surrogate: which of a task's surrogates is differentiated.
-        space: ``"box"`` searches the features themselves, ``"latent"`` a decoder's inputs.
+        space: ``"box"`` searches the features themselves, ``"latent"`` a decoder's inputs,
+            ``"warped"`` how a real sample of the target is bent.
         radius: of an Linf ball around the start; None for no ball.
         proximity: weight of the squared distance to the start, in ``x``.
         prior: weight of ``|z|^2 / 2``, the energy of a standard normal latent.
@@ -41,7 +39,7 @@ class Method:
     name: str
     caption: str
     surrogate: Literal["plain", "robust"] = "plain"
-    space: Literal["box", "latent"] = "box"
+    space: Literal["box", "latent", "warped"] = "box"
     radius: float | None = None
     proximity: float = 0.0
     prior: float = 0.0
@@ -55,6 +53,20 @@ class Method:
         told = {each.name: getattr(self, each.name) for each in fields(self)}
         penalty = None if self.penalty is None else self.penalty.__name__
         return told | {"penalty": penalty, "stepper": repr(self.stepper), "caption": None}
+
+    def space_for(self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Tensor) -> Space:
+        """Return where this method searches for digits.
+
+        Args:
+            model: the surrogate.
+            x0: ``(n, 1, 28, 28)``, the starts.
+            target: ``(n,)`` classes.
+        """
+        del model, x0, target
+        if self.space == "box":
+            return Box(0, 1)
+        vae = digits.vae()
+        return Latent(vae.encode, vae.decode)
 
     def problem(
         self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Any, space: Space
@@ -97,58 +109,5 @@ class Method:
         return solve(problem, x0, stop=TargetReached(confidence), **options)
 
 
-METHODS = {
-    method.name: method
-    for method in (
-        Method(
-            "plain",
-            "the textbook loop: Adam on pixels until the classifier is sure",
-        ),
-        Method(
-            "pgd",
-            "adversarial discovery: no pixel may change by more than 0.3",
-            radius=0.3,
-            stepper=SignDescent(0.02),
-        ),
-        Method(
-            "proximal",
-            "pixels, staying near the start: MAP with a Gaussian prior",
-            proximity=0.05,
-            stepper=Adam(0.02),
-        ),
-        Method(
-            "robust",
-            "pixels, through an adversarially trained classifier",
-            surrogate="robust",
-            # Adam gives every pixel a step of one size, noise as much as strokes
-            stepper=NormalizedDescent(3.0),
-        ),
-        Method(
-            "latent",
-            "the latent space of an autoencoder, plain classifier",
-            space="latent",
-            stepper=Adam(0.1),
-        ),
-        Method(
-            "latent-robust",
-            "latent space, adversarially trained classifier, a prior",
-            surrogate="robust",
-            space="latent",
-            prior=0.1,
-            stepper=Adam(0.1),
-        ),
-    )
-}
-
-
 def _energy(z: Tensor) -> Tensor:
     return z.flatten(1).square().sum(dim=1) / 2
-
-
-def method(name: str) -> Method:
-    """Return a method by name.
-
-    Raises:
-        ValueError: there is no such method; the message lists those there are.
-    """
-    return METHODS[check_choice("method", name, METHODS)]

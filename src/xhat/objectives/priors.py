@@ -1,0 +1,130 @@
+"""Priors: how unusual a candidate is, and bounds beyond which it starts to count."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_count, check_rows, check_tensor
+from xhat.objectives.base import Measurement, Objective, as_objective
+
+__all__ = ["AtMost", "NearReal"]
+
+
+class AtMost(Objective):
+    """An objective that costs nothing below a bound: ``max(0, loss - bound)``.
+
+    With it a search asks for a model to be *as sure as of real samples* and no more, or for a
+    candidate to be *as usual as real samples* and no more, and keeps its effort for the rest. The
+    target's state stays that of the wrapped objective.
+
+    Args:
+        objective: what is bounded.
+        bound: one number, ``(1,)``, or one for each candidate, ``(n,)``.
+
+    Raises:
+        ValueError: the bound is not finite, or of another shape.
+
+    Example:
+        >>> ink = AtMost(lambda x: x.sum(dim=1), 2.0)
+        >>> ink(torch.tensor([[1.0, 0.5], [1.0, 4.0]]))
+        tensor([0., 3.])
+    """
+
+    per_candidate: ClassVar[tuple[str, ...]] = ("bound",)
+
+    def __init__(
+        self, objective: Objective | Callable[[Tensor], Tensor], bound: Tensor | float
+    ) -> None:
+        self.objective = as_objective(objective)
+        bound = torch.as_tensor(bound, dtype=torch.get_default_dtype())
+        self.bound = check_tensor("the bound", bound.reshape(1) if bound.ndim == 0 else bound)
+        if self.bound.ndim != 1:
+            raise ValueError(
+                f"the bound must be one number or one for each candidate, (n,), but has shape "
+                f"{tuple(self.bound.shape)}."
+            )
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:
+        """Return what exceeds the bound."""
+        found = self.objective.measure(x, z)
+        return Measurement((found.loss - self.bound).relu(), found.reached, found.confidence)
+
+    def check(self, x: Tensor, z: Tensor) -> None:
+        """Check the wrapped objective."""
+        self.objective.check(x, z)
+
+
+class NearReal(Objective):
+    """The mean distance to the ``k`` nearest real samples in a feature space.
+
+    A density estimate by nearest neighbours, as a prior: small among real samples, growing away
+    from them (Loftsgaarden, Quesenberry, "A Nonparametric Estimate of a Multivariate Density
+    Function", 1965). With classes, only real samples of a candidate's target count.
+
+    Args:
+        features: ``(n, *x_shape) -> (n, d)``, differentiable.
+        real: ``(m, d)``, the features of real samples; with a target ``(classes, m, d)``, those of
+            each class.
+        target: ``(n,)`` classes, one for each candidate, or ``(1,)`` for all; None without classes.
+        k: how many neighbours.
+
+    Raises:
+        ValueError: shapes that do not fit together, or fewer than ``k`` real samples.
+
+    Example:
+        >>> near = NearReal(lambda x: x, torch.tensor([[0.0, 0.0], [4.0, 0.0]]), k=1)
+        >>> near(torch.tensor([[3.0, 0.0]]))
+        tensor([1.])
+    """
+
+    per_candidate: ClassVar[tuple[str, ...]] = ("target",)
+    models: ClassVar[tuple[str, ...]] = ("features",)
+
+    def __init__(
+        self,
+        features: Callable[[Tensor], Tensor],
+        real: Tensor,
+        target: Any = None,
+        k: int = 5,
+    ) -> None:
+        if not callable(features):
+            raise TypeError(f"features must be callable, not {type(features).__name__}.")
+        real = check_tensor("the features of real samples", real)
+        self.k = check_count("k", k)
+        if real.ndim != (2 if target is None else 3):
+            wanted = "(m, d)" if target is None else "(classes, m, d)"
+            raise ValueError(
+                f"the features of real samples must be {wanted}, but have shape "
+                f"{tuple(real.shape)}."
+            )
+        if real.shape[-2] < k:
+            raise ValueError(f"there are {real.shape[-2]} real samples, but k is {k}.")
+        whole = target is None
+        self.target = torch.zeros(1, dtype=torch.long) if whole else _classes(target, len(real))
+        self.features = features
+        self.real = real[None] if whole else real
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return the mean distance."""
+        seen = self.features(x)
+        check_rows("features", seen, len(x))
+        real = self.real.to(seen)[self.target.to(seen.device)]
+        square = (
+            seen.square().sum(1)[:, None]
+            + real.square().sum(2)
+            - 2 * torch.einsum("nd,nmd->nm", seen, real.expand(len(seen), -1, -1))
+        )
+        nearest = square.topk(self.k, dim=1, largest=False).values
+        return Measurement(nearest.clamp(min=1e-12).sqrt().mean(dim=1))
+
+
+def _classes(target: Any, classes: int) -> Tensor:
+    target = check_tensor("the target", target, floating=False).reshape(-1)
+    if target.is_floating_point() or target.min() < 0 or target.max() >= classes:
+        raise ValueError(
+            f"the target must be classes from 0 to {classes - 1}, but holds values from "
+            f"{target.min()} to {target.max()} of type {str(target.dtype)[6:]}."
+        )
+    return target.long()

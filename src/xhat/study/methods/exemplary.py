@@ -1,0 +1,125 @@
+"""Searching from real samples: the default method.
+
+Every other method begins at the start and goes for the target, and may leave the data on its
+way. This one begins at a real sample of the target, the one nearest to the start, where everything
+is as it should be but the distance, and bends it towards the start for as long as it stays what it
+is::
+
+    minimise   |x - x0|^2   and how much is bent
+    such that  every classifier stays as sure as it is of half of the real samples
+    over       x = a real sample of the target, bent by smooth maps that never fold
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from xhat.core import check_tensor
+from xhat.objectives import AtMost, CrossEntropy, InLatent, Objective, Proximity
+from xhat.problem import Problem
+from xhat.result import Result
+from xhat.solve import solve
+from xhat.spaces import Space, Warped
+from xhat.study.methods.known import Known
+from xhat.study.methods.method import Method
+
+__all__ = ["Exemplary"]
+
+
+@dataclass(frozen=True)
+class Exemplary(Method):
+    """A search that begins at the nearest real sample of the target, and bends it.
+
+    A start that the surrogate already takes for the target, as surely as half of the real samples,
+    is its own exemplar, and stays as it is.
+
+    Attributes:
+        known: makes what real samples are known; called when a search needs them.
+        nearer: the distance to the start that is wanted, as a share of the exemplar's own; what is
+            nearer costs nothing more.
+        bending: weight of the energy of bending.
+        certainty: weight of what every classifier lacks of being sure.
+        share: of the real samples, as surely as which the target must be seen.
+        levels: of the lattices.
+    """
+
+    known: Callable[[], Known] | None = None
+    nearer: float = 0.8
+    bending: float = 0.02
+    certainty: float = 5.0
+    share: float = 0.5
+    levels: tuple[int, ...] = (7, 16)
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything it says but its caption, as JSON."""
+        return super().describe() | {"known": getattr(self.known, "__name__", None)}
+
+    def given(self) -> Known:
+        """Return what real samples are known.
+
+        Raises:
+            ValueError: the method was made without any.
+        """
+        if self.known is None:
+            raise ValueError(f"the method {self.name} needs real samples; give known=.")
+        return self.known()
+
+    def space_for(self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Tensor) -> Warped:
+        """Return the space of bent exemplars for these starts and targets."""
+        known = self.given()
+        exemplars = known.exemplars.nearest(x0, target)
+        there = self._there(known, model, x0, target)
+        chosen = torch.where(there[:, None, None, None], x0, exemplars)
+        return Warped(chosen, self.levels)
+
+    def _there(
+        self, known: Known, model: Callable[[Tensor], Tensor], x0: Tensor, target: Tensor
+    ) -> Tensor:
+        sure = known.sure(model, 0.95)[target]
+        with torch.no_grad():
+            parts = zip(x0.split(500), target.split(500), strict=True)
+            loss = torch.cat([F.cross_entropy(model(x), y, reduction="none") for x, y in parts])
+        return loss <= sure
+
+    def problem(
+        self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Any, space: Space
+    ) -> Problem:
+        """Return the question that this method asks of ``model`` and the guards.
+
+        Raises:
+            TypeError: a space of another kind.
+        """
+        if not isinstance(space, Warped):
+            raise TypeError(
+                f"the method {self.name} searches in Warped, not {type(space).__name__}."
+            )
+        known, target = self.given(), check_tensor("the target", target, floating=False)
+        wanted = (space.exemplars - x0).flatten(1).square().sum(1) * self.nearer**2
+        objective: Objective = self.proximity * AtMost(Proximity(x0), wanted)
+        objective = objective + self.bending * InLatent(space.bending)
+        for each in (model, *known.guards):
+            sure = AtMost(CrossEntropy(each, target), known.sure(each, self.share)[target])
+            objective = objective + self.certainty * sure
+        return Problem(objective, space)
+
+    def search(
+        self,
+        model: Callable[[Tensor], Tensor],
+        x0: Tensor,
+        target: Any,
+        space: Space,
+        *,
+        confidence: float = 0.95,
+        **options: Any,
+    ) -> Result:
+        """Search until the steps are spent, since nearer is always better.
+
+        ``confidence`` is not used: the target is to be as sure as it is of real samples.
+        """
+        del confidence
+        options = {"stepper": self.stepper, "max_steps": self.max_steps} | options
+        return solve(self.problem(model, x0, target, space), x0, **options)

@@ -1,0 +1,70 @@
+"""What real digits a search may begin from: none of them unusual to those who trained on them."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from xhat.core import generator
+from xhat.learning import random_rotation
+from xhat.objectives import NearReal
+from xhat.surrogates import Exemplars
+from xhat.tasks import digits
+
+__all__ = ["Known", "digits_known"]
+
+_OF_EACH = 2_000  # real samples of every class
+_KEPT = 0.55  # of them by each of three criteria
+_OTHERS = 600  # further ones, whose latents are neighbours
+_SAMPLES = 200  # of each class, from which is learnt how sure a classifier is of real samples
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a search from real samples is given besides the surrogate.
+
+    Attributes:
+        exemplars: real samples of every class, at none of which anything is unusual.
+        guards: further classifiers, which must be sure of the target as well.
+    """
+
+    exemplars: Exemplars
+    guards: tuple[nn.Module, ...] = ()
+
+    def sure(self, model: Callable[[Tensor], Tensor], share: float) -> Tensor:
+        """Return the cross-entropy within which ``model`` is of a share of each class, ``(c,)``."""
+        some = self.exemplars.first(_SAMPLES)
+        value = some.values(lambda x, labels: F.cross_entropy(model(x), labels, reduction="none"))
+        return some.quantile(value, share)
+
+
+@functools.cache
+def digits_known() -> Known:
+    """Return real digits of the surrogates' split, and the robust classifier as a guard.
+
+    Each image is there twice, turned by two angles, since either may lie nearer. Left out are, of
+    every class, those of which the plain or the robust classifier is least sure, and those farthest
+    from their neighbours among others, in the shipped latent space.
+    """
+    data = digits.split("surrogate_train")
+    whole = Exemplars(data.images, data.labels).first(_OF_EACH + _OTHERS)
+    upright = Exemplars(data.upright, data.labels).first(_OF_EACH)
+    again = random_rotation(upright.x, digits.LIMIT, generator(digits.SEED, "exemplars"))
+    plain, robust = digits.surrogate("plain"), digits.surrogate("robust")
+    encode = digits.vae().encode
+    rank = torch.arange(len(whole)) % (_OF_EACH + _OTHERS)
+    others = Exemplars(whole.x[rank >= _OF_EACH], whole.labels[rank >= _OF_EACH]).features(encode)
+
+    def unsure(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(model(x), labels, reduction="none")
+
+    def apart(x: Tensor, labels: Tensor) -> Tensor:
+        return NearReal(encode, others, labels)(x)
+
+    criteria = (functools.partial(unsure, plain), functools.partial(unsure, robust), apart)
+    once = whole.first(_OF_EACH)
+    twice = Exemplars(torch.cat((once.x, again)), torch.cat((once.labels, upright.labels)))
+    return Known(twice.screened(criteria, _KEPT), (robust,))

@@ -1,0 +1,142 @@
+"""Exemplars: real samples of each class, from which a search for that class may begin.
+
+Real samples are where a search is safest, and where a surrogate was trained. What lies nearest to
+a start among the real samples of the target is a first answer already (Wexler et al., "The What-If
+Tool", IEEE TVCG 2020, show it as the nearest counterfactual), and a search may improve on it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_fraction, check_tensor
+
+__all__ = ["Exemplars"]
+
+_PART = 500
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """Real samples with classes.
+
+    Attributes:
+        x: ``(m, *x_shape)``.
+        labels: ``(m,)`` int64, from 0.
+
+    Raises:
+        ValueError: not one label for each sample.
+
+    Example:
+        >>> known = Exemplars(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([0, 1, 1]))
+        >>> known.nearest(torch.tensor([[0.2], [4.0]]), torch.tensor([1, 0]))
+        tensor([[1.],
+                [0.]])
+    """
+
+    x: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        """Check that they fit together."""
+        check_tensor("the exemplars", self.x)
+        if self.labels.shape != self.x.shape[:1]:
+            raise ValueError(
+                f"exemplars need one label each, but {len(self.x)} samples came with labels of "
+                f"shape {tuple(self.labels.shape)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def nearest(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return the exemplar of the target that is nearest to each start, ``(n, *x_shape)``.
+
+        Args:
+            x: ``(n, *x_shape)``, the starts.
+            target: ``(n,)`` int64, their wanted classes.
+
+        Raises:
+            ValueError: starts of another shape, or a class without any exemplar.
+        """
+        if x.shape[1:] != self.x.shape[1:]:
+            raise ValueError(
+                f"the exemplars have shape {tuple(self.x.shape[1:])}, but the starts "
+                f"{tuple(x.shape[1:])}."
+            )
+        found = torch.empty_like(x)
+        for label in target.unique():
+            known, rows = self.of(int(label)), (target == label).nonzero()[:, 0]
+            for part in rows.split(_PART):
+                distance = torch.cdist(x[part].flatten(1), known.flatten(1))
+                found[part] = known[distance.argmin(dim=1)]
+        return found
+
+    def of(self, label: int) -> Tensor:
+        """Return the exemplars of one class.
+
+        Raises:
+            ValueError: there are none.
+        """
+        known = self.x[self.labels == label]
+        if not len(known):
+            raise ValueError(f"there is no exemplar of the class {label}; give some.")
+        return known
+
+    def screened(
+        self,
+        losses: Sequence[Callable[[Tensor, Tensor], Tensor]],
+        keep: float,
+    ) -> "Exemplars":
+        """Return those that none of the losses finds unusual for their class.
+
+        Args:
+            losses: each ``(x, labels) -> (n,)``, high for what should be left out: the
+                cross-entropy of a surrogate, the distance to other real samples.
+            keep: the share of each class that each loss keeps, in (0, 1).
+        """
+        check_fraction("keep", keep)
+        kept = torch.ones(len(self), dtype=torch.bool)
+        for loss in losses:
+            value = self.values(loss)
+            kept &= value <= self.quantile(value, keep)[self.labels]
+        return Exemplars(self.x[kept], self.labels[kept])
+
+    def values(self, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Return ``loss(x, labels)`` of every exemplar, ``(m,)``, without gradients."""
+        parts = zip(self.x.split(_PART), self.labels.split(_PART), strict=True)
+        with torch.no_grad():
+            return torch.cat([loss(x, labels) for x, labels in parts])
+
+    def quantile(self, value: Tensor, share: float) -> Tensor:
+        """Return the quantile of ``value``, ``(m,)``, within each class, ``(classes,)``.
+
+        NaN for a class without exemplars.
+        """
+        classes = int(self.labels.max()) + 1
+        parts = (value[self.labels == label] for label in range(classes))
+        return torch.stack(
+            [part.quantile(share) if len(part) else value.new_tensor(torch.nan) for part in parts]
+        )
+
+    def first(self, count: int) -> "Exemplars":
+        """Return the first ``count`` of every class, or all where there are fewer."""
+        place = torch.empty(len(self), dtype=torch.long)
+        for label in self.labels.unique():
+            rows = (self.labels == label).nonzero()[:, 0]
+            place[rows] = torch.arange(len(rows))
+        order = self.labels.argsort(stable=True)
+        kept = order[place[order] < count]
+        return Exemplars(self.x[kept], self.labels[kept])
+
+    def features(self, extract: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the features of as many of every class as all have, ``(classes, m, d)``.
+
+        They are what ``xhat.objectives.NearReal`` takes.
+        """
+        count = int(self.labels.bincount().min())
+        some = self.first(count)
+        found = some.values(lambda x, _: extract(x).flatten(1))
+        return found.reshape(-1, count, found.shape[1])
