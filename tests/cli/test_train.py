@@ -35,7 +35,7 @@ def test_all_epochs_share_one_bar(xhat, tmp_path, monkeypatch):
     ("words", "said"),
     [
         (["letters"], "task must be one of digits, but is 'letters'"),
-        (["digits", "--recipe", "magic"], "recipe must be one of plain, wide, robust"),
+        (["digits", "--recipe", "magic"], "recipe must be one of plain, quick, wide, robust"),
         (["digits", "--epochs", "0"], "epochs must be above 0"),
         (["digits", "--limit", "-1"], "limit must be above 0"),
     ],
