@@ -303,8 +303,8 @@ class Board:
 
 
 def panels_across(count: int) -> int:
-    """Return how many of ``count`` panels stand side by side: 3 of 6, 4 of 8."""
-    return count if count <= 3 else 2 if count == 4 else 3 if count <= 6 or count == 9 else 4
+    """Return how many of ``count`` panels stand side by side: 3 of 6 or 7, 4 of 8."""
+    return count if count <= 3 else 2 if count == 4 else 3 if count <= 7 or count == 9 else 4
 
 
 def _outer(box: Box) -> Box:
