@@ -10,6 +10,7 @@ is::
     over       x = a real sample of the target, bent by smooth maps that never fold
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,13 +30,16 @@ from xhat.study.methods.method import Method
 
 __all__ = ["Exemplary"]
 
+_EVEN = math.log(2)  # the cross-entropy of even odds
+_PART = 500
+
 
 @dataclass(frozen=True)
 class Exemplary(Method):
     """A search that begins at the nearest real sample of the target, and bends it.
 
-    A start that the surrogate already takes for the target, as surely as half of the real samples,
-    is its own exemplar, and stays as it is.
+    A start that the surrogate already takes for the target, with even odds or better, is its own
+    exemplar, and stays as it is. No classifier must be surer than it is of the exemplar.
 
     Attributes:
         known: makes what real samples are known; called when a search needs them.
@@ -72,18 +76,9 @@ class Exemplary(Method):
         """Return the space of bent exemplars for these starts and targets."""
         known = self.given()
         exemplars = known.exemplars.nearest(x0, target)
-        there = self._there(known, model, x0, target)
+        there = _unsure(model, x0, target) <= _EVEN
         chosen = torch.where(there[:, None, None, None], x0, exemplars)
         return Warped(chosen, self.levels)
-
-    def _there(
-        self, known: Known, model: Callable[[Tensor], Tensor], x0: Tensor, target: Tensor
-    ) -> Tensor:
-        sure = known.sure(model, 0.95)[target]
-        with torch.no_grad():
-            parts = zip(x0.split(500), target.split(500), strict=True)
-            loss = torch.cat([F.cross_entropy(model(x), y, reduction="none") for x, y in parts])
-        return loss <= sure
 
     def problem(
         self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Any, space: Space
@@ -102,7 +97,9 @@ class Exemplary(Method):
         objective: Objective = self.proximity * AtMost(Proximity(x0), wanted)
         objective = objective + self.bending * InLatent(space.bending)
         for each in (model, *known.guards):
-            sure = AtMost(CrossEntropy(each, target), known.sure(each, self.share)[target])
+            usual = known.sure(each, self.share)[target]
+            bound = torch.maximum(usual, _unsure(each, space.exemplars, target))
+            sure = AtMost(CrossEntropy(each, target), bound)
             objective = objective + self.certainty * sure
         return Problem(objective, space)
 
@@ -123,3 +120,10 @@ class Exemplary(Method):
         del confidence
         options = {"stepper": self.stepper, "max_steps": self.max_steps} | options
         return solve(self.problem(model, x0, target, space), x0, **options)
+
+
+def _unsure(model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of the target, ``(n,)``."""
+    parts = zip(x.split(_PART), target.split(_PART), strict=True)
+    with torch.no_grad():
+        return torch.cat([F.cross_entropy(model(x), y, reduction="none") for x, y in parts])
