@@ -13,10 +13,10 @@ is::
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from xhat.core import check_tensor
@@ -25,13 +25,13 @@ from xhat.problem import Problem
 from xhat.result import Result
 from xhat.solve import solve
 from xhat.spaces import Space, Warped
-from xhat.study.methods.known import Known
+from xhat.study.methods.known import Known, unsure
 from xhat.study.methods.method import Method
+from xhat.surrogates import Exemplars
 
 __all__ = ["Exemplary"]
 
 _EVEN = math.log(2)  # the cross-entropy of even odds
-_PART = 500
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Exemplary(Method):
         """Return the space of bent exemplars for these starts and targets."""
         known = self.given()
         exemplars = known.exemplars.nearest(x0, target)
-        there = _unsure(model, x0, target) <= _EVEN
+        there = Exemplars(x0, target).values(partial(unsure, model)) <= _EVEN
         chosen = torch.where(there[:, None, None, None], x0, exemplars)
         return Warped(chosen, self.levels)
 
@@ -96,9 +96,10 @@ class Exemplary(Method):
         wanted = (space.exemplars - x0).flatten(1).square().sum(1) * self.nearer**2
         objective: Objective = self.proximity * AtMost(Proximity(x0), wanted)
         objective = objective + self.bending * InLatent(space.bending)
+        begun = Exemplars(space.exemplars, target)
         for each in (model, *known.guards):
             usual = known.sure(each, self.share)[target]
-            bound = torch.maximum(usual, _unsure(each, space.exemplars, target))
+            bound = torch.maximum(usual, begun.values(partial(unsure, each)))
             sure = AtMost(CrossEntropy(each, target), bound)
             objective = objective + self.certainty * sure
         return Problem(objective, space)
@@ -120,10 +121,3 @@ class Exemplary(Method):
         del confidence
         options = {"stepper": self.stepper, "max_steps": self.max_steps} | options
         return solve(self.problem(model, x0, target, space), x0, **options)
-
-
-def _unsure(model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor) -> Tensor:
-    """Return the cross-entropy of the target, ``(n,)``."""
-    parts = zip(x.split(_PART), target.split(_PART), strict=True)
-    with torch.no_grad():
-        return torch.cat([F.cross_entropy(model(x), y, reduction="none") for x, y in parts])

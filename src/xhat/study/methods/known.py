@@ -14,7 +14,7 @@ from xhat.objectives import NearReal
 from xhat.surrogates import Exemplars
 from xhat.tasks import digits
 
-__all__ = ["Known", "digits_known"]
+__all__ = ["Known", "digits_known", "unsure"]
 
 _OF_EACH = 2_000  # real samples of every class
 _KEPT = 0.55  # of them by each of three criteria
@@ -37,8 +37,12 @@ class Known:
     def sure(self, model: Callable[[Tensor], Tensor], share: float) -> Tensor:
         """Return the cross-entropy within which ``model`` is of a share of each class, ``(c,)``."""
         some = self.exemplars.first(_SAMPLES)
-        value = some.values(lambda x, labels: F.cross_entropy(model(x), labels, reduction="none"))
-        return some.quantile(value, share)
+        return some.quantile(some.values(functools.partial(unsure, model)), share)
+
+
+def unsure(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of the labels, ``(n,)``."""
+    return F.cross_entropy(model(x), labels, reduction="none")
 
 
 @functools.cache
@@ -57,9 +61,6 @@ def digits_known() -> Known:
     encode = digits.vae().encode
     rank = torch.arange(len(whole)) % (_OF_EACH + _OTHERS)
     others = Exemplars(whole.x[rank >= _OF_EACH], whole.labels[rank >= _OF_EACH]).features(encode)
-
-    def unsure(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(model(x), labels, reduction="none")
 
     def apart(x: Tensor, labels: Tensor) -> Tensor:
         return NearReal(encode, others, labels)(x)
