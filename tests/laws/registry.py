@@ -175,6 +175,16 @@ OBJECTIVES: list[Entry] = [
         ),
         (objectives.NearReal,),
     ),
+    Entry(
+        "score-prior",
+        lambda n: objectives.ScorePrior(
+            lambda x, sigma, label: x / (1 + sigma**2 + label.reshape(-1, 1, 1, 1)),
+            0.5,
+            targets(n),
+            starts(n).roll(1, 0),
+        ),
+        (objectives.ScorePrior,),
+    ),
     Entry("smooth", lambda n: objectives.TotalVariation(), (objectives.TotalVariation,)),
     Entry("custom", lambda n: objectives.Custom(ink), (objectives.Custom,)),
     Entry("in-latent", lambda n: objectives.InLatent(ink), (objectives.InLatent,)),

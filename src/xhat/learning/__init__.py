@@ -11,6 +11,8 @@ from xhat.learning.architectures import NETWORKS, build
 from xhat.learning.augment import Jitter, Shift, random_affine, random_rotation, rotate
 from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, save_checkpoint
 from xhat.learning.corruptions import CORRUPTIONS, corrupt
+from xhat.learning.denoiser_network import Denoiser
+from xhat.learning.denoising import DenoisingLoss, fit_denoiser
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
@@ -24,6 +26,8 @@ __all__ = [
     "NETWORKS",
     "VAE",
     "Card",
+    "Denoiser",
+    "DenoisingLoss",
     "EpochRecord",
     "Jitter",
     "KernelClassifier",
@@ -38,6 +42,7 @@ __all__ = [
     "corrupt",
     "count_parameters",
     "fit",
+    "fit_denoiser",
     "fit_temperature",
     "fit_vae",
     "has_fast_bfloat16",

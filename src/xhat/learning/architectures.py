@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from xhat.core import check_choice
+from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
@@ -14,7 +15,16 @@ __all__ = ["NETWORKS", "build"]
 
 NETWORKS: dict[str, type[nn.Module]] = {
     network.__name__: network
-    for network in (SmallCNN, WideCNN, ResidualNet, MLP, TurnInvariantCNN, KernelClassifier, VAE)
+    for network in (
+        SmallCNN,
+        WideCNN,
+        ResidualNet,
+        MLP,
+        TurnInvariantCNN,
+        KernelClassifier,
+        VAE,
+        Denoiser,
+    )
 }
 
 

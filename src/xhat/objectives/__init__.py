@@ -13,6 +13,7 @@ from xhat.objectives.base import Custom, InLatent, Measurement, Objective, Scale
 from xhat.objectives.classes import CrossEntropy, Leave, Margin
 from xhat.objectives.penalties import Proximity, TotalVariation
 from xhat.objectives.priors import AtMost, NearReal
+from xhat.objectives.scores import ScorePrior
 from xhat.objectives.uncertainty import Disagreement, Entropy, Indecision, Members
 from xhat.objectives.values import Match, Maximize
 
@@ -34,6 +35,7 @@ __all__ = [
     "Objective",
     "Proximity",
     "Scaled",
+    "ScorePrior",
     "Sum",
     "TotalVariation",
     "as_objective",

@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xhat.core import atomic_folder_check, check_choice, check_positive
+from xhat.core import atomic_folder_check, check_choice, check_positive, generator
 from xhat.learning import (
     VAE,
     Card,
+    Denoiser,
     EpochRecord,
     has_fast_bfloat16,
     predict,
@@ -31,6 +32,7 @@ __all__ = ["Precision", "measure", "train"]
 
 _ADVERSARIES = {"robust", "robust-linf", "trades"}
 _BALLS: dict[Norm, tuple[float, ...]] = {"l2": (1.0, 1.5, 2.0), "linf": (0.1, 0.2)}
+_NOISES = (0.1, 0.3, 1.0, 3.0)
 Precision = Literal["auto", "float32", "bfloat16"]
 Progress = Callable[[EpochRecord], None]
 
@@ -141,12 +143,15 @@ def measure(model: nn.Module, recipe: Recipe, *, limit: int | None = None) -> di
         ``accuracy_upright``, before the images were rotated, and, if an adversary trained them,
         ``robust_accuracy_NORM_EPS`` on ``robust_samples``; for judges also ``none_on_fashion`` and
         ``none_on_digits``, the share of images for which "none of the digits" is likeliest; for
-        a VAE the squared reconstruction error per image and moments of its latents.
+        a VAE the squared reconstruction error per image and moments of its latents; for a denoiser
+        the mean squared error of a pixel at several noises, the class known and unknown.
     """
     test = digits.split("test")
     images, labels = test.images[:limit], test.labels[:limit]
     if isinstance(model, VAE):
         return _measure_vae(model, images)
+    if isinstance(model, Denoiser):
+        return _measure_denoiser(model, images, labels)
     logits = predict(model, images)
     found = {
         "samples": len(labels),
@@ -217,6 +222,21 @@ def _measure_vae(model: VAE, images: Tensor) -> dict[str, float]:
         "latent_mean_norm": float(means.mean(0).norm()),
         "latent_norm": float(means.norm(dim=1).mean()),
     }
+
+
+@torch.no_grad()
+def _measure_denoiser(model: Denoiser, images: Tensor, labels: Tensor) -> dict[str, float]:
+    found: dict[str, float] = {"samples": len(images)}
+    for sigma in _NOISES:
+        noise = torch.randn(images.shape, generator=generator(digits.SEED, "noise", str(sigma)))
+        noisy = images + sigma * noise
+        for name, told in (("known", labels), ("unknown", torch.full_like(labels, model.classes))):
+            parts = zip(noisy.split(500), told.split(500), strict=True)
+            level = torch.tensor([sigma])
+            rebuilt = torch.cat([model(part, level, label) for part, label in parts])
+            error = (rebuilt - images).square().mean()
+            found[f"squared_error_at_{sigma}_{name}"] = float(error)
+    return found
 
 
 def _share(hits: Tensor) -> float:

@@ -14,6 +14,7 @@ from xhat.surrogates.annotators import machine_labels
 from xhat.surrogates.classifier import train_classifier
 from xhat.surrogates.consistency import RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
+from xhat.surrogates.diffusion import train_denoiser
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 from xhat.surrogates.exemplars import Exemplars
 from xhat.surrogates.outliers import (
@@ -55,6 +56,7 @@ __all__ = [
     "refuse_overlap",
     "steerable_cnn",
     "train_classifier",
+    "train_denoiser",
     "train_softness",
     "train_vae",
     "worst_inputs",

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import check_choice, generator
-from xhat.learning import VAE, Card, load_checkpoint, rotate
+from xhat.learning import VAE, Card, Denoiser, load_checkpoint, rotate
 from xhat.tasks.mnist import load_fashion, load_mnist
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Pairs",
     "Split",
     "card",
+    "denoiser",
     "fashion",
     "judge",
     "pairs",
@@ -207,13 +208,25 @@ def vae() -> VAE:
     return model
 
 
+def denoiser() -> Denoiser:
+    """Return the shipped denoiser of each digit and of all, frozen.
+
+    Raises:
+        UnreadableFileError: its files are missing or damaged.
+    """
+    model = load_checkpoint(WEIGHTS, "denoiser")[0]
+    if not isinstance(model, Denoiser):
+        raise TypeError(f"the checkpoint denoiser holds a {type(model).__name__}.")
+    return model
+
+
 def card(name: str) -> Card:
     """Return the card of a shipped model, after checking that it is true of the file.
 
     Args:
-        name: one of ``SURROGATES``, ``JUDGES``, ``AUTOENCODER`` or ``"vae"``.
+        name: one of ``SURROGATES``, ``JUDGES``, ``AUTOENCODER``, ``"vae"`` or ``"denoiser"``.
     """
-    known = (*SURROGATES, "vae", *JUDGES, AUTOENCODER)
+    known = (*SURROGATES, "vae", "denoiser", *JUDGES, AUTOENCODER)
     return load_checkpoint(WEIGHTS, check_choice("name", name, known))[1]
 
 

@@ -41,7 +41,8 @@ class Recipe:
 
     Attributes:
         name: of the recipe, and of the checkpoint that it makes.
-        kind: ``"surrogate"``, ``"vae"``, ``"judge"`` or ``"autoencoder"``: what is measured.
+        kind: ``"surrogate"``, ``"vae"``, ``"denoiser"``, ``"judge"`` or ``"autoencoder"``: what is
+            measured.
         caption: what it is, in one line.
         run: trains it.
         split: the name of the split that it is trained on.

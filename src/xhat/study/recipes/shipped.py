@@ -9,7 +9,7 @@ from xhat.judges.kernel_training import train_kernel_judge
 from xhat.judges.training import train_autoencoder, train_judge
 from xhat.learning import EpochRecord, Jitter
 from xhat.study.recipes.recipe import Made, Recipe, Run
-from xhat.surrogates import train_vae
+from xhat.surrogates import train_denoiser, train_vae
 from xhat.tasks import digits
 
 __all__ = ["SHIPPED"]
@@ -73,6 +73,25 @@ SHIPPED: dict[str, Recipe] = {
                 "jitter": Jitter(angle=45.0),
             },
             seed=3,
+        ),
+        Recipe(
+            "denoiser",
+            "denoiser",
+            "a diffusion model of each class and of all, and a prior among pixels",
+            _plainly(train_denoiser),
+            "surrogate_train",
+            "Denoiser",
+            {"classes": digits.CLASSES, "channels": 1, "width": 32},
+            {
+                "epochs": 26,
+                "batch_size": 128,
+                "learning_rate": 2e-3,
+                "weight_decay": 0.0,
+                "average": 0.999,
+                "width": 32,
+                "jitter": Jitter(angle=45.0),
+            },
+            seed=4,
         ),
         _judge(
             "judge-residual",
