@@ -169,6 +169,11 @@ OBJECTIVES: list[Entry] = [
         (objectives.AtMost,),
     ),
     Entry(
+        "central",
+        lambda n: objectives.Central(mlp((36, 8, 3), nn.Identity(), 5)),
+        (objectives.Central,),
+    ),
+    Entry(
         "near-real",
         lambda n: objectives.NearReal(
             mlp((36, 8, 3), nn.Identity(), 4), torch.zeros(CLASSES, 6, 3), targets(n)

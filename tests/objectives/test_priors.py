@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.objectives import AtMost, CrossEntropy, NearReal
+from xhat.objectives import AtMost, Central, CrossEntropy, NearReal
 
 
 def test_at_most_costs_what_is_above_the_bound_and_keeps_the_target():
@@ -53,3 +53,14 @@ def test_what_does_not_fit_is_told():
         NearReal(lambda x: x, real, 2, k=1)
     with pytest.raises(ValueError, match=r"one number or one for each candidate"):
         AtMost(lambda x: x, torch.zeros(2, 2))
+
+
+def test_central_bounded_pushes_out_of_the_middle_and_no_further():
+    x = torch.tensor([[0.3, 0.4], [3.0, 4.0]], requires_grad=True)
+    bounded = AtMost(Central(lambda x: x), -2.0)
+    loss = bounded(x)
+    torch.testing.assert_close(loss, torch.tensor([1.5, 0.0]))
+    loss.sum().backward()
+    torch.testing.assert_close(x.grad, torch.tensor([[-0.6, -0.8], [0.0, 0.0]]))
+    with pytest.raises(TypeError, match="the encoder must be callable"):
+        Central(None)

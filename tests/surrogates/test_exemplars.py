@@ -3,6 +3,7 @@ import torch
 
 from xhat.core import generator
 from xhat.surrogates import Exemplars
+from xhat.surrogates.transport import prices
 
 
 def known(n=60, classes=3):
@@ -53,3 +54,39 @@ def test_what_does_not_fit_is_told():
         known().nearest(torch.zeros(1, 2, 2), torch.tensor([7]))
     with pytest.raises(ValueError, match=r"have shape \(2, 2\), but the starts \(3,\)"):
         known().nearest(torch.zeros(1, 3), torch.tensor([0]))
+
+
+def test_prices_spread_the_choice_and_cost_little_distance():
+    g = torch.Generator().manual_seed(0)
+    real = Exemplars(torch.randn(60, 20, generator=g), torch.zeros(60, dtype=torch.long))
+    starts = Exemplars(torch.randn(400, 20, generator=g) + 0.3, torch.ones(400, dtype=torch.long))
+    later = torch.randn(400, 20, generator=g) + 0.3
+    target = torch.zeros(400, dtype=torch.long)
+
+    def chosen(share):
+        found = real.priced(starts, share).nearest(later, target)
+        which = torch.cdist(found, real.x).argmin(1)
+        return int(which.bincount(minlength=60).max()), float((found - later).norm(dim=1).mean())
+
+    (hub, near), (some, nearly), (even, far) = chosen(0.0), chosen(0.5), chosen(1.0)
+    assert hub > some > even
+    assert near < nearly < far < 1.15 * near
+
+
+def test_without_a_share_prices_change_nothing():
+    g = torch.Generator().manual_seed(1)
+    real = Exemplars(torch.randn(30, 5, generator=g), torch.arange(30) % 2)
+    x, target = torch.randn(9, 5, generator=g), torch.arange(9) % 2
+    assert torch.equal(real.priced(real, 0.0).nearest(x, target), real.nearest(x, target))
+
+
+def test_prices_that_do_not_fit_are_told():
+    x, labels = torch.zeros(3, 2), torch.zeros(3, dtype=torch.long)
+    with pytest.raises(
+        ValueError, match=r"one price each, but 3 samples came with prices of shape"
+    ):
+        Exemplars(x, labels, torch.zeros(2))
+    with pytest.raises(ValueError, match="share must be"):
+        Exemplars(x, labels).priced(Exemplars(x, labels + 1), -0.1)
+    with pytest.raises(ValueError, match=r"the same shape, but have \(2,\) and \(4,\)"):
+        prices(x, torch.zeros(3, 4))

@@ -9,7 +9,7 @@ from torch import Tensor
 from xhat.core import check_count, check_rows, check_tensor
 from xhat.objectives.base import Measurement, Objective, as_objective
 
-__all__ = ["AtMost", "NearReal"]
+__all__ = ["AtMost", "Central", "NearReal"]
 
 
 class AtMost(Objective):
@@ -54,6 +54,42 @@ class AtMost(Objective):
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the wrapped objective."""
         self.objective.check(x, z)
+
+
+class Central(Objective):
+    """How near the middle of a latent space a candidate lies: ``-|encoder(x)|``.
+
+    Real samples of a latent space with a standard normal prior lie on a shell of radius ``√d``, not
+    in the middle, where the density is highest: what is there is more average than any sample. With
+    ``AtMost`` and the bound of real samples it keeps a search out of there.
+
+    Source: Nalisnick, Matsukawa, Teh, Lakshminarayanan, "Detecting Out-of-Distribution Inputs to
+    Deep Generative Models Using Typicality", 2019.
+
+    Args:
+        encoder: ``(n, *x_shape) -> (n, d)``, differentiable, such as a VAE's ``encode``.
+
+    Raises:
+        TypeError: the encoder is not callable.
+
+    Example:
+        >>> Central(lambda x: x)(torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
+        tensor([-5., -1.])
+    """
+
+    models: ClassVar[tuple[str, ...]] = ("encoder",)
+
+    def __init__(self, encoder: Callable[[Tensor], Tensor]) -> None:
+        if not callable(encoder):
+            raise TypeError(f"the encoder must be callable, not {type(encoder).__name__}.")
+        self.encoder = encoder
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return the negated distance from the middle."""
+        seen = self.encoder(x)
+        check_rows("the latents", seen, len(x))
+        square = seen.flatten(1).square().sum(dim=1)
+        return Measurement(-square.clamp(min=1e-12).sqrt())
 
 
 class NearReal(Objective):

@@ -6,12 +6,13 @@ Tool", IEEE TVCG 2020, show it as the nearest counterfactual), and a search may 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from xhat.core import check_fraction, check_tensor
+from xhat.core import check_fraction, check_positive, check_tensor
+from xhat.surrogates.transport import prices
 
 __all__ = ["Exemplars"]
 
@@ -25,9 +26,11 @@ class Exemplars:
     Attributes:
         x: ``(m, *x_shape)``.
         labels: ``(m,)`` int64, from 0.
+        price: ``(m,)``, what is added to the squared distance of each before the nearest is chosen;
+            None for nothing.
 
     Raises:
-        ValueError: not one label for each sample.
+        ValueError: not one label, or price, for each sample.
 
     Example:
         >>> known = Exemplars(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([0, 1, 1]))
@@ -38,6 +41,7 @@ class Exemplars:
 
     x: Tensor
     labels: Tensor
+    price: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Check that they fit together."""
@@ -47,12 +51,19 @@ class Exemplars:
                 f"exemplars need one label each, but {len(self.x)} samples came with labels of "
                 f"shape {tuple(self.labels.shape)}."
             )
+        if self.price is not None and self.price.shape != self.labels.shape:
+            raise ValueError(
+                f"exemplars need one price each, but {len(self.x)} samples came with prices of "
+                f"shape {tuple(self.price.shape)}."
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def nearest(self, x: Tensor, target: Tensor) -> Tensor:
         """Return the exemplar of the target that is nearest to each start, ``(n, *x_shape)``.
+
+        Where they have prices, it is the one of which squared distance and price are least.
 
         Args:
             x: ``(n, *x_shape)``, the starts.
@@ -70,9 +81,26 @@ class Exemplars:
         for label in target.unique():
             known, rows = self.of(int(label)), (target == label).nonzero()[:, 0]
             for part in rows.split(_PART):
-                distance = torch.cdist(x[part].flatten(1), known.flatten(1))
-                found[part] = known[distance.argmin(dim=1)]
+                cost = torch.cdist(x[part].flatten(1), known.flatten(1)).square()
+                if self.price is not None:
+                    cost = cost + self.price[self.labels == label]
+                found[part] = known[cost.argmin(dim=1)]
         return found
+
+    def priced(self, starts: "Exemplars", share: float) -> "Exemplars":
+        """Return the same with prices, so that fewer of them are chosen over and over.
+
+        Args:
+            starts: of which future starts are like; each class is priced for those of the others.
+            share: of the prices at which all would be chosen about equally often; 0 is the
+                nearest, 1 the most varied choice.
+        """
+        check_positive("share", share, zero=True)
+        price = torch.zeros(len(self))
+        for label in self.labels.unique():
+            others = starts.x[starts.labels != label]
+            price[self.labels == label] = share * prices(others, self.of(int(label)))
+        return replace(self, price=price)
 
     def of(self, label: int) -> Tensor:
         """Return the exemplars of one class.

@@ -23,9 +23,7 @@ from xhat.core import check_count, check_positive
 __all__ = ["prices"]
 
 
-def prices(
-    starts: Tensor, exemplars: Tensor, *, blur: float = 2.0, iterations: int = 100
-) -> Tensor:
+def prices(starts: Tensor, exemplars: Tensor, *, blur: float = 6.0, iterations: int = 50) -> Tensor:
     """Return a price for each exemplar at which all are chosen about equally often, ``(m,)``.
 
     Args:

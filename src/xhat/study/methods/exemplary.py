@@ -6,7 +6,8 @@ is as it should be but the distance, and bends it towards the start for as long 
 is::
 
     minimise   |x - x0|^2   and how much is bent
-    such that  every classifier stays as sure as it is of half of the real samples
+    such that  every classifier stays as sure as it is of half of the real samples,
+               and it does not become more average than real samples are
     over       x = a real sample of the target, bent by smooth maps that never fold
 """
 
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor
-from xhat.objectives import AtMost, CrossEntropy, InLatent, Objective, Proximity
+from xhat.objectives import AtMost, Central, CrossEntropy, InLatent, Objective, Proximity
 from xhat.problem import Problem
 from xhat.result import Result
 from xhat.solve import solve
@@ -48,14 +49,18 @@ class Exemplary(Method):
         bending: weight of the energy of bending.
         certainty: weight of what every classifier lacks of being sure.
         share: of the real samples, as surely as which the target must be seen.
+        shell: weight of how much nearer the middle of the latent space it lies than real samples.
+        middle: the share of real samples that lie nearer to the middle.
         levels: of the lattices.
     """
 
     known: Callable[[], Known] | None = None
-    nearer: float = 0.8
-    bending: float = 0.02
+    nearer: float = 0.82
+    bending: float = 0.03
     certainty: float = 5.0
     share: float = 0.5
+    shell: float = 1.0
+    middle: float = 0.1
     levels: tuple[int, ...] = (7, 16)
 
     def describe(self) -> dict[str, Any]:
@@ -98,10 +103,15 @@ class Exemplary(Method):
         objective = objective + self.bending * InLatent(space.bending)
         begun = Exemplars(space.exemplars, target)
         for each in (model, *known.guards):
-            usual = known.sure(each, self.share)[target]
-            bound = torch.maximum(usual, begun.values(partial(unsure, each)))
+            loss = partial(unsure, each)
+            bound = torch.maximum(known.usual(loss, self.share)[target], begun.values(loss))
             sure = AtMost(CrossEntropy(each, target), bound)
             objective = objective + self.certainty * sure
+        if known.encoder is not None and self.shell:
+            central = Central(known.encoder)
+            loss = partial(_whatever_class, central)
+            bound = torch.maximum(known.usual(loss, 1 - self.middle)[target], begun.values(loss))
+            objective = objective + self.shell * AtMost(central, bound)
         return Problem(objective, space)
 
     def search(
@@ -121,3 +131,8 @@ class Exemplary(Method):
         del confidence
         options = {"stepper": self.stepper, "max_steps": self.max_steps} | options
         return solve(self.problem(model, x0, target, space), x0, **options)
+
+
+def _whatever_class(objective: Objective, x: Tensor, labels: Tensor) -> Tensor:
+    del labels
+    return objective(x)

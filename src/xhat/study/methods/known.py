@@ -10,15 +10,17 @@ from torch import Tensor, nn
 
 from xhat.core import generator
 from xhat.learning import random_rotation
-from xhat.objectives import NearReal
+from xhat.objectives import Central, NearReal
 from xhat.surrogates import Exemplars
 from xhat.tasks import digits
 
 __all__ = ["Known", "digits_known", "unsure"]
 
 _OF_EACH = 2_000  # real samples of every class
-_KEPT = 0.55  # of them by each of three criteria
-_OTHERS = 600  # further ones, whose latents are neighbours
+_KEPT = 0.8  # of them by each of four criteria
+_OTHERS = 600  # further ones, whose latents are neighbours, and some of which stand for starts
+_STARTS = 200
+_SPREAD = 0.5  # of the prices at which all exemplars would be chosen equally often
 _SAMPLES = 200  # of each class, from which is learnt how sure a classifier is of real samples
 
 
@@ -29,15 +31,17 @@ class Known:
     Attributes:
         exemplars: real samples of every class, at none of which anything is unusual.
         guards: further classifiers, which must be sure of the target as well.
+        encoder: of a latent space, in whose middle no result should lie; None for none.
     """
 
     exemplars: Exemplars
     guards: tuple[nn.Module, ...] = ()
+    encoder: Callable[[Tensor], Tensor] | None = None
 
-    def sure(self, model: Callable[[Tensor], Tensor], share: float) -> Tensor:
-        """Return the cross-entropy within which ``model`` is of a share of each class, ``(c,)``."""
+    def usual(self, loss: Callable[[Tensor, Tensor], Tensor], share: float) -> Tensor:
+        """Return what ``loss(x, labels)`` is at most for a share of each class, ``(classes,)``."""
         some = self.exemplars.first(_SAMPLES)
-        return some.quantile(some.values(functools.partial(unsure, model)), share)
+        return some.quantile(some.values(loss), share)
 
 
 def unsure(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
@@ -51,7 +55,8 @@ def digits_known() -> Known:
 
     Each image is there twice, turned by two angles, since either may lie nearer. Left out are, of
     every class, those of which the plain or the robust classifier is least sure, and those farthest
-    from their neighbours among others, in the shipped latent space.
+    from their neighbours among others and nearest to the middle in the shipped latent space. Prices
+    keep the few that lie near everything from being chosen over and over.
     """
     data = digits.split("surrogate_train")
     whole = Exemplars(data.images, data.labels).first(_OF_EACH + _OTHERS)
@@ -65,7 +70,17 @@ def digits_known() -> Known:
     def apart(x: Tensor, labels: Tensor) -> Tensor:
         return NearReal(encode, others, labels)(x)
 
-    criteria = (functools.partial(unsure, plain), functools.partial(unsure, robust), apart)
+    def central(x: Tensor, labels: Tensor) -> Tensor:
+        del labels
+        return Central(encode)(x)
+
+    criteria = (
+        functools.partial(unsure, plain),
+        functools.partial(unsure, robust),
+        apart,
+        central,
+    )
     once = whole.first(_OF_EACH)
     twice = Exemplars(torch.cat((once.x, again)), torch.cat((once.labels, upright.labels)))
-    return Known(twice.screened(criteria, _KEPT), (robust,))
+    starts = Exemplars(whole.x[rank >= _OF_EACH], whole.labels[rank >= _OF_EACH]).first(_STARTS)
+    return Known(twice.screened(criteria, _KEPT).priced(starts, _SPREAD), (robust,), encode)
