@@ -4,6 +4,7 @@ One method searches from every start to every target; a share is always of pairs
 digits, since leaving a digit as it is proves little.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,12 +30,14 @@ class Steering:
         pairs: from where to what.
         result: what was found.
         verdicts: what the judges say of it.
+        seconds: of the processor, all cores together, that the search took.
     """
 
     method: Method
     pairs: digits.Pairs
     result: Result
     verdicts: Verdicts
+    seconds: float = 0.0
 
     @property
     def crossing(self) -> Tensor:
@@ -100,6 +103,7 @@ def steer(
         A ``Steering``. A result is unreached if the surrogate gives the target less than even odds,
         whatever confidence was asked for.
     """
+    began = time.process_time()
     space = method.space_for(model, pairs.starts, pairs.target)
     problem = method.problem(model, pairs.starts, pairs.target, space)
     result = method.search(
@@ -113,6 +117,7 @@ def steer(
         trace=trace,
         on_progress=on_progress,
     )
+    seconds = time.process_time() - began
     verdicts = judge.judge(
         result.x,
         pairs.target,
@@ -120,4 +125,4 @@ def steer(
         constraints=problem.constraints,
         searched=tuple(problem.modules()),
     )
-    return Steering(method, pairs, result, verdicts)
+    return Steering(method, pairs, result, verdicts, seconds)

@@ -50,13 +50,17 @@ def unsure(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tens
 
 
 @functools.cache
-def digits_known() -> Known:
+def digits_known(kept: float = _KEPT, spread: float = _SPREAD) -> Known:
     """Return real digits of the surrogates' split, and the robust classifier as a guard.
 
     Each image is there twice, turned by two angles, since either may lie nearer. Left out are, of
     every class, those of which the plain or the robust classifier is least sure, and those farthest
     from their neighbours among others and nearest to the middle in the shipped latent space. Prices
     keep the few that lie near everything from being chosen over and over.
+
+    Args:
+        kept: the share of each class that each criterion keeps; 1 for all.
+        spread: of the prices at which all would be chosen equally often.
     """
     data = digits.split("surrogate_train")
     whole = Exemplars(data.images, data.labels).first(_OF_EACH + _OTHERS)
@@ -83,4 +87,5 @@ def digits_known() -> Known:
     once = whole.first(_OF_EACH)
     twice = Exemplars(torch.cat((once.x, again)), torch.cat((once.labels, upright.labels)))
     starts = Exemplars(whole.x[rank >= _OF_EACH], whole.labels[rank >= _OF_EACH]).first(_STARTS)
-    return Known(twice.screened(criteria, _KEPT).priced(starts, _SPREAD), (robust,), encode)
+    chosen = twice if kept == 1 else twice.screened(criteria, kept)
+    return Known(chosen.priced(starts, spread), (robust,), encode)

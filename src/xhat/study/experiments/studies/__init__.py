@@ -1,6 +1,7 @@
 """The studies of the task digits, one module each."""
 
 from xhat.study.experiments.experiment import Experiment
+from xhat.study.experiments.studies.ablation import ABLATION
 from xhat.study.experiments.studies.certainty import CERTAINTY
 from xhat.study.experiments.studies.easy_targets import EASY_TARGETS
 from xhat.study.experiments.studies.equivariance import EQUIVARIANCE
@@ -21,5 +22,6 @@ STUDIES: dict[str, Experiment] = {
         CERTAINTY,
         EASY_TARGETS,
         EQUIVARIANCE,
+        ABLATION,
     )
 }

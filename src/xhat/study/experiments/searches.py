@@ -1,0 +1,150 @@
+"""What studies that compare ways of searching share: a cell is one way, on pairs of its own.
+
+Every seed has starts of its own, and all arms of a seed have the same. Fréchet distance, coverage
+and density are taken for each target in features of the judge ``judge-residual``, beside what as
+many real digits score.
+"""
+
+import base64
+import statistics
+import zlib
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xhat.judges import Penultimate
+from xhat.measures import Features, measure
+from xhat.report import MethodGrid, save_grid_png
+from xhat.study.experiments.experiment import Arm, Cell, Context, Details, Pictures, Table
+from xhat.study.judging import digits_judge
+from xhat.study.methods import Exemplary, Method
+from xhat.study.steering import Steering, steer
+from xhat.tasks import digits
+
+__all__ = ["SHOWN", "distances", "draw_grids", "own_pairs", "search_arm"]
+
+SHOWN = {
+    "genuine": "genuine %",
+    "Fréchet / real": "Fréchet over that of real",
+    "coverage / real": "coverage over that of real",
+    "moved / nearest real": "moved over nearest real",
+    "moved": "moved, L2",
+    "milliseconds": "CPU ms a result",
+}
+
+
+def search_arm(name: str, caption: str, method: Method, starts: int = 10) -> Arm:
+    """Return the arm that searches by ``method`` from ``starts`` of every digit."""
+    settings = {"method": method.describe(), "starts": starts}
+    return Arm(name, caption, partial(_cell, method=method, starts=starts), settings)
+
+
+def own_pairs(seed: int, starts: int) -> digits.Pairs:
+    """Return starts that are different for every seed, each with all ten targets."""
+    every = digits.pairs(starts * (seed + 1))
+    last = slice(-starts * digits.CLASSES**2, None)
+    return digits.Pairs(every.index[last], every.start_label[last], every.target[last])
+
+
+def _cell(seed: int, context: Context, *, method: Method, starts: int) -> Cell:
+    pairs, judge = own_pairs(seed, 2 if context.quick else starts), digits_judge()
+    if isinstance(method, Exemplary):
+        method.given()  # once for all candidates, and not part of their time
+    found = steer(method, digits.surrogate(method.surrogate), pairs, judge, seed=seed)
+    return Cell(_metrics(found), _details(found))
+
+
+def _metrics(found: Steering) -> dict[str, float]:
+    numbers, which = found.numbers(), found.crossing
+    verdicts = {str(name): count / numbers["n"] for name, count in numbers["verdicts"].items()}
+    return {
+        **verdicts,
+        **distances(found.result.x[which], found.pairs.target[which], found.result.x0[which]),
+        "moved": numbers["moved"],
+        "moved on the diagonal": found.numbers(~which)["moved"],
+        "milliseconds": 1e3 * found.seconds / len(found.pairs),
+    }
+
+
+def distances(x: Tensor, target: Tensor, starts: Tensor) -> dict[str, float]:
+    """Return how far from real digits, how varied and how near the starts results are."""
+    real = digits.split("judge_train")
+    table = measure(
+        x,
+        target,
+        real.images,
+        real.labels,
+        Features("judge-residual", Penultimate(digits.judge("judge-residual"))),
+        starts=starts,
+        seed=0,
+        draws=1,
+        bootstrap=1,
+    )
+    rows = [table.row(int(label)) for label in target.unique()]
+
+    def mean(name: str, what: str) -> float:
+        return statistics.mean(getattr(row[name], what) for row in rows)
+
+    against = {
+        f"{title} / real": mean(name, "value") / mean(name, "floor")
+        for title, name in (
+            ("Fréchet", "frechet"),
+            ("coverage", "coverage"),
+            ("density", "density"),
+        )
+    }
+    return {
+        **against,
+        "Fréchet": mean("frechet", "value"),
+        "coverage": mean("coverage", "value"),
+        "moved / nearest real": mean("ratio", "value"),
+    }
+
+
+def _details(found: Steering) -> dict[str, Any]:
+    first = slice(0, digits.CLASSES**2)
+    return {
+        "genuine": found.table().tolist(),
+        "outcomes": [str(outcome) for outcome in found.verdicts.outcomes[first]],
+        "starts": _packed(found.result.x0[first][:: digits.CLASSES]),
+        "images": _packed(found.result.x[first]),
+    }
+
+
+def _packed(x: Tensor) -> str:
+    pixels = (x.clamp(0, 1) * 255).round().to(torch.uint8).numpy().tobytes()
+    return base64.b85encode(zlib.compress(pixels, 9)).decode()
+
+
+def _images(text: str, *shape: int) -> np.ndarray:
+    pixels = np.frombuffer(zlib.decompress(base64.b85decode(text)), np.uint8)
+    return pixels.reshape(*shape, 28, 28) / np.float32(255)
+
+
+def draw_grids(
+    table: Table, details: Details, folder: Path, *, captions: Mapping[str, str]
+) -> Pictures:
+    """Draw what every arm made of the first start of every digit, with the first seed."""
+    del table
+    c = digits.CLASSES
+    names = [str(k) for k in range(c)]
+    grids = [
+        MethodGrid(
+            method=arm,
+            caption=captions[arm],
+            starts=_images(cells[0]["starts"], c),
+            images=_images(cells[0]["images"], c, c),
+            outcomes=np.array(cells[0]["outcomes"]).reshape(c, c),
+            evidence=[[""] * c] * c,
+            row_labels=names,
+            column_labels=names,
+        )
+        for arm, cells in details.items()
+    ]
+    drawn = save_grid_png(folder / "grids.png", grids, title="The first start of every digit")
+    return ((drawn, "Rows are starts, columns are targets; borders are verdicts."),)

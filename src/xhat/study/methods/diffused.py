@@ -1,0 +1,128 @@
+"""Searching by diffusion: what a generative model gives where others search.
+
+It samples digits of the target from noise, or from the start with noise, which it forgets the more
+the more noise there is (Meng et al., "SDEdit", ICLR 2022). Guidance may draw the sample to what
+classifiers see as the target, and back towards the start.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_tensor, generator
+from xhat.objectives import CrossEntropy, ScorePrior
+from xhat.problem import Problem
+from xhat.result import Result
+from xhat.spaces import Space
+from xhat.study.methods.method import Method
+from xhat.surrogates.diffusion import (
+    ClassifierFree,
+    ClassifierGuided,
+    Conditional,
+    Denoise,
+    Near,
+    noise_levels,
+    noised,
+    sample,
+)
+from xhat.tasks import digits
+
+__all__ = ["Diffused"]
+
+_PART = 250  # rows at a time, which bounds the memory
+_HIDES = 5.0  # noise of which a start is not seen any more
+
+
+@dataclass(frozen=True)
+class Diffused(Method):
+    """Samples of the shipped denoiser, of the target's class, instead of a search.
+
+    Attributes:
+        noise: that is put on the start, in the units of pixels; 20 hides it.
+        levels: of noise, one pass through the denoiser each, or two with guidance by class.
+        scale: of guidance by class; 1 is the class itself and costs one pass less.
+        eta: 0 for DDIM, 1 for DDPM.
+        guidance: weight of the gradient of the surrogate and the robust classifier; 0 for none.
+        near: weight of nearness to the start; 0 for none.
+    """
+
+    noise: float = 20.0
+    levels: int = 30
+    scale: float = 2.0
+    eta: float = 0.0
+    guidance: float = 0.0
+    near: float = 0.0
+
+    def problem(self, model: Any, x0: Tensor, target: Any, space: Space) -> Problem:
+        """Return by what its results are measured: the surrogate and the score at little noise."""
+        del x0
+        target = check_tensor("the target", target, floating=False)
+        prior = ScorePrior(digits.denoiser(), self._levels()[-1].item(), target)
+        return Problem(CrossEntropy(model, target) + 0.0 * prior, space)
+
+    def search(
+        self,
+        model: Any,
+        x0: Tensor,
+        target: Any,
+        space: Space,
+        *,
+        confidence: float = 0.95,
+        seed: int = 0,
+        **options: Any,
+    ) -> Result:
+        """Sample one result for each start; of the options only the seed counts."""
+        del options
+        began = time.perf_counter()
+        target = check_tensor("the target", target, floating=False)
+        draws = generator(seed, "diffusion")
+        x = torch.cat(list(self._samples(model, x0, target, draws))).clamp(0, 1)
+        with torch.no_grad():
+            found = CrossEntropy(model, target).measure(x, x)
+        sure = x.new_zeros(len(x)) if found.confidence is None else found.confidence
+        passes = self.levels * (1 if self.scale == 1 else 2)
+        return Result(
+            x0=x0,
+            x=x,
+            z=space.encode(x),
+            loss=found.loss,
+            confidence=sure,
+            reached=sure >= confidence,
+            violation=x.new_zeros(len(x)),
+            feasible=torch.ones(len(x), dtype=torch.bool),
+            status=("sampled",) * len(x),
+            steps=torch.full((len(x),), self.levels),
+            evaluations=torch.full((len(x),), passes),
+            targeted=True,
+            seed=seed,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _samples(
+        self, model: Any, x0: Tensor, target: Tensor, draws: torch.Generator
+    ) -> Iterator[Tensor]:
+        levels = self._levels()
+        for rows in torch.arange(len(x0)).split(_PART):
+            start = x0[rows]
+            hidden = self.noise >= _HIDES
+            seen = torch.full_like(start, digits.denoiser().mean) if hidden else start
+            x = noised(seen, levels[0], draws)
+            denoise = self._denoise(model, start, target[rows])
+            yield sample(denoise, x, levels, eta=self.eta, generator=draws)
+
+    def _levels(self) -> Tensor:
+        return noise_levels(self.levels, self.noise, power=7.0 if self.noise >= _HIDES else 3.0)
+
+    def _denoise(self, model: Any, start: Tensor, target: Tensor) -> Denoise:
+        denoiser = digits.denoiser()
+        found: Denoise = Conditional(denoiser, target)
+        if self.scale != 1:
+            found = ClassifierFree(denoiser, target, self.scale)
+        if self.guidance:
+            both = (model, digits.surrogate("robust"))
+            found = ClassifierGuided(found, both, target, self.guidance)
+        return Near(found, start, self.near) if self.near else found
