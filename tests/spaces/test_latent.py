@@ -1,6 +1,8 @@
+import pytest
 import torch
 
 from tests.laws.registry import ConvNet, autoencoder, mask, starts, targets
+from xhat.core import InputWarning
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
 from xhat.solve import Adam, solve
@@ -10,7 +12,8 @@ from xhat.spaces import Latent, Logit, Masked
 def test_a_latent_search_stays_in_what_the_decoder_makes():
     encoder, decoder = autoencoder()
     problem = Problem(CrossEntropy(ConvNet(), targets(3)), Latent(encoder, decoder, limit=0.5))
-    result = solve(problem, starts(3), stepper=Adam(0.2), max_steps=20)
+    with pytest.warns(InputWarning, match="3 of 3 starts have codes outside the latent box"):
+        result = solve(problem, starts(3), stepper=Adam(0.2), max_steps=20)
     assert result.z.shape == (3, 5)
     assert result.z.abs().max() <= 0.5
     assert torch.equal(result.z.abs().max(), torch.tensor(0.5))  # it pushed against the limit

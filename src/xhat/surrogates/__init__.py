@@ -7,6 +7,9 @@ agreement under rotation. Any list of them composes. All run in ``xhat.learning.
 
 Around any model stand wrappers: averages over a group, which make it exactly invariant or
 equivariant; ensembles; dropout.
+
+A search through a decoder: the way back from an input to its code where there is no encoder
+(``invert``).
 """
 
 from xhat.surrogates.adversarial import Adversarial, Trades, worst_inputs
@@ -16,6 +19,7 @@ from xhat.surrogates.consistency import RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 from xhat.surrogates.exemplars import Exemplars
+from xhat.surrogates.inversion import Inversion, invert
 from xhat.surrogates.outliers import (
     TEST_KINDS,
     TRAINING_KINDS,
@@ -39,6 +43,7 @@ __all__ = [
     "Equivariant",
     "Exemplars",
     "Invariant",
+    "Inversion",
     "LabelSmoothing",
     "MonteCarloDropout",
     "OutlierExposure",
@@ -51,6 +56,7 @@ __all__ = [
     "astray",
     "exported",
     "fit_softness",
+    "invert",
     "machine_labels",
     "refuse_overlap",
     "steerable_cnn",
