@@ -8,8 +8,8 @@ agreement under rotation. Any list of them composes. All run in ``xhat.learning.
 Around any model stand wrappers: averages over a group, which make it exactly invariant or
 equivariant; ensembles; dropout.
 
-A search through a decoder: the way back from an input to its code where there is no encoder
-(``invert``).
+Two searches through a decoder: the shortest ways between codes (``geodesic``), and the way back
+from an input to its code where there is no encoder (``invert``).
 """
 
 from xhat.surrogates.adversarial import Adversarial, Trades, worst_inputs
@@ -19,6 +19,7 @@ from xhat.surrogates.consistency import RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 from xhat.surrogates.exemplars import Exemplars
+from xhat.surrogates.geodesics import AlongCurve, CurveEnergy, Curves, geodesic
 from xhat.surrogates.inversion import Inversion, invert
 from xhat.surrogates.outliers import (
     TEST_KINDS,
@@ -36,8 +37,11 @@ __all__ = [
     "TEST_KINDS",
     "TRAINING_KINDS",
     "Adversarial",
+    "AlongCurve",
     "Batch",
     "Corrupted",
+    "CurveEnergy",
+    "Curves",
     "Dropout",
     "Ensemble",
     "Equivariant",
@@ -56,6 +60,7 @@ __all__ = [
     "astray",
     "exported",
     "fit_softness",
+    "geodesic",
     "invert",
     "machine_labels",
     "refuse_overlap",
