@@ -50,7 +50,8 @@ def invert(
         begin: ``(n, *z_shape)``, where the first try begins, such as what an encoder says; or how
             long a code is, to begin at 0.
         limit: half the width of the latent box.
-        tries: how many starts; those after the first are drawn around it, within half the box.
+        tries: how many starts; those after the first are drawn around it, within a quarter
+            of the box.
         max_steps: the step budget of every try.
         seed: of the draws.
         **options: of ``xhat.solve.solve``, such as ``stepper`` (``Adam(0.1)`` if left out).
@@ -80,7 +81,7 @@ def invert(
     else:
         z = x.new_zeros(len(x), check_count("the length of a code", begin))
     options = {"stepper": Adam(0.1), "stop": Plateau(20, 1e-3)} | options
-    further = Restarts(tries, limit / 2) if check_count("tries", tries) > 1 else None
+    further = Restarts(tries, limit / 4) if check_count("tries", tries) > 1 else None
     problem = Problem(_Rebuilt(decoder, x), Box(-limit, limit))
     return solve(problem, z, max_steps=max_steps, restarts=further, seed=seed, **options)
 
@@ -106,7 +107,7 @@ class Inversion:
         >>> def decoder(z):
         ...     return torch.cat((z, -z), dim=1)
         >>> space = Latent(Inversion(decoder, size=1), decoder)
-        >>> space.encode(torch.tensor([[1.5, -1.5]])).round(decimals=2)
+        >>> space.encode(torch.tensor([[1.5, -1.5]])).round(decimals=1)
         tensor([[1.5000]])
     """
 
