@@ -79,7 +79,7 @@ class Latent(Space):
         return self.project(self._code(x))
 
     def check(self, x: Tensor) -> None:
-        """Warn of starts ``x`` whose codes lie outside the box.
+        """Warn of starts ``x`` whose codes lie outside the box, or that come back out of range.
 
         An encoder that keeps within a box of its own says so by an attribute ``limit``, and is not
         asked.
@@ -90,27 +90,34 @@ class Latent(Space):
         encoder = self._known()
         if getattr(encoder, "limit", torch.inf) <= self.limit:
             return
-        modules = modules_of(encoder)
+        modules = (*modules_of(encoder), *modules_of(self.decoder))
         weights = next((w for module in modules for w in module.parameters()), x)
         try:
-            with evaluation_mode(*modules, warn=False):
-                far = self._code(x.to(weights)).abs().flatten(1).amax(dim=1)
-        except RuntimeError:  # raised inside the encoder: Problem.check says it in a sentence
+            with evaluation_mode(*modules, warn=False), torch.no_grad():
+                code = self._code(x.to(weights))
+                made = self.decode(self.project(code))
+        except RuntimeError:  # raised inside a network: Problem.check says it in a sentence
             return
-        outside = far > self.limit * (1 + _SLACK)
-        if bool(outside.any()):
-            warnings.warn(
-                f"{int(outside.sum())} of {len(x)} starts have codes outside the latent box "
-                f"[{-self.limit:g}, {self.limit:g}], the farthest at {float(far.max()):.3g}; their "
-                f"search begins at the nearest point of the box. Raise limit to begin at the "
-                f"starts themselves.",
-                InputWarning,
-                stacklevel=2,
-            )
+        self._tell_of_codes(code)
+        if made.shape == x.shape:
+            _tell_of_range(made, x)
 
     def project(self, z: Tensor) -> Tensor:
         """Clip ``z`` to the latent box."""
         return z.clamp(-self.limit, self.limit)
+
+    def _tell_of_codes(self, code: Tensor) -> None:
+        far = code.abs().flatten(1).amax(dim=1)
+        outside = far > self.limit * (1 + _SLACK)
+        if bool(outside.any()):
+            warnings.warn(
+                f"{int(outside.sum())} of {len(code)} starts have codes outside the latent box "
+                f"[-{self.limit:g}, {self.limit:g}], the farthest at {float(far.max()):.3g}; their "
+                f"search begins at the nearest point of the box. Raise limit to begin at the "
+                f"starts themselves.",
+                InputWarning,
+                stacklevel=3,
+            )
 
     def _code(self, x: Tensor) -> Tensor:
         with torch.no_grad():
@@ -131,3 +138,18 @@ class Latent(Space):
                 "Latent(xhat.surrogates.Inversion(decoder, size), decoder)."
             )
         return self.encoder
+
+
+def _tell_of_range(made: Tensor, x: Tensor) -> None:
+    """Warn where what is made of starts leaves their range by more than its width."""
+    low, high = (float(end) for end in torch.aminmax(x))
+    least, most = (float(end) for end in torch.aminmax(made))
+    width = high - low
+    if width > 0 and (least < low - width or most > high + width):
+        warnings.warn(
+            f"the decoder makes values from {least:.3g} to {most:.3g} of starts between {low:.3g} "
+            f"and {high:.3g}; if it returns logits, put its last function behind it, such as a "
+            f"sigmoid.",
+            InputWarning,
+            stacklevel=3,
+        )
