@@ -30,6 +30,7 @@ _PITCH = _TILE + 2 * _BORDER + _GAP
 _MARGIN, _NAMES, _HEAD, _APART = 40, 210, 64, 44  # around, for names, above a block, between blocks
 _TITLE, _LEGEND, _LINE = 84, 34, 22
 _COLOURS = 64  # of an animation
+_WIDE = 1200  # pixels, from which on words are larger and a legend has two columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,10 +219,11 @@ def _paper(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 
 def _headline(pen: ImageDraw.ImageDraw, title: str, note: str, width: int) -> None:
-    room = width - 2 * _MARGIN
-    size = 34 if width > 1200 else 22
-    write(pen, (_MARGIN, _MARGIN - 8), title, size, bold=True, colour=INK, room=room)
-    write(pen, (_MARGIN, _MARGIN + 38), note, 20, colour=MUTED, room=room)
+    room, wide = width - 2 * _MARGIN, width > _WIDE
+    write(pen, (_MARGIN, _MARGIN - 8), title, 34 if wide else 22, bold=True, colour=INK, room=room)
+    size, line = (20, 28) if wide else (14, 19)
+    for n, words in enumerate(wrap(note, font_of(size, bold=False), room, lines=2)):
+        write(pen, (_MARGIN, _MARGIN + (38 if wide else 26) + n * line), words, size, colour=MUTED)
 
 
 def _name(pen: ImageDraw.ImageDraw, place: tuple[int, int], film: Film) -> None:
@@ -251,11 +253,11 @@ def _entries(films: Sequence[Film]) -> list[Outcome]:
 
 
 def _legend_height(films: Sequence[Film], width: int) -> int:
-    return ceil(len(_entries(films)) / (2 if width > 1200 else 1)) * _LEGEND
+    return ceil(len(_entries(films)) / (2 if width > _WIDE else 1)) * _LEGEND
 
 
 def _legend(pen: ImageDraw.ImageDraw, films: Sequence[Film], top: int, width: int) -> None:
-    columns = 2 if width > 1200 else 1
+    columns = 2 if width > _WIDE else 1
     each = (width - 2 * _MARGIN) // columns
     for n, outcome in enumerate(_entries(films)):
         x, y = _MARGIN + n % columns * each, top + n // columns * _LEGEND

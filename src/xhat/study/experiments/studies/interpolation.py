@@ -266,11 +266,14 @@ _WAYS: Mapping[str, tuple[str, Callable[[_Ends], Tensor]]] = {
     "spherical": ("an arc in the latent space", _arc),
     "geodesic": ("the shortest decoded curve", partial(_geodesic, prior=None)),
     "geodesic near real": (
-        "the same, kept as near to real codes as they are to each other",
+        "the shortest that stays near real codes",
         partial(_geodesic, prior=_near_real),
     ),
     "search": (f"as {_SEARCH} went", partial(_searched, name=_SEARCH)),
-    "search xhat": ("as xhat went; ends of its own", partial(_searched, name="xhat")),
+    "search xhat": (
+        "as xhat went, from a real sample of the target",
+        partial(_searched, name="xhat"),
+    ),
 }
 _CAPTIONS = {arm: caption for arm, (caption, _) in _WAYS.items()}
 
