@@ -58,6 +58,9 @@ def test_the_animation_goes_there_and_back(tmp_path):
             image.seek(k)
             pictures.append(np.asarray(image.convert("RGB")).astype(int))
     assert np.abs(pictures[1] - pictures[-1]).max() == 0
+    border, legend = (56 + 10) ** 2 - 56**2, 22**2
+    assert count(pictures[1], COLOURS[Outcome.AMBIGUOUS]) == 2 * border + legend
+    assert count(pictures[2], COLOURS[Outcome.AMBIGUOUS]) == legend
     assert np.abs(pictures[0] - pictures[FRAMES - 1]).max() > 100
     assert path.stat().st_size < 300_000
 

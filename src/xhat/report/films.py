@@ -20,7 +20,7 @@ from xhat.core import atomic_write, check_positive
 from xhat.judges.outcomes import Outcome
 from xhat.report.canvas import INK, MUTED, PAPER
 from xhat.report.checks import as_outcome, as_pixels, check_shape
-from xhat.report.drawing import enlarge, font_of, wrap, write
+from xhat.report.drawing import colour_index, enlarge, font_of, wrap, write
 from xhat.report.palette import COLOURS, label, legend
 
 __all__ = ["Film", "save_films_gif", "save_films_png"]
@@ -29,7 +29,8 @@ _TILE, _BORDER, _GAP = 56, 5, 3  # pixels: two to one of a digit's
 _PITCH = _TILE + 2 * _BORDER + _GAP
 _MARGIN, _NAMES, _HEAD, _APART = 40, 210, 64, 44  # around, for names, above a block, between blocks
 _TITLE, _LEGEND, _LINE = 84, 34, 22
-_COLOURS = 64  # of an animation
+_MOVING = 112  # from one pair to the next in an animation, room for its name
+_GREYS = 32  # of an animation
 _WIDE = 1200  # pixels, from which on words are larger and a legend has two columns
 
 
@@ -159,27 +160,26 @@ def save_films_gif(
     for name, value in (("duration", duration), ("pause", pause)):
         check_positive(name, value)
     p, count = films[0].frames.shape[:2]
-    pitch = max(_PITCH, 96)
-    top = _MARGIN + (_TITLE if title else 0)
-    below = top + _HEAD + len(films) * _PITCH
-    width = max(2 * _MARGIN + _NAMES + p * pitch, 620)
+    top = _MARGIN + (_HEAD // 2 if title else 0)
+    below = top + _HEAD + len(films) * _PITCH + _APART // 2
+    width = max(2 * _MARGIN + _NAMES + p * _MOVING, 740)
     still, pen = _paper(width, below + _legend_height(films, width) + _MARGIN)
     _headline(pen, title, "", width)
     for k, pair in enumerate(pairs):
-        for n, line in enumerate(wrap(pair, font_of(16, bold=True), pitch - 6, lines=2)):
-            write(pen, (_MARGIN + _NAMES + k * pitch, top + 12 + n * 20), line, 16, bold=True)
+        place = _MARGIN + _NAMES + k * _MOVING, top + _HEAD - 26
+        write(pen, place, pair, 15, bold=True, room=_MOVING - 6)
     for i, film in enumerate(films):
         _name(pen, (_MARGIN, top + _HEAD + i * _PITCH), film)
     _legend(pen, films, below, width)
-    shown = []
+    palette, shown = _palette(), []
     for j in range(count):
         image = still.copy()
         for i, film in enumerate(films):
             for k in range(p):
-                place = _MARGIN + _NAMES + k * pitch, top + _HEAD + i * _PITCH
+                place = _MARGIN + _NAMES + k * _MOVING, top + _HEAD + i * _PITCH
                 pen = ImageDraw.Draw(image)
                 _frame(image, pen, place, film.frames[k, j], film.outcomes[k][j])
-        shown.append(image.quantize(_COLOURS, dither=Image.Dither.NONE))
+        shown.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
     order = [*range(count), *range(count - 2, 0, -1)]
     step, stay = max(20, round(1000 * duration / count)), max(20, round(1000 * pause))
     stream = io.BytesIO()
@@ -216,6 +216,14 @@ def _alike(films: Sequence[Film], pairs: Sequence[str]) -> tuple[Film, ...]:
 def _paper(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     image = Image.new("RGB", (width, height), PAPER)
     return image, ImageDraw.Draw(image)
+
+
+def _palette() -> Image.Image:
+    """Return one palette for all frames, so that a colour is the same in each."""
+    greys = [f"#{v:02x}{v:02x}{v:02x}" for v in np.rint(np.linspace(0, 255, _GREYS)).astype(int)]
+    reference = Image.new("P", (1, 1))
+    reference.putpalette(colour_index([*greys, *COLOURS.values()]))
+    return reference
 
 
 def _headline(pen: ImageDraw.ImageDraw, title: str, note: str, width: int) -> None:
