@@ -281,6 +281,7 @@ _CAPTIONS = {arm: caption for arm, (caption, _) in _WAYS.items()}
 def _arm(name: str) -> Arm:
     caption, lay = _WAYS[name]
     settings = {
+        "way": name,
         "frames": _FRAMES,
         "method": METHODS["xhat" if name == "search xhat" else _SEARCH].describe(),
         "steps": _STEPS,
