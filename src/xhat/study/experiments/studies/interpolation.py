@@ -180,12 +180,17 @@ def _metrics(
         "start or target": float((genuine & ours).double().mean()),
         "another digit": float((~ours).double().mean()),
         "length": float(shape.length.mean()),
-        "detour": float(shape.detour.mean()),
+        "detour": _mean(shape.detour),
         "unevenness": float(shape.unevenness.mean()),
         "length in features": float(felt.length.mean()),
-        "detour in features": float(felt.detour.mean()),
+        "detour in features": _mean(felt.detour),
         "unevenness in features": float(felt.unevenness.mean()),
     }
+
+
+def _mean(detour: Tensor) -> float:
+    """Return the mean over the paths whose ends lie apart: a search may end where it began."""
+    return float(detour[detour.isfinite()].mean())
 
 
 def _examples(path: Tensor, outcomes: NDArray[Any], pairs: digits.Pairs) -> dict[str, Any]:
@@ -312,7 +317,7 @@ INTERPOLATION = Experiment(
         "it; it is on the manifold if it is neither off the manifold nor out of distribution nor "
         "adversarial. The share of the way weighs each frame by the length in pixels that is "
         "nearest to it. A frame is start or target if it is a genuine sample of either digit.",
-        "A detour is the length over the distance of the ends; unevenness is the largest step over "
+        "A detour is the length over the distance of the ends, where they lie apart; unevenness is the largest step over "
         "the mean one; features are what the "
         f"last layer of the judge {_FEATURES} sees.",
         "The path of the method xhat begins at a real sample of the target and has other ends; it "
