@@ -60,6 +60,15 @@ def test_the_ends_count_for_nothing(pairs, path):
     assert found["on the manifold"] == found["whole paths"] == found["start or target"] == 1
 
 
+def test_a_search_that_ends_where_it_began_leaves_the_mean_detour_finite(pairs, path):
+    back = torch.cat((path[:, :6], path[:, :5].flip(1)), dim=1)
+    back[1] = path[1]
+    said, seen = outcomes(*[["genuine"] * 9] * 2), pairs.target[:, None].expand(-1, 11)
+    found = study._metrics(back, said, seen, pairs)
+    assert found["detour"] == pytest.approx(1, abs=1e-4)
+    assert all(np.isfinite(value) for value in found.values())
+
+
 def test_films_survive_being_kept_as_json(pairs, path, tmp_path):
     said = outcomes(["genuine"] * 9, ["off_manifold"] * 9)
     kept = json.loads(json.dumps(study._examples(path, said, pairs)))

@@ -299,8 +299,8 @@ def _arm(name: str) -> Arm:
 INTERPOLATION = Experiment(
     name="interpolation",
     question=(
-        "Which way from a digit to what a search made of it stays on the manifold: straight in "
-        "pixels, straight or shortest through a latent space, or the way that the search went?"
+        "Between a digit and what a search made of it: does the way through a latent space stay on "
+        "the manifold where a straight line in pixels leaves it, and the shortest such way best?"
     ),
     protocol=(
         "Ends: a test digit as the shipped autoencoder sees it (its reconstruction, where a search "
@@ -317,9 +317,9 @@ INTERPOLATION = Experiment(
         "it; it is on the manifold if it is neither off the manifold nor out of distribution nor "
         "adversarial. The share of the way weighs each frame by the length in pixels that is "
         "nearest to it. A frame is start or target if it is a genuine sample of either digit.",
-        "A detour is the length over the distance of the ends, where they lie apart; unevenness is the largest step over "
-        "the mean one; features are what the "
-        f"last layer of the judge {_FEATURES} sees.",
+        "A detour is the length over the distance of the ends, where they lie apart; unevenness is "
+        "the largest step over the mean one; features are what the last layer of the judge "
+        f"{_FEATURES} sees.",
         "The path of the method xhat begins at a real sample of the target and has other ends; it "
         "is shown and not claimed on. Its search starts from the same digits.",
         "Fixed before the run: the claims below and their margins.",
