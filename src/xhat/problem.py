@@ -3,6 +3,8 @@
 minimise  objective(decode(z))   over z,   subject to   constraint(decode(z)) <= 0
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -74,20 +76,18 @@ class Problem(PerCandidate):
             ValueError: shapes or ranges do not fit together.
         """
         first = self.select(torch.zeros(1, dtype=torch.long))
-        try:
-            with torch.no_grad():
-                z = first.space.begin(x0)
-            with torch.enable_grad():
-                z = z.detach().requires_grad_(True)
+        space, start = type(self.space).__name__, _named("a start", x0)
+        with torch.no_grad(), _told(f"the space {space} cannot take {start}"):
+            z = first.space.begin(x0)
+        with torch.enable_grad():
+            z = z.detach().requires_grad_(True)
+            begun = _named("a search variable", z)
+            with _told(f"the space {space} cannot decode {begun}, which it made of {start}"):
                 x = first.space.decode(z)
                 check_decoded(x, x0, z)
-                leaf = x.detach().requires_grad_(True)  # so that every term has a graph of its own
+            leaf = x.detach().requires_grad_(True)  # so that every term has a graph of its own
+            with _told(f"the model cannot take {start}"):
                 self.objective.check(leaf, z)
-        except RuntimeError as error:  # raised inside the user's model
-            raise ValueError(
-                f"the model cannot take a start of shape {tuple(x0.shape[1:])} and type "
-                f"{str(x0.dtype)[6:]}; it says: {str(error).splitlines()[0]}"
-            ) from error
         for constraint in self.constraints:
             center = getattr(constraint, "center", x0)
             if center.shape[1:] != x0.shape[1:]:
@@ -121,12 +121,36 @@ class Problem(PerCandidate):
         return worst
 
 
+@contextmanager
+def _told(trouble: str) -> Iterator[None]:
+    """Say what is the trouble when something that the user brought raises inside torch."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ValueError(f"{trouble}; it says: {str(error).splitlines()[0]}") from error
+
+
+def _named(name: str, value: Tensor) -> str:
+    return f"{name} of shape {tuple(value.shape[1:])} and type {str(value.dtype)[6:]}"
+
+
 def check_decoded(x: Tensor, x0: Tensor, z: Tensor) -> None:
     """Raise unless ``x``, decoded from ``z``, is like the start and can be differentiated."""
-    if x.shape != (1, *x0.shape[1:]):
+    if x.shape[:1] != (1,):
+        raise ValueError(
+            f"the space must decode every search variable to one input, but of one it makes a "
+            f"tensor of shape {tuple(x.shape)}."
+        )
+    if x.shape[1:] != x0.shape[1:]:
         raise ValueError(
             f"the space decodes to inputs of shape {tuple(x.shape[1:])}, but the starts have "
-            f"shape {tuple(x0.shape[1:])}."
+            f"shape {tuple(x0.shape[1:])}; let the decoder reshape what it makes, or pass starts "
+            f"of its shape."
+        )
+    if not x.is_floating_point():
+        raise TypeError(
+            f"the space must decode to floating point, but makes {str(x.dtype)[6:]}; remove "
+            f"rounding and casts from the decoder."
         )
     if not x.requires_grad or torch.autograd.grad(x.sum(), z, allow_unused=True)[0] is None:
         raise TypeError(

@@ -153,6 +153,7 @@ OBJECTIVES: list[Entry] = [
     ),
     Entry("leave", lambda n: objectives.Leave(ConvNet(), targets(n)), (objectives.Leave,)),
     Entry("away", lambda n: objectives.Maximize(objectives.CrossEntropy(ConvNet(), targets(n)))),
+    Entry("energy", lambda n: objectives.Energy(ConvNet(), 2.0), (objectives.Energy,)),
     Entry("entropy", lambda n: objectives.Entropy(ConvNet()), (objectives.Entropy,)),
     Entry("indecision", lambda n: objectives.Indecision(ConvNet()), (objectives.Indecision,)),
     Entry(

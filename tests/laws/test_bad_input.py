@@ -66,6 +66,46 @@ BAD = {
         lambda: search(space=s.Latent(autoencoder()[0], lambda z: z)),
         r"decodes to inputs of shape \(5,\).*starts have shape \(1, 6, 6\)",
     ),
+    "a decoder of another number of rows": (
+        lambda: search(
+            space=s.Latent(autoencoder()[0], lambda z: autoencoder()[1](z).repeat(2, 1, 1, 1))
+        ),
+        r"decode every search variable to one input.*\(2, 1, 6, 6\)",
+    ),
+    "a decoder for longer codes": (
+        lambda: search(space=s.Latent(lambda x: autoencoder()[0](x)[:, :4], autoencoder()[1])),
+        r"Latent cannot decode a search variable of shape \(4,\).*start of shape \(1, 6, 6\)",
+    ),
+    "a model for other inputs than the decoder makes": (
+        lambda: search(o.CrossEntropy(nn.Linear(36, 4).eval(), 1), space=s.Latent(*autoencoder())),
+        r"model cannot take a start of shape \(1, 6, 6\) and type float32; it says",
+    ),
+    "a space without encoder": (
+        lambda: search(space=s.Latent(None, autoencoder()[1])),
+        r"has no encoder.*Inversion\(decoder, size\)",
+    ),
+    "a prior of another latent space": (
+        lambda: search(
+            o.Custom(ink) + o.InLatent(nn.Linear(7, 1).eval()), space=s.Latent(*autoencoder())
+        ),
+        r"InLatent cannot take a search variable of shape \(5,\); make it for the latent space",
+    ),
+    "a latent prior that knows other features": (
+        lambda: search(
+            o.Custom(ink) + o.InLatent(o.NearReal(lambda z: z, torch.zeros(9, 7))),
+            space=s.Latent(*autoencoder()),
+        ),
+        r"real samples by 7 features, but of the candidate come \(5,\)",
+    ),
+    "a prior that knows other features": (
+        lambda: search(o.NearReal(lambda x: x.flatten(1), torch.zeros(9, 7))),
+        r"real samples by 7 features, but of the candidate come \(36,\)",
+    ),
+    "a temperature of 0": (lambda: o.Energy(NET, 0.0), r"temperature must be above 0, but is 0"),
+    "an energy without classes": (
+        lambda: search(o.Energy(lambda x: ink(NET(x)))),
+        r"logits of shape \(n, classes\).*\(1,\)",
+    ),
     "an encoder that averages": (
         lambda: search(space=s.Latent(lambda x: x.mean(), lambda z: z)),
         r"one latent vector per input",
@@ -305,6 +345,17 @@ WRONG_KIND = {
         lambda: search(space=s.Latent(autoencoder()[0], lambda z: autoencoder()[1](z.detach()))),
         r"cannot be differentiated",
     ),
+    "a decoder that returns several things": (
+        lambda: search(space=s.Latent(autoencoder()[0], lambda z: (autoencoder()[1](z), z))),
+        r"decoder must return a tensor of inputs, not tuple; .*vae\.decode",
+    ),
+    "a decoder that rounds": (
+        lambda: search(
+            space=s.Latent(autoencoder()[0], lambda z: autoencoder()[1](z).round().long())
+        ),
+        r"must decode to floating point, but makes int64",
+    ),
+    "a decoder that is none": (lambda: s.Latent(ink, None), r"decoder must be callable, not None"),
     "two aims": (lambda: pgd(NET, starts(2), 1, label=2), r"exactly one of target= .* and label="),
     "no aim": (lambda: pgd(NET, starts(2)), r"exactly one of target= .* and label="),
 }

@@ -145,6 +145,14 @@ def test_words_that_would_begin_a_list_do_not():
         assert words in html
 
 
+def test_a_picture_that_moves_is_embedded_as_what_it_is(save, tmp_path):
+    frames = [Image.new("L", (8, 6), value) for value in (0, 255)]
+    frames[0].save(tmp_path / "moves.gif", save_all=True, append_images=frames[1:])
+    html = save(make_page(pictures=((tmp_path / "moves.gif", "It moves."),)))
+    assert "data:image/gif;base64," in html
+    assert "data:image/png;base64," not in html
+
+
 def test_the_same_study_gives_the_same_bytes(save, pictures):
     page = make_page(pictures=pictures)
     assert save(page) == save(page)

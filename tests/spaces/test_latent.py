@@ -1,16 +1,21 @@
+import pytest
 import torch
+from torch import nn
 
 from tests.laws.registry import ConvNet, autoencoder, mask, starts, targets
+from xhat.core import InputWarning
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
 from xhat.solve import Adam, solve
 from xhat.spaces import Latent, Logit, Masked
+from xhat.tasks import digits
 
 
 def test_a_latent_search_stays_in_what_the_decoder_makes():
     encoder, decoder = autoencoder()
     problem = Problem(CrossEntropy(ConvNet(), targets(3)), Latent(encoder, decoder, limit=0.5))
-    result = solve(problem, starts(3), stepper=Adam(0.2), max_steps=20)
+    with pytest.warns(InputWarning, match="3 of 3 starts have codes outside the latent box"):
+        result = solve(problem, starts(3), stepper=Adam(0.2), max_steps=20)
     assert result.z.shape == (3, 5)
     assert result.z.abs().max() <= 0.5
     assert torch.equal(result.z.abs().max(), torch.tensor(0.5))  # it pushed against the limit
@@ -50,3 +55,69 @@ def test_a_mask_over_a_logit_space_holds_pixels_exactly_on_the_bound():
     free = mask().expand_as(x0)
     assert torch.equal(result.x[~free], x0[~free])
     assert (result.x != x0)[free].all()
+
+
+def coded(scale):
+    """A space whose codes are the first pixels, times ``scale``."""
+    return Latent(lambda x: scale * x.flatten(1), lambda z: z.reshape(-1, 1, 6, 6) / scale)
+
+
+def test_a_start_outside_the_box_is_told_of_and_one_inside_is_not():
+    coded(4.0).check(starts(3))  # codes up to 4: a warning would fail the test
+    with pytest.warns(
+        InputWarning, match=r"3 of 3 starts .* outside the latent box \[-4, 4\], the farthest at 12"
+    ):
+        coded(12.0).check(starts(3))
+    dark = torch.cat((starts(2), 0.1 * starts(1)))
+    with pytest.warns(InputWarning, match=r"2 of 3 starts .* Raise limit"):
+        coded(12.0).check(dark)
+
+
+def test_rounding_does_not_count_as_outside():
+    coded(4.0 * (1 + 1e-5)).check(starts(3))
+
+
+def test_the_shipped_latent_space_holds_real_digits():
+    vae = digits.vae()
+    Latent(vae.encode, vae.decode).check(digits.split("calibration").images[:200])
+
+
+def test_looking_at_the_starts_leaves_an_encoder_in_training_as_it_was():
+    net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(36), nn.Linear(36, 5)).train()
+    before = net[1].running_mean.clone()
+    Latent(net, autoencoder()[1], limit=99.0).check(starts(3))
+    assert torch.equal(net[1].running_mean, before)
+    assert all(module.training for module in net.modules())
+
+
+def test_logits_in_place_of_pixels_are_told_of():
+    vae, x = digits.vae(), digits.split("test").images[:3]
+    with pytest.warns(InputWarning, match=r"makes values from -.* of starts between 0 and .*"):
+        Latent(vae.encode, vae.decode_logits).check(x)
+
+
+def test_a_space_without_encoder_decodes_and_says_that_it_cannot_begin():
+    space = Latent(None, autoencoder()[1])
+    z = torch.zeros(2, 5)
+    assert space.decode(z).shape == (2, 1, 6, 6)
+    assert list(space.modules()) == [space.decoder]
+    said = r"has no encoder.*Inversion\(decoder, size\)"
+    with pytest.raises(ValueError, match=said):
+        space.encode(starts(2))
+    with pytest.raises(ValueError, match=said):
+        solve(Problem(CrossEntropy(ConvNet(), 1), space), starts(2))
+
+
+def test_an_encoder_that_keeps_within_its_own_box_is_not_asked_twice():
+    class Searching:
+        limit, asked = 4.0, 0
+
+        def __call__(self, x):
+            self.asked += 1
+            return x.flatten(1)[:, :5]
+
+    encoder = Searching()
+    Latent(encoder, autoencoder()[1]).check(starts(2))
+    assert encoder.asked == 0
+    Latent(encoder, autoencoder()[1], limit=3.0).check(starts(2))
+    assert encoder.asked == 1

@@ -146,3 +146,8 @@ def test_an_unknown_method_is_refused_with_those_there_are():
     assert method("pgd") is METHODS["pgd"]
     with pytest.raises(ValueError, match=r"method must be one of plain, pgd, .* but is 'magic'"):
         method("magic")
+
+
+def test_only_the_method_that_knows_real_samples_searches_among_them():
+    with pytest.raises(ValueError, match=r"method bent .* among bent real samples.*Exemplary"):
+        Method("bent", "", space="warped").space_for(classifier(), STARTS, TARGET)

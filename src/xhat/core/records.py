@@ -24,7 +24,7 @@ class PerCandidate:
 
     A subclass names such tensor attributes in ``per_candidate`` and its callables in ``models``;
     attributes that are themselves ``PerCandidate`` (or tuples of them) are followed. A tensor of
-    one row is shared by all.
+    one row is shared by all; a callable may be None.
     """
 
     per_candidate: ClassVar[tuple[str, ...]] = ()
@@ -84,8 +84,9 @@ class PerCandidate:
 
         new = self._map(lambda tensor: tensor, lambda part: part.compiled(backend))
         for name in self.models:
-            if not isinstance(getattr(self, name), PerCandidate):
-                object.__setattr__(new, name, wrap(getattr(self, name)))
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, PerCandidate):
+                object.__setattr__(new, name, wrap(value))
         return new
 
     def _callables(self) -> Iterator[Any]:

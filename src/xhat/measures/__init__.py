@@ -17,6 +17,11 @@ Of the region that was searched:
 - ``density`` and ``rare_density``: ``D = |M| / |X|``, the share of a ``Region`` that a judge
   accepts.
 
+Of the way between two samples:
+
+- ``straight``, ``spherical``, ``evenly`` lay a path of frames; ``path_shape`` says how long it is
+  and how much it wanders.
+
 Of a classifier's logits or a detector's scores, with the right answers beside them:
 
 - ``nll``, ``brier``, ``expected_calibration_error``: whether its probabilities can be taken at
@@ -39,6 +44,7 @@ from xhat.measures.dimension import Dimension, intrinsic_dimension
 from xhat.measures.distances import Gaussian, KernelMean, frechet_distance, kernel_distance
 from xhat.measures.features import Features
 from xhat.measures.measuring import measure
+from xhat.measures.paths import PathShape, evenly, path_shape, spherical, straight
 from xhat.measures.rare import rare_density
 from xhat.measures.regions import Region
 from xhat.measures.spread import Travel, mean_distance, travel, vendi_score
@@ -54,6 +60,7 @@ __all__ = [
     "Gaussian",
     "KernelMean",
     "Measure",
+    "PathShape",
     "Ratio",
     "Region",
     "Row",
@@ -63,6 +70,7 @@ __all__ = [
     "brier",
     "coverage",
     "density",
+    "evenly",
     "expected_calibration_error",
     "fpr_at_tpr",
     "frechet_distance",
@@ -71,8 +79,11 @@ __all__ = [
     "mean_distance",
     "measure",
     "nll",
+    "path_shape",
     "rare_density",
     "ratio",
+    "spherical",
+    "straight",
     "travel",
     "vendi_score",
 ]

@@ -11,6 +11,7 @@ the target and how confident it is (``Measurement``), so that a search can stop 
 
 from xhat.objectives.base import Custom, InLatent, Measurement, Objective, Scaled, Sum, as_objective
 from xhat.objectives.classes import CrossEntropy, Leave, Margin
+from xhat.objectives.energy import Energy
 from xhat.objectives.penalties import Proximity, TotalVariation
 from xhat.objectives.priors import AtMost, Central, NearReal
 from xhat.objectives.scores import ScorePrior
@@ -23,6 +24,7 @@ __all__ = [
     "CrossEntropy",
     "Custom",
     "Disagreement",
+    "Energy",
     "Entropy",
     "InLatent",
     "Indecision",

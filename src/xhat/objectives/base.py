@@ -127,7 +127,14 @@ class InLatent(Objective):
 
     def check(self, x: Tensor, z: Tensor) -> None:  # noqa: ARG002
         """Check the objective at ``z``."""
-        self.objective.check(z, z)
+        try:
+            self.objective.check(z, z)
+        except RuntimeError as error:  # raised inside what the user brought
+            raise ValueError(
+                f"the objective in InLatent cannot take a search variable of shape "
+                f"{tuple(z.shape[1:])}; make it for the latent space that is searched. It says: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
 
 
 class Custom(Objective):

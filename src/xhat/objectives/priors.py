@@ -146,6 +146,11 @@ class NearReal(Objective):
         """Return the mean distance."""
         seen = self.features(x)
         check_rows("features", seen, len(x))
+        if seen.ndim != 2 or seen.shape[1] != self.real.shape[-1]:
+            raise ValueError(
+                f"NearReal knows real samples by {self.real.shape[-1]} features, but of the "
+                f"candidate come {tuple(seen.shape[1:])}; take both by one function."
+            )
         real = self.real.to(seen)[self.target.to(seen.device)]
         square = (
             seen.square().sum(1)[:, None]

@@ -18,6 +18,9 @@ plain numbers: :func:`save_tradeoff_png`, :func:`save_curves_png`, :func:`save_m
 :func:`save_planes_png`. A :class:`ModelPage` holds what was measured of one trained model
 (:func:`save_model_page`).
 
+A :class:`Film` holds one kind of path from starts to ends, frame by frame; several kinds are drawn
+as strips (:func:`save_films_png`) or moving (:func:`save_films_gif`).
+
 The colour of a border or a bar always is the colour of a verdict (:data:`COLOURS`), and colour is
 never the only sign of it on a page; answers have colours of their own (:data:`ANSWERS`). Nothing
 here judges or searches, and every file appears whole or not at all.
@@ -27,6 +30,7 @@ from xhat.report.card_page import ModelPage, save_gradients_png, save_model_page
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.confusion import save_selftest_png
 from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png
+from xhat.report.films import Film, save_films_gif, save_films_png
 from xhat.report.grids import save_grid_png
 from xhat.report.intervals import save_intervals_png
 from xhat.report.judged import JudgedSamples
@@ -49,6 +53,7 @@ __all__ = [
     "ClaimRow",
     "CurvePanel",
     "Estimate",
+    "Film",
     "JudgedSamples",
     "LegendEntry",
     "MethodGrid",
@@ -61,6 +66,8 @@ __all__ = [
     "legend",
     "save_changes_png",
     "save_curves_png",
+    "save_films_gif",
+    "save_films_png",
     "save_gradients_png",
     "save_grid_png",
     "save_intervals_png",

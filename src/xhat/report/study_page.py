@@ -166,15 +166,15 @@ def _arms(page: StudyPage) -> list[dict[str, Any]]:
 
 
 def picture_of(path: Path, caption: str) -> dict[str, Any]:
-    """Return a PNG as a ``data:`` address, with its size."""
+    """Return a PNG, or a GIF that moves, as a ``data:`` address, with its size."""
     try:
         data = Path(path).read_bytes()
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(data), formats=["PNG", "GIF"]) as image:
             image.load()
-            width, height = image.size
+            (width, height), kind = image.size, image.get_format_mimetype()
     except OSError as error:
-        raise UnreadableFileError(f"{path} cannot be read as a PNG ({error}).") from error
-    uri = "data:image/png;base64," + base64.b64encode(data).decode()
+        raise UnreadableFileError(f"{path} cannot be read as a PNG or a GIF ({error}).") from error
+    uri = f"data:{kind};base64," + base64.b64encode(data).decode()
     return {"uri": uri, "caption": caption, "width": width, "height": height}
 
 

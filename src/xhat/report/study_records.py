@@ -189,7 +189,8 @@ class StudyPage:
             ends in ``%`` are shares and printed a hundred times as large.
         remarks: sentences that only the numbers could fill.
         facts: of the run, such as seeds, commit, versions and hours, in the order of reading.
-        pictures: PNG files, each with its caption; the first is the main figure.
+        pictures: PNG files, or a GIF that moves, each with its caption; the first is the main
+            figure, a PNG.
 
     Raises:
         TypeError: arms or claims of another type, or one sentence in place of several.

@@ -7,6 +7,9 @@ agreement under rotation. Any list of them composes. All run in ``xhat.learning.
 
 Around any model stand wrappers: averages over a group, which make it exactly invariant or
 equivariant; ensembles; dropout.
+
+Two searches through a decoder: the shortest ways between codes (``geodesic``), and the way back
+from an input to its code where there is no encoder (``invert``).
 """
 
 from xhat.surrogates.adversarial import Adversarial, Trades, worst_inputs
@@ -17,6 +20,8 @@ from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_s
 from xhat.surrogates.diffusion import train_denoiser
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 from xhat.surrogates.exemplars import Exemplars
+from xhat.surrogates.geodesics import AlongCurve, CurveEnergy, Curves, geodesic
+from xhat.surrogates.inversion import Inversion, invert
 from xhat.surrogates.outliers import (
     TEST_KINDS,
     TRAINING_KINDS,
@@ -33,13 +38,17 @@ __all__ = [
     "TEST_KINDS",
     "TRAINING_KINDS",
     "Adversarial",
+    "AlongCurve",
     "Batch",
     "Corrupted",
+    "CurveEnergy",
+    "Curves",
     "Dropout",
     "Ensemble",
     "Equivariant",
     "Exemplars",
     "Invariant",
+    "Inversion",
     "LabelSmoothing",
     "MonteCarloDropout",
     "OutlierExposure",
@@ -52,6 +61,8 @@ __all__ = [
     "astray",
     "exported",
     "fit_softness",
+    "geodesic",
+    "invert",
     "machine_labels",
     "refuse_overlap",
     "steerable_cnn",

@@ -12,7 +12,7 @@ Table = Mapping[str, Mapping[int, Mapping[str, float]]]
 Details = Mapping[str, Mapping[int, Mapping[str, Any]]]
 """Arm → seed → whatever else the cell kept."""
 Pictures = tuple[tuple[Path, str], ...]
-"""PNG files, each with its caption."""
+"""PNG files, or a GIF that moves, each with its caption; the first is a PNG."""
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,18 @@ class Method:
             model: the surrogate.
             x0: ``(n, 1, 28, 28)``, the starts.
             target: ``(n,)`` classes.
+
+        Raises:
+            ValueError: the space is ``"warped"``, which needs real samples.
         """
         del model, x0, target
         if self.space == "box":
             return Box(0, 1)
+        if self.space == "warped":
+            raise ValueError(
+                f"the method {self.name} searches among bent real samples, but knows none; make it "
+                f"an Exemplary, with known=."
+            )
         vae = digits.vae()
         return Latent(vae.encode, vae.decode)
 

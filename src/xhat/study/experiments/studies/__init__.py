@@ -5,6 +5,7 @@ from xhat.study.experiments.studies.ablation import ABLATION
 from xhat.study.experiments.studies.certainty import CERTAINTY
 from xhat.study.experiments.studies.easy_targets import EASY_TARGETS
 from xhat.study.experiments.studies.equivariance import EQUIVARIANCE
+from xhat.study.experiments.studies.interpolation import INTERPOLATION
 from xhat.study.experiments.studies.noise_softness import NOISE_SOFTNESS
 from xhat.study.experiments.studies.out_of_distribution import OUT_OF_DISTRIBUTION
 from xhat.study.experiments.studies.soft_labels import SOFT_LABELS
@@ -23,5 +24,6 @@ STUDIES: dict[str, Experiment] = {
         EASY_TARGETS,
         EQUIVARIANCE,
         ABLATION,
+        INTERPOLATION,
     )
 }
