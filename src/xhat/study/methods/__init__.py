@@ -5,11 +5,22 @@ They differ in one thing at a time, so that a grid of them shows what each part 
 
 from xhat.core import check_choice
 from xhat.solve import Adam, NormalizedDescent, SignDescent
+from xhat.study.methods.annealed import Annealed
+from xhat.study.methods.diffused import Diffused
 from xhat.study.methods.exemplary import Exemplary
 from xhat.study.methods.known import Known, digits_known
 from xhat.study.methods.method import Method
 
-__all__ = ["METHODS", "Exemplary", "Known", "Method", "digits_known", "method"]
+__all__ = [
+    "METHODS",
+    "Annealed",
+    "Diffused",
+    "Exemplary",
+    "Known",
+    "Method",
+    "digits_known",
+    "method",
+]
 
 METHODS = {
     method.name: method

@@ -3,6 +3,7 @@
 from xhat.study.experiments.experiment import Experiment
 from xhat.study.experiments.studies.ablation import ABLATION
 from xhat.study.experiments.studies.certainty import CERTAINTY
+from xhat.study.experiments.studies.diffusion import DIFFUSION
 from xhat.study.experiments.studies.easy_targets import EASY_TARGETS
 from xhat.study.experiments.studies.equivariance import EQUIVARIANCE
 from xhat.study.experiments.studies.interpolation import INTERPOLATION
@@ -25,5 +26,6 @@ STUDIES: dict[str, Experiment] = {
         EQUIVARIANCE,
         ABLATION,
         INTERPOLATION,
+        DIFFUSION,
     )
 }
