@@ -14,8 +14,9 @@ Spaces wrap spaces: ``Masked(Latent(...), mask, values)``.
 
 from xhat.spaces.base import Space
 from xhat.spaces.box import Box, Logit
+from xhat.spaces.held import Held
 from xhat.spaces.latent import Latent
 from xhat.spaces.masked import Masked
 from xhat.spaces.warped import Warped
 
-__all__ = ["Box", "Latent", "Logit", "Masked", "Space", "Warped"]
+__all__ = ["Box", "Held", "Latent", "Logit", "Masked", "Space", "Warped"]

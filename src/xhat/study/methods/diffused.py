@@ -135,13 +135,14 @@ class Diffused(Method):
             hidden = self.noise >= _HIDES
             seen = torch.full_like(start, digits.denoiser().mean) if hidden else start
             x = noised(seen, levels[0], draws)
-            denoise = self._denoise(model, start, target[rows])
+            denoise = self.denoise(model, start, target[rows])
             yield sample(denoise, x, levels, eta=self.eta, generator=draws)
 
     def _levels(self) -> Tensor:
         return noise_levels(self.levels, self.noise, power=7.0 if self.noise >= _HIDES else 3.0)
 
-    def _denoise(self, model: Any, start: Tensor, target: Tensor) -> Denoise:
+    def denoise(self, model: Any, start: Tensor, target: Tensor) -> Denoise:
+        """Return what is sampled for these starts and targets."""
         denoiser = digits.denoiser()
         found: Denoise = Conditional(denoiser, target)
         if self.scale != 1:

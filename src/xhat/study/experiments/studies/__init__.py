@@ -10,6 +10,7 @@ from xhat.study.experiments.studies.interpolation import INTERPOLATION
 from xhat.study.experiments.studies.noise_softness import NOISE_SOFTNESS
 from xhat.study.experiments.studies.out_of_distribution import OUT_OF_DISTRIBUTION
 from xhat.study.experiments.studies.soft_labels import SOFT_LABELS
+from xhat.study.experiments.studies.structure import STRUCTURE
 from xhat.study.experiments.studies.tradeoff import TRADEOFF
 
 __all__ = ["STUDIES"]
@@ -27,5 +28,6 @@ STUDIES: dict[str, Experiment] = {
         ABLATION,
         INTERPOLATION,
         DIFFUSION,
+        STRUCTURE,
     )
 }

@@ -1,0 +1,70 @@
+"""Spaces whose every input is put onto what must hold."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_tensor
+from xhat.spaces.base import Space
+
+__all__ = ["Held"]
+
+
+class Held(Space):
+    """The inputs of another space, projected onto what must hold: ``project(space.decode(z))``.
+
+    Whatever ``z`` is, the constraint holds as exactly as the projection computes, at every step of
+    a search; the gradient flows through it. A linear projection (symmetric images, frozen pixels)
+    loses nothing on the way.
+
+    Args:
+        space: whose inputs are projected.
+        project: ``x -> x``, or ``(x, reference) -> x``; differentiable, candidate by candidate, and
+            such that projecting twice is projecting once.
+        reference: ``(n, ...)`` or ``(1, ...)``, what the projection needs of each candidate, such
+            as its start; None for nothing.
+
+    Raises:
+        TypeError: the space is no ``Space``, or the projection not callable.
+        ValueError: the reference is not finite.
+
+    Example:
+        >>> from xhat.spaces import Box
+        >>> mirrored = Held(Box(0, 1), lambda x: (x + x.flip(-1)) / 2)
+        >>> mirrored.decode(torch.tensor([[1.0, 0.0]]))
+        tensor([[0.5000, 0.5000]])
+    """
+
+    exact: ClassVar[bool] = False
+    per_candidate: ClassVar[tuple[str, ...]] = ("reference",)
+    models: ClassVar[tuple[str, ...]] = ("onto",)
+
+    def __init__(
+        self, space: Space, project: Callable[..., Tensor], reference: Tensor | None = None
+    ) -> None:
+        if not isinstance(space, Space):
+            raise TypeError(f"the space must be a Space, not {type(space).__name__}.")
+        if not callable(project):
+            raise TypeError(f"the projection must be callable, not {type(project).__name__}.")
+        self.space, self.onto, self.refers = space, project, reference is not None
+        self.reference = torch.zeros(1) if reference is None else reference
+        check_tensor("the reference", self.reference)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the projected input."""
+        x = self.space.decode(z)
+        return self.onto(x, self.reference) if self.refers else self.onto(x)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return what the inner space makes of ``x``; what does not hold of it is lost."""
+        return self.space.encode(x)
+
+    def project(self, z: Tensor) -> Tensor:
+        """Move ``z`` to where the inner space holds."""
+        return self.space.project(z)
+
+    def check(self, x: Tensor) -> None:
+        """Check the starts as the inner space does."""
+        self.space.check(x)
