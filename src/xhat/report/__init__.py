@@ -15,8 +15,8 @@ A :class:`StudyPage` holds a question, what was fixed before the run, and the ar
 their 95 % intervals over seeds; from it come a figure (:func:`save_intervals_png`), a page
 (:func:`save_study_page`) and a document (:func:`study_markdown`). Further figures are drawn from
 plain numbers: :func:`save_tradeoff_png`, :func:`save_curves_png`, :func:`save_matrices_png`,
-:func:`save_planes_png`. A :class:`ModelPage` holds what was measured of one trained model
-(:func:`save_model_page`).
+:func:`save_planes_png`, :func:`save_frontier_png`. A :class:`ModelPage` holds what was measured of
+one trained model (:func:`save_model_page`).
 
 A :class:`Film` holds one kind of path from starts to ends, frame by frame; several kinds are drawn
 as strips (:func:`save_films_png`) or moving (:func:`save_films_gif`).
@@ -31,6 +31,7 @@ from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.confusion import save_selftest_png
 from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png
 from xhat.report.films import Film, save_films_gif, save_films_png
+from xhat.report.frontier import FrontierDot, save_frontier_png
 from xhat.report.grids import save_grid_png
 from xhat.report.intervals import save_intervals_png
 from xhat.report.judged import JudgedSamples
@@ -54,6 +55,7 @@ __all__ = [
     "CurvePanel",
     "Estimate",
     "Film",
+    "FrontierDot",
     "JudgedSamples",
     "LegendEntry",
     "MethodGrid",
@@ -68,6 +70,7 @@ __all__ = [
     "save_curves_png",
     "save_films_gif",
     "save_films_png",
+    "save_frontier_png",
     "save_gradients_png",
     "save_grid_png",
     "save_intervals_png",

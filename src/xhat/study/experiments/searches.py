@@ -19,7 +19,7 @@ from torch import Tensor
 
 from xhat.judges import Penultimate
 from xhat.measures import Features, measure
-from xhat.report import MethodGrid, save_grid_png
+from xhat.report import FrontierDot, MethodGrid, save_frontier_png, save_grid_png
 from xhat.study.experiments.experiment import Arm, Cell, Context, Details, Pictures, Table
 from xhat.study.judging import digits_judge
 from xhat.study.methods import Exemplary, Method
@@ -129,8 +129,10 @@ def _images(text: str, *shape: int) -> np.ndarray:
 def draw_grids(
     table: Table, details: Details, folder: Path, *, captions: Mapping[str, str]
 ) -> Pictures:
-    """Draw what every arm made of the first start of every digit, with the first seed."""
-    del table
+    """Draw the frontier of nearness and likeness, and what every arm made of some starts.
+
+    The grids are of the first start of every digit, with the first seed.
+    """
     c = digits.CLASSES
     names = [str(k) for k in range(c)]
     grids = [
@@ -147,4 +149,27 @@ def draw_grids(
         for arm, cells in details.items()
     ]
     drawn = save_grid_png(folder / "grids.png", grids, title="The first start of every digit")
-    return ((drawn, "Rows are starts, columns are targets; borders are verdicts."),)
+    return (
+        _draw_frontier(table, folder),
+        (drawn, "Rows are starts, columns are targets; borders are verdicts."),
+    )
+
+
+def _draw_frontier(table: Table, folder: Path) -> tuple[Path, str]:
+    def mean(arm: str, name: str) -> float:
+        return statistics.mean(cell[name] for cell in table[arm].values())
+
+    names = ("moved / nearest real", "Fréchet / real", "genuine")
+    dots = [FrontierDot(arm, *(mean(arm, name) for name in names)) for arm in table]
+    seeds = len(next(iter(table.values())))
+    drawn = save_frontier_png(
+        folder / "frontier.png",
+        dots,
+        x_label="distance moved, over that to the nearest real sample of the target",
+        y_label="Fréchet distance, over that of real",
+        share_label="genuine, %",
+        title="Near, like real digits, and genuine: what every way gives of each",
+        note=f"Means over {seeds} seeds. Lower and further left is better; the line joins what "
+        f"nothing beats in both.",
+    )
+    return drawn, "Every way: how near its results are, how like real digits, and how genuine."
