@@ -11,6 +11,7 @@ the target and how confident it is (``Measurement``), so that a search can stop 
 
 from xhat.objectives.base import Custom, InLatent, Measurement, Objective, Scaled, Sum, as_objective
 from xhat.objectives.classes import CrossEntropy, Leave, Margin
+from xhat.objectives.energies import GaussianEnergy, LatentPrior, PriorEnergy
 from xhat.objectives.penalties import Proximity, TotalVariation
 from xhat.objectives.priors import AtMost, NearReal
 from xhat.objectives.uncertainty import Disagreement, Entropy, Indecision, Members
@@ -22,8 +23,10 @@ __all__ = [
     "Custom",
     "Disagreement",
     "Entropy",
+    "GaussianEnergy",
     "InLatent",
     "Indecision",
+    "LatentPrior",
     "Leave",
     "Margin",
     "Match",
@@ -32,6 +35,7 @@ __all__ = [
     "Members",
     "NearReal",
     "Objective",
+    "PriorEnergy",
     "Proximity",
     "Scaled",
     "Sum",
