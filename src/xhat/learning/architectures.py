@@ -6,15 +6,31 @@ import torch
 from torch import nn
 
 from xhat.core import check_choice
+from xhat.learning.dense import DenseVAE
+from xhat.learning.flows import FlowAutoencoder
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
+from xhat.learning.line import Line
+from xhat.learning.metric import MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 
 __all__ = ["NETWORKS", "build"]
 
 NETWORKS: dict[str, type[nn.Module]] = {
     network.__name__: network
-    for network in (SmallCNN, WideCNN, ResidualNet, MLP, TurnInvariantCNN, KernelClassifier, VAE)
+    for network in (
+        SmallCNN,
+        WideCNN,
+        ResidualNet,
+        MLP,
+        TurnInvariantCNN,
+        KernelClassifier,
+        VAE,
+        DenseVAE,
+        FlowAutoencoder,
+        MetricEmbedding,
+        Line,
+    )
 }
 
 
