@@ -4,6 +4,7 @@ from xhat.study.experiments.experiment import Experiment
 from xhat.study.experiments.studies.certainty import CERTAINTY
 from xhat.study.experiments.studies.easy_targets import EASY_TARGETS
 from xhat.study.experiments.studies.equivariance import EQUIVARIANCE
+from xhat.study.experiments.studies.latent_size import LATENT_SIZE
 from xhat.study.experiments.studies.noise_softness import NOISE_SOFTNESS
 from xhat.study.experiments.studies.out_of_distribution import OUT_OF_DISTRIBUTION
 from xhat.study.experiments.studies.soft_labels import SOFT_LABELS
@@ -21,5 +22,6 @@ STUDIES: dict[str, Experiment] = {
         CERTAINTY,
         EASY_TARGETS,
         EQUIVARIANCE,
+        LATENT_SIZE,
     )
 }
