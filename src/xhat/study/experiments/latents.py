@@ -56,7 +56,7 @@ class LatentPlan:
     latent: int
     beta: float = 0.3
     images: int = 10_000
-    epochs: int = 12
+    epochs: int = 8
 
     def describe(self) -> dict[str, Any]:
         """Return everything it says, as JSON."""
@@ -85,7 +85,7 @@ class Extent:
     rebuilt: int = 1_000
     judged: int = 300
     known: int = 4_000
-    draws: int = 400
+    draws: int = 200
     levels: int = 4
     starts: int = 2
     reference: int = 3_000

@@ -222,11 +222,11 @@ LATENT_SIZE = Experiment(
         "fewer results off the manifold, and which size is best?"
     ),
     protocol=(
-        "Every latent space is that of a β-VAE of dense layers (β = 0.3), trained for 12 epochs on "
+        "Every latent space is that of a β-VAE of dense layers (β = 0.3), trained for 8 epochs on "
         "10,000 digits of the surrogates' split, drawn afresh for each seed and turned afresh in "
         "every epoch. Its box holds, in every dimension, 99.9 % of 5,000 held-out digits.",
         "Density D: the share of that box whose decoded draws the judges take for genuine digits "
-        "of the class that they see, by subset simulation with 400 draws a level and at most 4 "
+        "of the class that they see, by subset simulation with 200 draws a level and at most 4 "
         "levels; where no level reaches it, the upper bound. Boxes differ, so that D says how full "
         "each is, and nothing of one within another.",
         "Too small: the share of real digits whose reconstruction the jury still sees as their "
