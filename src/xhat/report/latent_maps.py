@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,10 +28,12 @@ __all__ = ["LatentMap", "save_latent_maps_png"]
 _HEAD, _LABEL, _NOTE, _NAME = 12.0, 10.0, 10.0, 12.0  # the sizes of words
 _SIDE, _BELOW, _GAP = 0.6, 0.55, 0.25  # inches for labels at the left and below, between maps
 _ACROSS = 2
-_STRONG, _PALE = 0.75, 0.16  # how dark a decoded sample is where it is natural, and where not
+_GREYS = 16  # shades of the mosaic, which leave the picture's other colours to the data
+_NAMES_APART, _ROUNDS = 0.06, 200  # of a map's side; steps that move names apart
+_STRONG, _PALE = 0.75, 0.26  # how dark a decoded sample is where it is natural, and where not
 _CLASSES = (
-    "#1f77b4", "#e06c00", "#2a9134", "#c4262e", "#8a55c0",
-    "#8c564b", "#d84fa8", "#6b7078", "#9a9a00", "#00a0b4",
+    "#1f77b4", "#ff7f0e", "#2a9134", "#c4262e", "#8a55c0",
+    "#8c564b", "#d84fa8", "#6b7078", "#4d5d00", "#00a0b4",
 )  # fmt: skip
 
 
@@ -131,18 +133,12 @@ def save_latent_maps_png(
 def _draw(axes: "Axes", each: LatentMap, *, first: bool) -> None:
     extent = (each.low[0], each.high[0], each.low[1], each.high[1])
     look = {"cmap": "Greys", "vmin": 0.0, "vmax": 1.0, "origin": "lower", "aspect": "auto"}
-    axes.imshow(_ground(each), extent=extent, interpolation="bilinear", **look)
+    axes.imshow(_ground(each), extent=extent, interpolation="nearest", **look)
     data, labels = np.asarray(each.data, dtype=float), np.asarray(each.labels)
     for label in np.unique(labels):
         at, tint = data[labels == label], _CLASSES[int(label)]
         axes.scatter(at[:, 0], at[:, 1], s=7, color=tint, linewidths=0, alpha=0.75)
-    for label in np.unique(labels):
-        x, y = np.median(data[labels == label], axis=0)
-        frame = {"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": _CLASSES[int(label)], "lw": 1.4}
-        axes.text(
-            x, y, str(label), fontsize=_NAME, weight="bold", color=_CLASSES[int(label)],
-            ha="center", va="center", bbox=frame, zorder=4,
-        )  # fmt: skip
+    _name_classes(axes, each, data, labels)
     for places, verdict in each.paths:
         way = np.asarray(places, dtype=float)
         axes.plot(way[:, 0], way[:, 1], color=PAPER, linewidth=3.4, zorder=5)
@@ -153,6 +149,39 @@ def _draw(axes: "Axes", each: LatentMap, *, first: bool) -> None:
     axes.set_xlabel("first latent value", color=MUTED, fontsize=_LABEL)
     if first:
         axes.set_ylabel("second latent value", color=MUTED, fontsize=_LABEL)
+
+
+def _name_classes(
+    axes: "Axes", each: LatentMap, data: NDArray[np.float64], labels: NDArray[Any]
+) -> None:
+    """Write the name of every class near its middle, the names apart, each with a line to it."""
+    known = np.unique(labels)
+    if not known.size:
+        return
+    low, wide = np.array(each.low), np.array(each.high) - np.array(each.low)
+    middles = np.stack([np.median(data[labels == label], axis=0) for label in known])
+    places = low + _apart((middles - low) / wide) * wide
+    for label, middle, place in zip(known, middles, places, strict=True):
+        tint = _CLASSES[int(label)]
+        axes.plot(*np.stack((middle, place)).T, color=tint, linewidth=1.2, zorder=3)
+        frame = {"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": tint, "lw": 1.4}
+        axes.text(
+            place[0], place[1], str(label), fontsize=_NAME, weight="bold", color=tint,
+            ha="center", va="center", bbox=frame, zorder=9,
+        )  # fmt: skip
+
+
+def _apart(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return places in [0, 1], moved until no two of them are nearer than two names are wide."""
+    moved = places + 1e-4 * np.stack((np.arange(len(places)), np.arange(len(places))[::-1]), 1)
+    for _ in range(_ROUNDS):
+        gap = moved[:, None] - moved[None]
+        far = np.linalg.norm(gap, axis=2) + np.eye(len(moved))
+        push = np.clip(_NAMES_APART - far, 0, None) / far
+        if not push.any():
+            break
+        moved = moved + 0.5 * (push[:, :, None] * gap).sum(axis=1)
+    return np.clip(moved, 0.02, 0.98)
 
 
 def _mark(axes: "Axes", x: float, y: float, verdict: Outcome) -> None:
@@ -167,7 +196,8 @@ def _ground(each: LatentMap) -> NDArray[np.float64]:
     tiles = np.asarray(each.mosaic, dtype=float)
     depth = np.where(np.asarray(each.natural, dtype=bool), _STRONG, _PALE)
     k, _, h, w = tiles.shape
-    upside = (tiles * depth[:, :, None, None])[:, :, ::-1]  # the picture's first row is the lowest
+    grey = np.round(tiles * depth[:, :, None, None] * _GREYS) / _GREYS
+    upside = grey[:, :, ::-1]  # the picture's first row is the lowest
     return upside.transpose(0, 2, 1, 3).reshape(k * h, k * w)
 
 

@@ -153,11 +153,11 @@ def _draw(table: Table, details: Mapping[str, Mapping[int, Any]], folder: Path) 
         title="What the size of a latent space gives to a search, and what it costs",
     )
     kept = details[f"{_MAPPED}"][0]["maps"]
-    maps = [drawn_map(f"beta {each['beta']:g}: {_filled(each)}", each) for each in kept.values()]
+    maps = [drawn_map(f"β = {each['beta']:g}: {_filled(each)}", each) for each in kept.values()]
     drawn = save_latent_maps_png(
         folder / "maps.png",
         maps,
-        title="Two latent values: the same digits in a wide and in a dense space",
+        title="Two latent values: the same digits spread wide, and packed densely",
         note="Below: what is decoded, dark where it is judged natural. Points: real test digits.",
     )
     return (
@@ -168,8 +168,9 @@ def _draw(table: Table, details: Mapping[str, Mapping[int, Any]], folder: Path) 
 
 def _filled(kept: Mapping[str, Any]) -> str:
     share = float(np.mean(kept["natural"]))
-    wide = [high - low for low, high in zip(kept["low"], kept["high"], strict=True)]
-    return f"{100 * share:.0f} % natural, box {wide[0]:.1f} × {wide[1]:.1f}"
+    wide, tall = (high - low for low, high in zip(kept["low"], kept["high"], strict=True))
+    dense = len(kept["labels"]) / (wide * tall)
+    return f"{dense:.1f} digits a unit area, {100 * share:.0f} % natural"
 
 
 def _remark(table: Table) -> tuple[str, ...]:
