@@ -201,7 +201,7 @@ OBJECTIVES: list[Entry] = [
     ),
     Entry(
         "prior-energy",
-        lambda n: objectives.InLatent(objectives.PriorEnergy(StudentPrior())),
+        lambda n: objectives.InLatent(objectives.PriorEnergy(StudentPrior().eval())),
         (objectives.PriorEnergy,),
     ),
     Entry(
