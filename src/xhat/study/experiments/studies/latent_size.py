@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from xhat.report import CurvePanel, Estimate, save_curves_png, save_latent_maps_png
 from xhat.study.experiments.experiment import (
@@ -39,7 +40,7 @@ SIZES = (1, 2, 4, 8, 12, 16, 24, 32, 64)
 _EXTENT = Extent()
 _MAPPED = 2  # the size whose space is drawn, for the first seed
 _SPREAD = {"wide": 0.1, "dense": 4.0}  # beta of the two spaces that are drawn
-_ENOUGH = 0.95  # share of digits whose class survives, below which a size is too small
+_LOST = 0.05  # share of digits whose class a size that is too small loses, beside the best
 
 
 def _cell(seed: int, context: Context, *, plan: LatentPlan) -> Cell:
@@ -178,30 +179,31 @@ def _remark(table: Table) -> tuple[str, ...]:
         return interval([cell[metric] for cell in table[f"{size}"].values()])
 
     best = max(SIZES, key=lambda size: mean(size, "genuine").mean)
-    least = min(SIZES, key=lambda size: mean(size, "off manifold").mean)
-    small = [size for size in SIZES if mean(size, "class kept").mean < _ENOUGH]
+    fewest = min(SIZES, key=lambda size: mean(size, "off manifold").mean)
+    top = max(SIZES, key=lambda size: mean(size, "class kept").mean)
+    kept = mean(top, "class kept").mean
+    small = [size for size in SIZES if size < top and mean(size, "class kept").mean < kept - _LOST]
     unknown = [size for size in SIZES if mean(size, "density known").mean < 1]
     density = [mean(size, "log10 density").mean for size in SIZES]
     off = [mean(size, "off manifold").mean for size in SIZES]
-    ranks = np.corrcoef(np.argsort(np.argsort(density)), np.argsort(np.argsort(off)))[0, 1]
+    ranks = float(stats.spearmanr(density, off).statistic)
     said = [
         f"The largest genuine share is at size {best}: {100 * mean(best, 'genuine').mean:.0f} %; "
-        f"the smallest share off the manifold at size {least}: "
-        f"{100 * mean(least, 'off manifold').mean:.0f} %.",
-        f"Over sizes, the rank correlation of density and share off the manifold is {ranks:+.2f}: "
-        + (
-            "a fuller box alone does not keep a search on the manifold."
-            if ranks > -0.3
-            else "the fuller the box, the fewer results leave the manifold."
-        ),
+        f"the smallest share off the manifold at size {fewest}: "
+        f"{100 * mean(fewest, 'off manifold').mean:.0f} %.",
+        f"Over the {len(SIZES)} sizes, the rank correlation of density and share off the manifold "
+        f"is {ranks:+.2f}; at -1, a fuller box would always lead fewer results off the manifold.",
     ]
     if small:
+        least = mean(small[0], "class kept").mean
         said.append(
-            f"Too small: with {_listed(small)} latent value{'s' * (small != [1])}, fewer than "
-            f"{100 * _ENOUGH:.0f} % of real digits are still of their class when they are rebuilt; "
-            f"at size {small[0]}, {mean(small[0], 'classes per place').mean:.1f} classes need each "
-            f"place, and {100 * mean(small[0], 'within tolerance').mean:.0f} % of reconstructions "
-            f"are within the data's own tolerance."
+            f"Too small: of real digits, {100 * kept:.0f} % are still of their class when they are "
+            f"rebuilt at size {top}, and at least {100 * _LOST:.0f} points fewer at size "
+            f"{_listed(small)}. At size {small[0]} they are {100 * least:.0f} %, "
+            f"{mean(small[0], 'classes per place').mean:.1f} classes need each place, and "
+            f"{100 * mean(small[0], 'within tolerance').mean:.0f} % of reconstructions are within "
+            f"the data's own tolerance: there the density is that of what classes share, and says "
+            f"nothing of how well digits fit."
         )
     if unknown:
         said.append(
@@ -213,7 +215,7 @@ def _remark(table: Table) -> tuple[str, ...]:
 
 def _listed(sizes: list[int]) -> str:
     words = [f"{size}" for size in sizes]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 LATENT_SIZE = Experiment(
