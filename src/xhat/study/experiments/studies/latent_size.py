@@ -186,7 +186,7 @@ def _remark(table: Table) -> tuple[str, ...]:
     unknown = [size for size in SIZES if mean(size, "density known").mean < 1]
     density = [mean(size, "log10 density").mean for size in SIZES]
     off = [mean(size, "off manifold").mean for size in SIZES]
-    ranks = float(stats.spearmanr(density, off).statistic)
+    ranks = float(np.corrcoef(stats.rankdata(density), stats.rankdata(off))[0, 1])
     said = [
         f"The largest genuine share is at size {best}: {100 * mean(best, 'genuine').mean:.0f} %; "
         f"the smallest share off the manifold at size {fewest}: "
