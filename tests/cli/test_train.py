@@ -45,6 +45,33 @@ def test_bad_options(refused, tmp_path, words, said):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_embedding_is_trained_by_its_name(xhat, tmp_path):
+    words = ["train", "digits", "--embedding", "beta-vae", "--latent", "3", "--beta", "2"]
+    code, said, err = xhat(*words, "--epochs", "1", "--limit", "90", "--out", tmp_path)
+    assert (code, err) == (0, "")
+    card = json.loads((tmp_path / "beta-vae.json").read_text())
+    assert card["arguments"]["latent"] == 3
+    assert card["hyperparameters"]["beta"] == 2
+    assert card["metrics"] == json.loads(said.rpartition("Wrote")[0])
+    assert "--latent 3 --beta 2.0 --epochs 1 --limit 90" in card["command"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--embedding", "line", "--recipe", "plain"], "--recipe does not go with --embedding"),
+        (["--embedding", "line", "--report"], "--report does not go with --embedding"),
+        (["--latent", "3"], "--latent goes with --embedding"),
+        (["--beta", "1"], "--beta goes with --embedding"),
+        (["--embedding", "line", "--latent", "2"], "line has 1 latent value"),
+        (["--embedding", "magic"], "embedding must be one of autoencoder"),
+    ],
+)
+def test_what_does_not_go_with_an_embedding(refused, tmp_path, words, said):
+    assert said in refused("train", "digits", *words, "--out", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unwritable_folder_is_found_before_the_training(refused, tmp_path):
     (tmp_path / "file").touch()
     assert "cannot be written to" in refused("train", "digits", "--out", tmp_path / "file" / "x")

@@ -112,6 +112,21 @@ class Entry:
         return self.name
 
 
+class StudentPrior(nn.Module):
+    """A density over latents of any size, with a weight that could be spoilt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.7))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return torch.distributions.StudentT(3.0, 0.0, self.scale).log_prob(z).sum(dim=1)
+
+
+def ends() -> Tensor:
+    return torch.linspace(0.5, 1.5, LATENT)
+
+
 def ink(x: Tensor) -> Tensor:
     return x.flatten(1).square().sum(dim=1)
 
@@ -125,6 +140,7 @@ SPACES: list[Entry] = [
     ),
     Entry("logit", lambda n: spaces.Logit(0, 1), (spaces.Logit,)),
     Entry("latent", lambda n: spaces.Latent(*autoencoder()), (spaces.Latent,)),
+    Entry("latent-box", lambda n: spaces.Latent(*autoencoder(), (-ends(), 2 * ends()))),
     Entry("masked-box", lambda n: spaces.Masked(spaces.Box(), mask(), starts(n)), (spaces.Masked,)),
     Entry("warped", lambda n: spaces.Warped(textured(n), (4, 6)), (spaces.Warped,)),
     Entry(
@@ -202,6 +218,16 @@ OBJECTIVES: list[Entry] = [
     Entry("smooth", lambda n: objectives.TotalVariation(), (objectives.TotalVariation,)),
     Entry("custom", lambda n: objectives.Custom(ink), (objectives.Custom,)),
     Entry("in-latent", lambda n: objectives.InLatent(ink), (objectives.InLatent,)),
+    Entry(
+        "gaussian-energy",
+        lambda n: objectives.InLatent(objectives.GaussianEnergy(0.2, 2.0)),
+        (objectives.GaussianEnergy,),
+    ),
+    Entry(
+        "prior-energy",
+        lambda n: objectives.InLatent(objectives.PriorEnergy(StudentPrior().eval())),
+        (objectives.PriorEnergy,),
+    ),
     Entry(
         "sum",
         lambda n: (

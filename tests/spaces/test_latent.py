@@ -22,6 +22,26 @@ def test_a_latent_search_stays_in_what_the_decoder_makes():
     assert torch.allclose(decoder(result.z), result.x, atol=1e-6)
 
 
+def test_a_box_may_differ_by_dimension():
+    encoder, decoder = autoencoder()
+    low, high = -torch.linspace(0.1, 0.5, 5), torch.linspace(0.6, 0.2, 5)
+    space = Latent(encoder, decoder, (low, high))
+    assert torch.equal(space.project(torch.full((2, 5), -9.0)), low.expand(2, 5))
+    assert torch.equal(space.project(torch.full((2, 5), 9.0)), high.expand(2, 5))
+    inside = (low + high)[None] / 2
+    assert torch.equal(space.project(inside), inside)
+    result = solve(Problem(CrossEntropy(ConvNet(), targets(3)), space), starts(3), max_steps=20)
+    assert bool(((result.z >= low) & (result.z <= high)).all())
+
+
+@pytest.mark.parametrize(
+    "limit", [(torch.zeros(2), torch.zeros(2)), (torch.zeros(2), torch.ones(3))]
+)
+def test_a_box_without_room_is_told(limit):
+    with pytest.raises(ValueError, match="limit must be the lower and upper ends of a box"):
+        Latent(*autoencoder(), limit)
+
+
 def test_no_gradient_flows_through_the_encoder():
     encoder, decoder = autoencoder()
     x = starts(2).requires_grad_(True)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import torch
 import typer
@@ -12,13 +12,17 @@ from xhat.cli.shell import console, progress_bar
 from xhat.core import check_choice
 from xhat.learning import EpochRecord, load_checkpoint
 from xhat.study.appraisal import QUICK
+from xhat.study.embedding import train_digits_embedding
 from xhat.study.experiments import STUDIES, run_study, write_study
+from xhat.study.experiments.tuning import tune_latent
 from xhat.study.inputs import read_array
+from xhat.study.judging import digits_judge
 from xhat.study.model_report import report_model, write_report
 from xhat.study.recipes import recipe as known_recipe
 from xhat.study.training import Precision, train
+from xhat.surrogates.embeddings import EMBEDDINGS
 
-__all__ = ["study_command", "train_command"]
+__all__ = ["study_command", "train_command", "tune_command"]
 
 
 @app.command(
@@ -28,8 +32,20 @@ __all__ = ["study_command", "train_command"]
 def train_command(
     task: Annotated[str, typer.Argument(help="Whose data to train on: digits.")],
     recipe: Annotated[
-        str, typer.Option(help="Parts joined by +, or a shipped model; see xhat info.")
-    ] = "plain",
+        str | None,
+        typer.Option(
+            help="Parts joined by +, or a shipped model; see xhat info. \\[default: plain]"
+        ),
+    ] = None,
+    embedding: Annotated[
+        str | None, typer.Option(help=f"Instead of a recipe: {', '.join(EMBEDDINGS)}.")
+    ] = None,
+    latent: Annotated[
+        int | None, typer.Option(help="For --embedding: the number of latent values.")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="For --embedding beta-vae: weight of the divergence.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only so many samples.")] = None,
     targets: Annotated[
@@ -48,7 +64,17 @@ def train_command(
     out: Out = Path("runs/weights"),
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
 ) -> None:
-    """Train a surrogate by a recipe, or a shipped model again, from the embedded data."""
+    """Train a surrogate by a recipe, an embedding, or a shipped model again."""
+    if embedding is not None:
+        _refuse_with_embedding(recipe, targets, report, device, precision)
+        _train_embedding(task, embedding, out, latent, beta, seed, epochs, limit)
+        return
+    for name, value in {"--latent": latent, "--beta": beta}.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} goes with --embedding, such as --embedding beta-vae {name} {value:g}."
+            )
+    recipe = recipe or "plain"
     if report and known_recipe(recipe).kind != "surrogate":
         raise ValueError(f"--report measures surrogates, but {recipe} is another kind of model.")
     wanted = None if targets is None else read_array(targets, "the targets")
@@ -81,6 +107,48 @@ def train_command(
     console.print(f"Wrote {out / card.name}.safetensors", markup=False)
     if page is not None:
         console.print(f"Open {page}", markup=False)
+
+
+def _refuse_with_embedding(
+    recipe: str | None, targets: Path | None, report: bool, device: str, precision: str
+) -> None:
+    """Raise unless all that is given goes with an embedding."""
+    given = {
+        "--recipe": recipe is not None,
+        "--targets": targets is not None,
+        "--report": report,
+        "--device": device != "cpu",
+        "--precision": precision != "auto",
+    }
+    for name, there in given.items():
+        if there:
+            raise ValueError(
+                f"{name} does not go with --embedding, which is trained in a way of its own; leave "
+                f"one of them out."
+            )
+
+
+def _train_embedding(
+    task: str,
+    name: str,
+    out: Path,
+    latent: int | None,
+    beta: float | None,
+    seed: int | None,
+    epochs: int | None,
+    limit: int | None,
+) -> None:
+    options: dict[str, Any] = {"latent": latent, "beta": beta, "epochs": epochs, "limit": limit}
+    with progress_bar() as update:
+
+        def say(record: EpochRecord) -> None:
+            update(name, record.epoch, record.epochs)
+
+        card = train_digits_embedding(
+            task, name, out=out, seed=1 if seed is None else seed, progress=say, **options
+        )
+    console.print_json(json.dumps(card.metrics))
+    console.print(f"Wrote {out / card.name}.safetensors", markup=False)
 
 
 @app.command(name="study", epilog="Example: xhat study soft-labels --out studies/soft-labels")
@@ -123,3 +191,33 @@ def study_command(
         )
     console.print(f"\n[bold]{found.answer.capitalize()}[/]: {asked.question}")
     console.print(f"Open {page}", markup=False)
+
+
+@app.command(name="tune", epilog="Example: xhat tune latent --trials 12 --out runs/tune")
+def tune_command(
+    what: Annotated[str, typer.Argument(help="What to look for: latent.")],
+    trials: Annotated[int, typer.Option(help="How many in the end; more may be added.")] = 12,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="As little as shows that everything works.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("runs/tune"),
+    cache: Annotated[Path, typer.Option(help="Where trained autoencoders are kept.")] = Path(
+        "runs/surrogates"
+    ),
+    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
+) -> None:
+    """Look for the best size and beta of a latent space; the same command goes on where it was."""
+    check_choice("what", what, ("latent",))
+    with progress_bar() as update:
+        update("judges", 0, 1)
+        judge = digits_judge()
+        update("judges", 1, 1)
+        found = tune_latent(
+            out, judge, trials=trials, seed=seed, quick=quick, cache=cache, on_progress=update
+        )
+    for k, each in enumerate(found):
+        console.print(f"{k:3}  latent {each.latent:2}  beta {each.beta:<4g}  {each.score:+.3f}")
+    best = max(found, key=lambda each: each.score)
+    console.print(
+        f"Best of {len(found)}: latent {best.latent}, beta {best.beta:g}, score {best.score:+.3f}."
+    )

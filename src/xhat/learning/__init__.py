@@ -13,12 +13,16 @@ from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, s
 from xhat.learning.corruptions import CORRUPTIONS, corrupt
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.denoising import DenoisingLoss, fit_denoiser
+from xhat.learning.dense import DenseVAE
+from xhat.learning.flows import FlowAutoencoder, FlowPrior, negative_log_likelihood
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
+from xhat.learning.line import Line, LineLoss
+from xhat.learning.metric import ContrastiveLoss, MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 from xhat.learning.temperature import Tempered, fit_temperature
-from xhat.learning.training import EpochRecord, fit, has_fast_bfloat16, predict
-from xhat.learning.variational import VariationalLoss, fit_vae
+from xhat.learning.training import EpochRecord, Loss, fit, has_fast_bfloat16, predict
+from xhat.learning.variational import VariationalLoss, fit_vae, rebuilding_loss
 
 __all__ = [
     "CORRUPTIONS",
@@ -26,11 +30,19 @@ __all__ = [
     "NETWORKS",
     "VAE",
     "Card",
+    "ContrastiveLoss",
     "Denoiser",
     "DenoisingLoss",
+    "DenseVAE",
     "EpochRecord",
+    "FlowAutoencoder",
+    "FlowPrior",
     "Jitter",
     "KernelClassifier",
+    "Line",
+    "LineLoss",
+    "Loss",
+    "MetricEmbedding",
     "ResidualNet",
     "Shift",
     "SmallCNN",
@@ -47,9 +59,11 @@ __all__ = [
     "fit_vae",
     "has_fast_bfloat16",
     "load_checkpoint",
+    "negative_log_likelihood",
     "predict",
     "random_affine",
     "random_rotation",
+    "rebuilding_loss",
     "rotate",
     "save_checkpoint",
 ]

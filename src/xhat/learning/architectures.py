@@ -7,8 +7,12 @@ from torch import nn
 
 from xhat.core import check_choice
 from xhat.learning.denoiser_network import Denoiser
+from xhat.learning.dense import DenseVAE
+from xhat.learning.flows import FlowAutoencoder
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
+from xhat.learning.line import Line
+from xhat.learning.metric import MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 
 __all__ = ["NETWORKS", "build"]
@@ -24,6 +28,10 @@ NETWORKS: dict[str, type[nn.Module]] = {
         KernelClassifier,
         VAE,
         Denoiser,
+        DenseVAE,
+        FlowAutoencoder,
+        MetricEmbedding,
+        Line,
     )
 }
 

@@ -14,7 +14,7 @@ from xhat.learning.augment import Jitter
 from xhat.learning.networks import VAE
 from xhat.learning.training import EpochRecord, fit
 
-__all__ = ["VariationalLoss", "fit_vae"]
+__all__ = ["VariationalLoss", "fit_vae", "rebuilding_loss"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,19 @@ class VariationalLoss:
         return (reconstruction + self.beta * divergence) / len(x)
 
 
+def rebuilding_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    """Return the cross-entropy of rebuilt pixels per image, without noise: a plain autoencoder.
+
+    Source: Hinton, Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks",
+    Science 2006.
+    """
+    del y, generator  # an autoencoder needs neither
+    if not isinstance(model, VAE):
+        raise TypeError(f"the model must be a VAE, not {type(model).__name__}.")
+    logits = model.decode_logits(model.encode(x))
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
+
+
 def fit_vae(
     images: Tensor,
     *,
@@ -57,6 +70,7 @@ def fit_vae(
     latent: int,
     beta: float,
     jitter: Jitter,
+    architecture: str = "VAE",
     on_epoch: Callable[[EpochRecord], None] | None = None,
     **schedule: Any,
 ) -> VAE:
@@ -68,16 +82,20 @@ def fit_vae(
         latent: the number of latent values.
         beta: weight of the divergence from the standard normal prior.
         jitter: how far every image is turned, moved and slanted.
+        architecture: the name of an autoencoder in ``NETWORKS``: ``"VAE"`` or ``"DenseVAE"``.
         on_epoch: called with a record after each epoch.
         **schedule: passed to ``fit``.
 
     Returns:
         The autoencoder in evaluation mode.
+
+    Raises:
+        TypeError: the architecture is no variational autoencoder.
     """
     arguments = {"latent": latent, "channels": images.shape[1], "size": images.shape[-1]}
-    model = build("VAE", seed=seed, **arguments)
+    model = build(architecture, seed=seed, **arguments)
     if not isinstance(model, VAE):
-        raise TypeError("the registry's VAE is not a VAE.")
+        raise TypeError(f"the architecture must be a VAE or DenseVAE, not {architecture}.")
     fit(
         model,
         images,

@@ -12,6 +12,7 @@ the target and how confident it is (``Measurement``), so that a search can stop 
 from xhat.objectives.base import Custom, InLatent, Measurement, Objective, Scaled, Sum, as_objective
 from xhat.objectives.classes import CrossEntropy, Leave, Margin
 from xhat.objectives.energy import Energy
+from xhat.objectives.latents import GaussianEnergy, LatentPrior, PriorEnergy
 from xhat.objectives.penalties import Proximity, TotalVariation
 from xhat.objectives.priors import AtMost, Central, NearReal
 from xhat.objectives.scores import ScorePrior
@@ -26,8 +27,10 @@ __all__ = [
     "Disagreement",
     "Energy",
     "Entropy",
+    "GaussianEnergy",
     "InLatent",
     "Indecision",
+    "LatentPrior",
     "Leave",
     "Margin",
     "Match",
@@ -36,6 +39,7 @@ __all__ = [
     "Members",
     "NearReal",
     "Objective",
+    "PriorEnergy",
     "Proximity",
     "Scaled",
     "ScorePrior",

@@ -15,8 +15,9 @@ A :class:`StudyPage` holds a question, what was fixed before the run, and the ar
 their 95 % intervals over seeds; from it come a figure (:func:`save_intervals_png`), a page
 (:func:`save_study_page`) and a document (:func:`study_markdown`). Further figures are drawn from
 plain numbers: :func:`save_tradeoff_png`, :func:`save_curves_png`, :func:`save_matrices_png`,
-:func:`save_planes_png`, :func:`save_frontier_png`. A :class:`ModelPage` holds what was measured of
-one trained model (:func:`save_model_page`).
+:func:`save_planes_png`, :func:`save_frontier_png`. A :class:`LatentMap` holds a latent space of two
+dimensions (:func:`save_latent_maps_png`), a :class:`ModelPage` what was measured of one trained
+model (:func:`save_model_page`).
 
 A :class:`Film` holds one kind of path from starts to ends, frame by frame; several kinds are drawn
 as strips (:func:`save_films_png`) or moving (:func:`save_films_gif`).
@@ -36,6 +37,7 @@ from xhat.report.grids import save_grid_png
 from xhat.report.intervals import save_intervals_png
 from xhat.report.judged import JudgedSamples
 from xhat.report.judged_page import save_judged_page
+from xhat.report.latent_maps import LatentMap, save_latent_maps_png
 from xhat.report.matrices import save_matrices_png
 from xhat.report.morph import save_morph_gif
 from xhat.report.page import save_page
@@ -57,6 +59,7 @@ __all__ = [
     "Film",
     "FrontierDot",
     "JudgedSamples",
+    "LatentMap",
     "LegendEntry",
     "MethodGrid",
     "ModelPage",
@@ -75,6 +78,7 @@ __all__ = [
     "save_grid_png",
     "save_intervals_png",
     "save_judged_page",
+    "save_latent_maps_png",
     "save_matrices_png",
     "save_model_page",
     "save_morph_gif",

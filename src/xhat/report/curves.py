@@ -49,7 +49,8 @@ class CurvePanel:
         y_label: of the vertical axis; where it ends in ``%``, values are drawn times a hundred.
         lines: by name, each ``(x, y)`` or ``(x, mean, low, high)``, of one length ``n``, 1 or more;
             ends of an interval may be infinite where there is none.
-        log_x: whether the horizontal axis counts powers of ten; then ``x`` is above 0.
+        log_x: whether the horizontal axis counts powers of ten, or of two where ``x`` are whole
+            numbers up to a hundred; then ``x`` is above 0.
 
     Raises:
         ValueError: no lines, lines of other parts, lengths that differ, or values that are not
@@ -174,7 +175,11 @@ def _draw_panel(axes: "Axes", panel: CurvePanel, names: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(panel.x_label, parse_math=False)
     axes.set_ylabel(panel.y_label, parse_math=False)
-    if panel.log_x:
+    if panel.log_x and _in_doublings(panel):
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
+    elif panel.log_x:
         axes.set_xscale("log")
     elif all(np.all(line[0] % 1 == 0) for line in panel.lines.values()):
         axes.locator_params(axis="x", integer=True)  # there is no epoch 1.5
@@ -189,6 +194,10 @@ def _draw_panel(axes: "Axes", panel: CurvePanel, names: Sequence[str]) -> None:
     if factor == 100 and all(0 <= y.min() <= y.max() <= 1 for _, y, *_ in panel.lines.values()):
         least, most = axes.get_ylim()
         axes.set_ylim(max(least, -3.0), min(most, 103.0))  # a share is never beyond, its band may
+
+
+def _in_doublings(panel: CurvePanel) -> bool:
+    return all(np.all(x % 1 == 0) and x.max() <= 100 for x, *_ in panel.lines.values())
 
 
 def _look(k: int) -> dict[str, Any]:

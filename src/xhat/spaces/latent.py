@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import InputWarning, check_positive, evaluation_mode, modules_of
+from xhat.core import InputWarning, check_positive, check_tensor, evaluation_mode, modules_of
 from xhat.spaces.base import Space
 
 __all__ = ["Latent"]
@@ -16,7 +16,7 @@ _SLACK = 1e-3  # of the limit, by which rounding may carry a code out
 
 
 class Latent(Space):
-    """The inputs ``decoder(z)`` for ``z`` in the box ``[-limit, limit]``.
+    """The inputs ``decoder(z)`` for ``z`` in a box, ``[-limit, limit]`` in every dimension.
 
     ``decode(encode(x))`` is the reconstruction of ``x``, not ``x`` itself: how near it is depends
     on the autoencoder, and constraints given as projections in ``x`` cannot be carried back.
@@ -29,11 +29,12 @@ class Latent(Space):
             space decodes, but no search can begin in it; ``xhat.surrogates.Inversion`` is an
             encoder that finds codes by search.
         decoder: ``z -> x``, differentiable.
-        limit: half the width of the latent box; 4 holds nearly all of a standard normal prior.
+        limit: half the width of the latent box; 4 holds nearly all of a standard normal prior. Or
+            the box that real samples need: its lower and its upper ends, ``(d,)`` each.
 
     Raises:
         TypeError: a part that is not callable.
-        ValueError: a limit that is not above 0.
+        ValueError: a limit that is not above 0, or a box without room inside.
 
     Example:
         >>> space = Latent(lambda x: x[:, :2], lambda z: torch.cat([z, z], dim=1))
@@ -48,13 +49,22 @@ class Latent(Space):
         self,
         encoder: Callable[[Tensor], Tensor] | None,
         decoder: Callable[[Tensor], Tensor],
-        limit: float = 4.0,
+        limit: float | tuple[Tensor, Tensor] = 4.0,
     ) -> None:
         for name, part in (("encoder", encoder), ("decoder", decoder)):
             if not callable(part) and not (part is None and name == "encoder"):
                 raise TypeError(f"{name} must be callable, not {type(part).__name__}.")
         self.encoder, self.decoder = encoder, decoder
-        self.limit = check_positive("limit", limit)
+        if isinstance(limit, tuple):
+            self.low, self.high = (check_tensor("limit", end, ndim=1) for end in limit)
+            if self.low.shape != self.high.shape or not bool((self.low < self.high).all()):
+                raise ValueError(
+                    "limit must be the lower and upper ends of a box, (d,) each, every lower one "
+                    "below its upper one."
+                )
+        else:
+            self.high = torch.tensor([check_positive("limit", limit)])
+            self.low = -self.high
 
     def decode(self, z: Tensor) -> Tensor:
         """Return ``decoder(z)``.
@@ -88,7 +98,7 @@ class Latent(Space):
             ValueError: there is no encoder, or it does not return one latent for each input.
         """
         encoder = self._known()
-        if getattr(encoder, "limit", torch.inf) <= self.limit:
+        if getattr(encoder, "limit", torch.inf) <= float(torch.minimum(self.high, -self.low).min()):
             return
         modules = (*modules_of(encoder), *modules_of(self.decoder))
         weights = next((w for module in modules for w in module.parameters()), x)
@@ -104,17 +114,19 @@ class Latent(Space):
 
     def project(self, z: Tensor) -> Tensor:
         """Clip ``z`` to the latent box."""
-        return z.clamp(-self.limit, self.limit)
+        return z.clamp(self.low.to(z), self.high.to(z))
 
     def _tell_of_codes(self, code: Tensor) -> None:
-        far = code.abs().flatten(1).amax(dim=1)
-        outside = far > self.limit * (1 + _SLACK)
+        low, high = self.low.to(code), self.high.to(code)
+        beyond = torch.maximum(code - high, low - code).flatten(1).amax(dim=1)
+        outside = beyond > _SLACK * float((high - low).max()) / 2
         if bool(outside.any()):
+            farthest = float(code.flatten()[code.abs().argmax()].abs())
+            box = f"[{float(low.min()):g}, {float(high.max()):g}]"
             warnings.warn(
                 f"{int(outside.sum())} of {len(code)} starts have codes outside the latent box "
-                f"[-{self.limit:g}, {self.limit:g}], the farthest at {float(far.max()):.3g}; their "
-                f"search begins at the nearest point of the box. Raise limit to begin at the "
-                f"starts themselves.",
+                f"{box}, the farthest at {farthest:.3g}; their search begins at the nearest point "
+                f"of the box. Raise limit to begin at the starts themselves.",
                 InputWarning,
                 stacklevel=3,
             )

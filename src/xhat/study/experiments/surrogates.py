@@ -39,7 +39,7 @@ from xhat.surrogates import (
 from xhat.surrogates.classifier import ROTATION
 from xhat.tasks import digits
 
-__all__ = ["MEASURED", "Plan", "surrogate", "surrogate_arm", "surrogate_cell"]
+__all__ = ["MEASURED", "Plan", "digest", "surrogate", "surrogate_arm", "surrogate_cell"]
 
 MEASURED = Scope(
     images=5_000,
@@ -109,7 +109,7 @@ def surrogate_cell(seed: int, context: Context, *, plan: Plan, scope: Scope = ME
 def surrogate(plan: Plan, seed: int, context: Context) -> nn.Module:
     """Return the surrogate of a plan and a seed, trained now or taken from the cache."""
     plan = plan.small() if context.quick else plan
-    name = _digest(plan.describe() | {"seed": seed})
+    name = digest(plan.describe() | {"seed": seed})
     path = context.cache / f"{name}.safetensors"
     with FileLock(context.cache / f"{name}.lock"):
         if not path.exists():
@@ -220,7 +220,7 @@ class _Training:
     def _once(self, what: str, make: Any) -> Mapping[str, Tensor]:
         plan = self.plan
         key = {"what": what, "seed": self.seed, "images": plan.images, "epochs": plan.epochs}
-        path = self.context.cache / f"{_digest(key | {'turned': plan.turned})}.safetensors"
+        path = self.context.cache / f"{digest(key | {'turned': plan.turned})}.safetensors"
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 with atomic_write(path) as temporary:
@@ -238,5 +238,6 @@ def _mean_share(softness: Softness) -> float:
     return float(torch.stack(shares).mean())
 
 
-def _digest(of: Mapping[str, Any]) -> str:
+def digest(of: Mapping[str, Any]) -> str:
+    """Return the name under which something that depends on ``of`` is kept."""
     return blake2b(json.dumps(of, sort_keys=True).encode(), digest_size=10).hexdigest()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from xhat.constraints import LinfBall
-from xhat.objectives import CrossEntropy, InLatent, Objective, Proximity
+from xhat.objectives import CrossEntropy, GaussianEnergy, InLatent, Objective, Proximity
 from xhat.problem import Problem
 from xhat.result import Result
 from xhat.solve import Adam, Stepper, TargetReached, solve
@@ -91,7 +91,7 @@ class Method:
         if self.proximity:
             objective = objective + self.proximity * Proximity(x0)
         if self.prior:
-            objective = objective + self.prior * InLatent(_energy)
+            objective = objective + self.prior * InLatent(GaussianEnergy())
         if self.penalty is not None:
             objective = objective + self.penalty_weight * self.penalty(model)
         ball = () if self.radius is None else (LinfBall(x0, self.radius),)
@@ -115,7 +115,3 @@ class Method:
         options = {"stepper": self.stepper, "max_steps": self.max_steps} | options
         problem = self.problem(model, x0, target, space)
         return solve(problem, x0, stop=TargetReached(confidence), **options)
-
-
-def _energy(z: Tensor) -> Tensor:
-    return z.flatten(1).square().sum(dim=1) / 2

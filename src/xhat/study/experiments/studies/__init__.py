@@ -7,6 +7,7 @@ from xhat.study.experiments.studies.diffusion import DIFFUSION
 from xhat.study.experiments.studies.easy_targets import EASY_TARGETS
 from xhat.study.experiments.studies.equivariance import EQUIVARIANCE
 from xhat.study.experiments.studies.interpolation import INTERPOLATION
+from xhat.study.experiments.studies.latent_size import LATENT_SIZE
 from xhat.study.experiments.studies.noise_softness import NOISE_SOFTNESS
 from xhat.study.experiments.studies.out_of_distribution import OUT_OF_DISTRIBUTION
 from xhat.study.experiments.studies.soft_labels import SOFT_LABELS
@@ -29,5 +30,6 @@ STUDIES: dict[str, Experiment] = {
         INTERPOLATION,
         DIFFUSION,
         STRUCTURE,
+        LATENT_SIZE,
     )
 }
