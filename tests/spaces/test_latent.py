@@ -30,7 +30,9 @@ def test_a_box_may_differ_by_dimension():
     assert torch.equal(space.project(torch.full((2, 5), 9.0)), high.expand(2, 5))
     inside = (low + high)[None] / 2
     assert torch.equal(space.project(inside), inside)
-    result = solve(Problem(CrossEntropy(ConvNet(), targets(3)), space), starts(3), max_steps=20)
+    problem = Problem(CrossEntropy(ConvNet(), targets(3)), space)
+    with pytest.warns(InputWarning, match=r"outside the latent box \[-0.5, 0.6\], the farthest"):
+        result = solve(problem, starts(3), max_steps=20)
     assert bool(((result.z >= low) & (result.z <= high)).all())
 
 
