@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from xhat.core import generator
+from xhat.objectives import CrossEntropy, ScorePrior
 from xhat.spaces import Box
 from xhat.study.experiments.structures import STRUCTURES, in_structure
-from xhat.study.methods import METHODS, Diffused, method
+from xhat.study.methods import METHODS, Annealed, Diffused, method
 from xhat.tasks import digits
 
 X = torch.rand(6, 1, 28, 28, generator=generator(0))
@@ -67,3 +68,19 @@ def test_the_nearest_of_several_samples_is_nearer():
 def test_what_cannot_be_held_is_told():
     with pytest.raises(TypeError, match="Exemplary cannot be held to a structure"):
         in_structure(method("xhat"), STRUCTURES["mirror"])
+
+
+def test_an_annealed_search_counts_its_levels_and_nears_what_the_prior_knows():
+    target = torch.tensor([3, 1, 8, 0, 1, 8])
+    model, how = digits.surrogate("plain"), Annealed("few", "", levels=6, proximity=0.05)
+    found = how.search(model, STARTS, target, Box(0, 1))
+    assert torch.equal(found.x0, STARTS)
+    assert found.steps.tolist() == [6] * 6
+    assert 0 <= float(found.x.min()) < float(found.x.max()) <= 1
+    assert torch.equal(found.x, how.search(model, STARTS, target, Box(0, 1)).x)
+    prior = ScorePrior(digits.denoiser(), 0.2, target)
+    noise = torch.rand(STARTS.shape, generator=generator(1))
+    assert float(prior(found.x).mean()) < 0.2 * float(prior(noise).mean())
+    with torch.no_grad():
+        before, after = (CrossEntropy(model, target)(x).mean() for x in (STARTS, found.x))
+    assert float(after) < 0.5 * float(before)
