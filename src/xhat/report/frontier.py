@@ -19,6 +19,7 @@ __all__ = ["FrontierDot", "save_frontier_png"]
 
 _NAME, _NOTE, _AXIS = 10.5, 9.5, 10.5
 _TALL, _LEFT, _BOTTOM = 5.2, 0.75, 0.75
+_END = 0.8  # of the width, from where there is no room for a name
 _ROOM = 0.19  # inches from one name to the next
 
 
@@ -112,7 +113,7 @@ def best(dots: Sequence[FrontierDot]) -> list[FrontierDot]:
 
 
 def _name(axes: "Axes", dots: Sequence[FrontierDot]) -> None:
-    """Write every name to the right of its dot, apart from the others'."""
+    """Write every name beside its dot, apart from the others'; to the left at the right end."""
     into = axes.transAxes.inverted()
     places = [into.transform(axes.transData.transform((dot.x, dot.y))) for dot in dots]
     wanted = {dot.name: float(place[1]) for dot, place in zip(dots, places, strict=True)}
@@ -120,4 +121,6 @@ def _name(axes: "Axes", dots: Sequence[FrontierDot]) -> None:
     for dot, place in zip(dots, places, strict=True):
         words = f"{dot.name}  {100 * dot.share:.0f} %"
         look: dict[str, Any] = {"va": "center", "fontsize": _NAME, "color": INK}
-        axes.text(place[0] + 0.012, near[dot.name], words, transform=axes.transAxes, **look)
+        side, beside = ("right", -0.012) if place[0] > _END else ("left", 0.012)
+        at = (place[0] + beside, near[dot.name])
+        axes.text(*at, words, ha=side, transform=axes.transAxes, **look)
