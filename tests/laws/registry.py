@@ -124,7 +124,7 @@ class StudentPrior(nn.Module):
 
 
 def ends() -> Tensor:
-    return torch.linspace(0.5, 1.5, LATENT)
+    return torch.linspace(1.6, 2.4, LATENT)  # the codes of all starts lie within
 
 
 def ink(x: Tensor) -> Tensor:
@@ -144,13 +144,14 @@ SPACES: list[Entry] = [
     Entry("masked-box", lambda n: spaces.Masked(spaces.Box(), mask(), starts(n)), (spaces.Masked,)),
     Entry("warped", lambda n: spaces.Warped(textured(n), (4, 6)), (spaces.Warped,)),
     Entry(
-        "held-box",
+        "held-latent",
         lambda n: spaces.Held(
-            spaces.Box(), lambda x, start: (x + x.flip(-1)) / 2 + 0 * start, starts(n)
+            spaces.Latent(*autoencoder()),
+            lambda x, start: (x + x.flip(-1)) / 2 + 0 * start,
+            starts(n),
         ),
         (spaces.Held,),
     ),
-    Entry("held-latent", lambda n: spaces.Held(spaces.Latent(*autoencoder()), lambda x: x.relu())),
     Entry(
         "masked-latent", lambda n: spaces.Masked(spaces.Latent(*autoencoder()), mask(), starts(n))
     ),
