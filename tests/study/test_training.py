@@ -9,7 +9,7 @@ from xhat.study.recipes import SHIPPED, recipe
 from xhat.study.training import measure, train
 from xhat.tasks import digits
 
-NAMES = (*digits.SURROGATES, "vae", *digits.JUDGES, digits.AUTOENCODER)
+NAMES = (*digits.SURROGATES, "vae", "denoiser", *digits.JUDGES, digits.AUTOENCODER)
 
 
 def test_every_shipped_model_that_is_no_surrogate_has_its_own_recipe():
