@@ -17,31 +17,12 @@ from typing import Any
 import torch
 from record import provenance, table, write
 
-from xhat.judges import Penultimate
-from xhat.measures import Features, Table, measure
 from xhat.study.judging import digits_judge
 from xhat.study.methods import METHODS, digits_known, method
-from xhat.study.steering import Steering, steer
+from xhat.study.steering import steer
 from xhat.tasks import digits
 
 SEED, DRAWS, BOOTSTRAP = 0, 2, 2  # intervals are not shown, so resamples are few
-
-
-def measured(found: Steering) -> Table:
-    """Return distances and variety of the results of pairs of different digits."""
-    crossing, real = found.crossing, digits.split("judge_train")
-    seen = Features("judge-residual", Penultimate(digits.judge("judge-residual")))
-    return measure(
-        found.result.x[crossing],
-        found.pairs.target[crossing],
-        real.images,
-        real.labels,
-        seen,
-        starts=found.result.x0[crossing],
-        seed=SEED,
-        draws=DRAWS,
-        bootstrap=BOOTSTRAP,
-    )
 
 
 def row(name: str, starts: int) -> dict[str, Any]:
@@ -52,7 +33,8 @@ def row(name: str, starts: int) -> dict[str, Any]:
     pairs, began = digits.pairs(starts), time.process_time()
     found = steer(how, digits.surrogate(how.surrogate), pairs, judge, seed=SEED)
     seconds = time.process_time() - began
-    off, by_pair, of = found.numbers(), found.table(), measured(found)
+    off, by_pair = found.numbers(), found.table()
+    of = found.measured(seed=SEED, draws=DRAWS, bootstrap=BOOTSTRAP)
     off_diagonal = ~torch.eye(digits.CLASSES, dtype=torch.bool)
     targets = [of.row(label) for label in range(digits.CLASSES)]
 

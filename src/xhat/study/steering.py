@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xhat.judges import Judge, Outcome, Verdicts
+from xhat.judges import Judge, Outcome, Penultimate, Verdicts
+from xhat.measures import Features, Table, measure
 from xhat.result import Result
 from xhat.solve import Compute, Progress
 from xhat.study.methods import Method
@@ -74,6 +75,32 @@ class Steering:
             for value in (hit, torch.ones_like(hit))
         )
         return (sums / counts).reshape(digits.CLASSES, digits.CLASSES)
+
+    def measured(
+        self, *, reference: int | None = None, seed: int = 0, draws: int = 1, bootstrap: int = 1
+    ) -> Table:
+        """Return distances and variety of the results of crossing pairs, target by target.
+
+        In features of the judge ``judge-residual``, against the judges' training split.
+
+        Args:
+            reference: how many real samples to compare with; None for all.
+            seed: as of ``xhat.measures.measure``.
+            draws: likewise.
+            bootstrap: likewise.
+        """
+        which, real = self.crossing, digits.split("judge_train")
+        return measure(
+            self.result.x[which],
+            self.pairs.target[which],
+            real.images[:reference],
+            real.labels[:reference],
+            Features("judge-residual", Penultimate(digits.judge("judge-residual"))),
+            starts=self.result.x0[which],
+            seed=seed,
+            draws=draws,
+            bootstrap=bootstrap,
+        )
 
 
 def steer(

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from xhat.core import atomic_write, generator
-from xhat.judges import Judge, Outcome, Penultimate
+from xhat.judges import Judge, Outcome
 from xhat.judges.verdict import MANIFOLD
 from xhat.learning import VAE, build, fit_vae, predict
-from xhat.measures import Density, Features, Region, measure, rare_density
+from xhat.measures import Density, Region, rare_density
 from xhat.spaces import Latent
 from xhat.study.experiments.experiment import Context
 from xhat.study.experiments.surrogates import digest
@@ -241,18 +241,7 @@ def searched(
     numbers, crossing = found.numbers(), found.crossing
     axes = found.verdicts.group(MANIFOLD)
     off = torch.stack([axis.adjusted <= found.verdicts.alpha for axis in axes]).any(dim=0)
-    real = digits.split("judge_train")
-    table = measure(
-        found.result.x[crossing],
-        found.pairs.target[crossing],
-        real.images[: extent.reference],
-        real.labels[: extent.reference],
-        Features("judge-residual", Penultimate(digits.judge("judge-residual"))),
-        starts=found.result.x0[crossing],
-        seed=seed,
-        draws=1,
-        bootstrap=1,
-    )
+    table = found.measured(reference=extent.reference, seed=seed)
     rows = [table.row(label) for label in range(digits.CLASSES)]
     metrics = {
         "genuine": numbers["genuine"],

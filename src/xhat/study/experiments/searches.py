@@ -17,8 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xhat.judges import Penultimate
-from xhat.measures import Features, measure
 from xhat.report import FrontierDot, MethodGrid, save_frontier_png, save_grid_png
 from xhat.study.experiments.experiment import Arm, Cell, Context, Details, Pictures, Table
 from xhat.study.judging import digits_judge
@@ -26,7 +24,7 @@ from xhat.study.methods import Exemplary, Method
 from xhat.study.steering import Steering, steer
 from xhat.tasks import digits
 
-__all__ = ["SHOWN", "distances", "draw_grids", "own_pairs", "search_arm"]
+__all__ = ["SHOWN", "draw_grids", "own_pairs", "search_arm"]
 
 SHOWN = {
     "genuine": "genuine %",
@@ -64,28 +62,16 @@ def _metrics(found: Steering) -> dict[str, float]:
     verdicts = {str(name): count / numbers["n"] for name, count in numbers["verdicts"].items()}
     return {
         **verdicts,
-        **distances(found.result.x[which], found.pairs.target[which], found.result.x0[which]),
+        **_distances(found),
         "moved": numbers["moved"],
         "moved on the diagonal": found.numbers(~which)["moved"],
         "milliseconds": 1e3 * found.seconds / len(found.pairs),
     }
 
 
-def distances(x: Tensor, target: Tensor, starts: Tensor) -> dict[str, float]:
-    """Return how far from real digits, how varied and how near the starts results are."""
-    real = digits.split("judge_train")
-    table = measure(
-        x,
-        target,
-        real.images,
-        real.labels,
-        Features("judge-residual", Penultimate(digits.judge("judge-residual"))),
-        starts=starts,
-        seed=0,
-        draws=1,
-        bootstrap=1,
-    )
-    rows = [table.row(int(label)) for label in target.unique()]
+def _distances(found: Steering) -> dict[str, float]:
+    table = found.measured()
+    rows = [table.row(label) for label in range(digits.CLASSES)]
 
     def mean(name: str, what: str) -> float:
         return statistics.mean(getattr(row[name], what) for row in rows)

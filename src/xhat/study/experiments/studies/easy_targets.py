@@ -12,6 +12,7 @@ from xhat.judges import Outcome
 from xhat.report import save_matrices_png
 from xhat.study.experiments.experiment import Arm, Cell, Claim, Context, Experiment, Pictures, Table
 from xhat.study.experiments.paired import interval
+from xhat.study.experiments.searches import own_pairs
 from xhat.study.experiments.surrogates import Plan, surrogate
 from xhat.study.judging import digits_judge
 from xhat.study.methods import METHODS
@@ -29,19 +30,9 @@ _SEARCHED = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust")
 def _cell(seed: int, context: Context, *, name: str) -> Cell:
     method = METHODS[name]
     model = surrogate(_SURROGATES[method.surrogate], seed, context)
-    pairs = _pairs(seed, 1 if context.quick else _STARTS)
+    pairs = own_pairs(seed, 1 if context.quick else _STARTS)
     found = steer(method, model, pairs, digits_judge(), seed=seed)
     return Cell(_metrics(found), {"genuine": found.table().tolist(), "moved": _moved(found)})
-
-
-def _pairs(seed: int, starts: int) -> digits.Pairs:
-    """Return starts that are different for every seed."""
-    every = digits.pairs(starts * (seed + 1))
-    return digits.Pairs(*(part[-starts * 100 :] for part in _columns(every)))
-
-
-def _columns(pairs: digits.Pairs) -> tuple[torch.Tensor, ...]:
-    return pairs.index, pairs.start_label, pairs.target
 
 
 def _metrics(found: Steering) -> dict[str, float]:
