@@ -43,6 +43,8 @@ _HIDES = 5.0  # noise of which a start is not seen any more
 class Diffused(Method):
     """Samples of the shipped denoiser, of the target's class, instead of a search.
 
+    Noise is drawn for all starts together, so that a result depends on its place among them.
+
     Attributes:
         noise: that is put on the start, in the units of pixels; 20 hides it.
         levels: of noise, one pass through the denoiser each, or two with guidance by class.
@@ -63,11 +65,14 @@ class Diffused(Method):
     tries: int = 1
 
     def problem(self, model: Any, x0: Tensor, target: Any, space: Space) -> Problem:
-        """Return by what its results are measured: the surrogate and the score at little noise."""
+        """Return what a sample is to have: the target, by whatever guides it, and the density."""
         del x0
         target = check_tensor("the target", target, floating=False)
         prior = ScorePrior(digits.denoiser(), self._levels()[-1].item(), target)
-        return Problem(CrossEntropy(model, target) + 0.0 * prior, space)
+        wanted = CrossEntropy(model, target) + prior
+        if self.guidance or self.tries > 1:
+            wanted = wanted + CrossEntropy(digits.surrogate("robust"), target)
+        return Problem(wanted, space)
 
     def search(
         self,
