@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.learning import build
+from xhat.learning import Jitter, build
 from xhat.surrogates.diffusion import (
     ClassifierFree,
     ClassifierGuided,
@@ -12,6 +12,7 @@ from xhat.surrogates.diffusion import (
     noise_levels,
     noised,
     sample,
+    train_denoiser,
 )
 
 MEAN, SPREAD = 0.7, 0.4
@@ -117,3 +118,33 @@ def test_bad_input_is_told():
         noise_levels(4, 0.01)
     with pytest.raises(ValueError, match="weight"):
         Near(exact, torch.zeros(1, 1), 0.0)
+
+
+def images(n):
+    """Bars, across for class 0 and down for class 1."""
+    labels = torch.arange(n) % 2
+    x = torch.zeros(n, 1, 8, 8)
+    x[labels == 0, :, 3:5, :] = 1
+    x[labels == 1, :, :, 3:5] = 1
+    return x, labels
+
+
+def test_learns_to_take_noise_away_and_uses_the_class():
+    x, labels = images(64)
+    model = train_denoiser(
+        x, labels, seed=0, width=8, jitter=Jitter(), classes=2,
+        epochs=60, batch_size=32, learning_rate=1e-2,
+    )  # fmt: skip
+    assert not model.training
+    x, labels = images(40)
+    for sigma, known, unknown in ((0.5, 0.02, 0.04), (3.0, 0.05, 0.2)):
+        noisy, level = (
+            x + sigma * torch.randn(x.shape, generator=generator(1)),
+            torch.tensor([sigma]),
+        )
+        with torch.no_grad():
+            told = (model(noisy, level, labels) - x).square().mean()
+            untold = (model(noisy, level) - x).square().mean()
+        assert told < known
+        assert untold < unknown
+        assert told < untold + 1e-3

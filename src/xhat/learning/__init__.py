@@ -12,7 +12,7 @@ from xhat.learning.augment import Jitter, Shift, random_affine, random_rotation,
 from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, save_checkpoint
 from xhat.learning.corruptions import CORRUPTIONS, corrupt
 from xhat.learning.denoiser_network import Denoiser
-from xhat.learning.denoising import DenoisingLoss, fit_denoiser
+from xhat.learning.denoising import DenoisingLoss
 from xhat.learning.dense import DenseVAE
 from xhat.learning.flows import FlowAutoencoder, FlowPrior, negative_log_likelihood
 from xhat.learning.invariant import TurnInvariantCNN
@@ -54,7 +54,6 @@ __all__ = [
     "corrupt",
     "count_parameters",
     "fit",
-    "fit_denoiser",
     "fit_temperature",
     "fit_vae",
     "has_fast_bfloat16",

@@ -9,21 +9,16 @@ to Statistics", 1956; Efron, "Tweedie's Formula and Selection Bias", 2011)::
 A network that is trained for all σ at once is both a diffusion model and a prior for a search.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import check_fraction, check_positive
-from xhat.learning.architectures import build
-from xhat.learning.augment import Jitter
 from xhat.learning.denoiser_network import Denoiser
-from xhat.learning.training import EpochRecord, fit
 
-__all__ = ["DenoisingLoss", "fit_denoiser"]
+__all__ = ["DenoisingLoss"]
 
 
 @dataclass(frozen=True)
@@ -66,49 +61,3 @@ class DenoisingLoss:
         found = model(x + sigma.reshape(-1, 1, 1, 1) * noise, sigma, label)
         error = F.mse_loss(found, x, reduction="none").mean((1, 2, 3))
         return (error * (1 / sigma.square() + 1 / model.spread**2)).mean()
-
-
-def fit_denoiser(
-    images: Tensor,
-    labels: Tensor,
-    *,
-    seed: int,
-    width: int,
-    jitter: Jitter,
-    classes: int = 10,
-    loss: DenoisingLoss | None = None,
-    on_epoch: Callable[[EpochRecord], None] | None = None,
-    **schedule: Any,
-) -> Denoiser:
-    """Build and train a denoiser, every image changed afresh in every epoch.
-
-    Args:
-        images: ``(n, channels, size, size)`` in [0, 1].
-        labels: ``(n,)`` classes.
-        seed: of weights, order, augmentation and noise.
-        width: of the network.
-        jitter: how far every image is turned, moved and slanted.
-        classes: how many there are.
-        loss: which noise it learns; None is the usual.
-        on_epoch: called with a record after each epoch.
-        **schedule: passed to ``fit``.
-
-    Returns:
-        The denoiser in evaluation mode.
-    """
-    arguments = {"classes": classes, "channels": images.shape[1], "width": width}
-    model = build("Denoiser", seed=seed, **arguments)
-    if not isinstance(model, Denoiser):
-        raise TypeError("the registry's Denoiser is not a Denoiser.")
-    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    fit(
-        model,
-        images,
-        labels,
-        loss or DenoisingLoss(),
-        seed=seed,
-        augment=jitter,
-        on_epoch=on_epoch,
-        **schedule,
-    )
-    return model.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]

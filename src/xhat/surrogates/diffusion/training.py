@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from xhat.learning import Denoiser, EpochRecord, Jitter, fit_denoiser
+from xhat.learning import Denoiser, DenoisingLoss, EpochRecord, Jitter, build, fit
 from xhat.surrogates.classifier import ROTATION
 
 __all__ = ["train_denoiser"]
@@ -17,6 +18,7 @@ def train_denoiser(
     *,
     seed: int,
     width: int = 32,
+    classes: int = 10,
     jitter: Jitter = ROTATION,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     **schedule: Any,
@@ -28,6 +30,7 @@ def train_denoiser(
         labels: ``(n,)`` classes.
         seed: of weights, order, augmentation and noise.
         width: of the network; its cost grows with the square.
+        classes: how many there are.
         jitter: how far every image is turned, moved and slanted.
         on_epoch: called with a record after each epoch.
         **schedule: passed to ``xhat.learning.fit``: ``epochs``, ``batch_size``,
@@ -36,6 +39,12 @@ def train_denoiser(
     Returns:
         The denoiser in evaluation mode.
     """
-    return fit_denoiser(
-        images, labels, seed=seed, width=width, jitter=jitter, on_epoch=on_epoch, **schedule
-    )
+    arguments = {"classes": classes, "channels": images.shape[1], "width": width}
+    model = build("Denoiser", seed=seed, **arguments)
+    if not isinstance(model, Denoiser):
+        raise TypeError("the registry's Denoiser is not a Denoiser.")
+    # a third faster on processors, and the same numbers but for rounding
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    loss = DenoisingLoss()
+    fit(model, images, labels, loss, seed=seed, augment=jitter, on_epoch=on_epoch, **schedule)
+    return model.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
