@@ -10,6 +10,7 @@ from PIL import Image
 from xhat.measures import straight
 from xhat.study.experiments import STUDIES
 from xhat.study.experiments.studies import interpolation as study
+from xhat.study.experiments.ways import WAYS, Ends
 from xhat.tasks import digits
 
 STUDY = STUDIES["interpolation"]
@@ -88,8 +89,8 @@ def test_lines_and_arcs_have_the_same_ends(path):
     vae = digits.vae()
     with torch.no_grad():
         first, last = vae.encode(path[:, 0]), vae.encode(path[:, -1])
-    ends = study._Ends(None, torch.arange(2), first, last)  # pyright: ignore[reportArgumentType]
-    ways = [way(ends) for way in (study._pixels, study._line, study._arc)]
+    ends = Ends(None, torch.arange(2), first, last)  # pyright: ignore[reportArgumentType]
+    ways = [WAYS[name][1](ends) for name in ("pixels", "latent", "spherical")]
     for other in ways[1:]:
         assert torch.allclose(other[:, (0, -1)], ways[0][:, (0, -1)], atol=1e-5)
         assert not torch.allclose(other[:, 5], ways[0][:, 5], atol=1e-2)

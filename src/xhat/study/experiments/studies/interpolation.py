@@ -3,8 +3,7 @@
 import base64
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,136 +14,34 @@ from PIL import Image
 from torch import Tensor
 
 from xhat.judges import Judge, Outcome, Penultimate
-from xhat.measures import evenly, path_shape, spherical, straight
-from xhat.objectives import AtMost, NearReal, Objective
+from xhat.measures import path_shape
 from xhat.report import Film, save_films_gif, save_films_png
-from xhat.result import Trajectory
-from xhat.spaces import Latent
 from xhat.study.experiments.experiment import Arm, Cell, Claim, Context, Experiment, Pictures, Table
 from xhat.study.experiments.paired import interval
+from xhat.study.experiments.ways import (
+    FRAMES,
+    ON,
+    REAL,
+    SEARCH,
+    STEPS,
+    WAYS,
+    WEIGHT,
+    Ends,
+    describe,
+    ends_of,
+)
 from xhat.study.judging import digits_judge
-from xhat.study.methods import METHODS
-from xhat.study.steering import Steering, steer
-from xhat.surrogates import geodesic
 from xhat.tasks import digits
 
 __all__ = ["INTERPOLATION"]
 
-_FRAMES = 11
-_STEPS = 60  # of a geodesic's search
-_REAL, _ASIDE, _WEIGHT = 6_000, 1_000, 60.0  # codes of the prior, codes that say what is usual
-_SEARCH = "latent-robust"  # whose results are the ends
 _SHOWN = ((3, 8), (0, 1), (5, 6), (7, 2), (4, 9), (6, 0), (9, 4), (2, 7))  # the first four that can
 _FILMS = 4
 _FEATURES = "judge-residual"  # the judge in whose features paths are measured as well
-_ON = (Outcome.GENUINE, Outcome.AMBIGUOUS, Outcome.MISTAKEN)  # neither off the manifold nor far
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """Pairs whose two ends are on the manifold, and the search that led from one to the other.
-
-    Attributes:
-        found: of all pairs, the search traced.
-        kept: ``(n,)``, the pairs of different digits with both ends on the manifold.
-        first: ``(k, latent)``, codes of the starts.
-        last: ``(k, latent)``, codes of the results.
-    """
-
-    found: Steering
-    kept: Tensor
-    first: Tensor
-    last: Tensor
-
-    @property
-    def pairs(self) -> digits.Pairs:
-        """The pairs that are kept."""
-        every = self.found.pairs
-        return digits.Pairs(*(x[self.kept] for x in (every.index, every.start_label, every.target)))
-
-
-@lru_cache(maxsize=2)  # all arms of a seed have the same ends
-def _ends(seed: int, quick: bool) -> _Ends:
-    method, judge = METHODS[_SEARCH], digits_judge()
-    model = digits.surrogate(method.surrogate)
-    every = digits.pairs(seed + 1)
-    rows = slice(-100, None)  # another start of every digit for every seed
-    index, label, target = every.index[rows], every.start_label[rows], every.target[rows]
-    crossing = (label != target).nonzero()[:, 0]
-    crossing = crossing[::8] if quick else crossing
-    pairs = digits.Pairs(index[crossing], label[crossing], target[crossing])
-    found = steer(method, model, pairs, judge, seed=seed, trace=1)
-    space = _latent()
-    first = space.encode(pairs.starts)
-    begun = judge.judge(space.decode(first).detach(), pairs.start_label).outcomes
-    both = zip(begun, found.verdicts.outcomes, strict=True)
-    on = torch.tensor([a in _ON and b in _ON for a, b in both])
-    kept = on.nonzero()[:, 0]
-    return _Ends(found, kept, first[kept], found.result.z[kept])
-
-
-def _latent() -> Latent:
-    vae = digits.vae()
-    return Latent(vae.encode, vae.decode)
-
-
-def _decoded(z: Tensor) -> Tensor:
-    with torch.no_grad():
-        return digits.vae().decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
-
-
-def _pixels(ends: _Ends) -> Tensor:
-    first, last = (_decoded(z[:, None])[:, 0] for z in (ends.first, ends.last))
-    return straight(first, last, _FRAMES)
-
-
-def _line(ends: _Ends) -> Tensor:
-    return _decoded(straight(ends.first, ends.last, _FRAMES))
-
-
-def _arc(ends: _Ends) -> Tensor:
-    return _decoded(spherical(ends.first, ends.last, _FRAMES))
-
-
-def _geodesic(ends: _Ends, *, prior: Callable[[], Objective] | None) -> Tensor:
-    made = None if prior is None else prior()
-    space = _latent()
-    options = {"frames": _FRAMES, "max_steps": _STEPS, "prior": made}
-    return geodesic(space, ends.first, ends.last, **options).x
-
-
-@cache
-def _near_real() -> Objective:
-    """Return what a code lacks of lying as near to real ones as half of real codes do."""
-    images = digits.split("surrogate_train").images[: _REAL + _ASIDE]
-    with torch.no_grad():
-        codes = torch.cat([digits.vae().encode(part) for part in images.split(1_000)])
-    near = NearReal(_itself, codes[:_REAL])
-    return _WEIGHT * AtMost(near, float(near(codes[_REAL:]).median()))
-
-
-def _itself(z: Tensor) -> Tensor:
-    return z
-
-
-def _searched(ends: _Ends, *, name: str) -> Tensor:
-    found = ends.found if name == _SEARCH else _other(ends, name)
-    kept = ends.kept if name == _SEARCH else torch.arange(len(ends.kept))
-    path = found.result.trajectory
-    if not isinstance(path, Trajectory):
-        raise TypeError(f"the search by {name} was not traced.")
-    return evenly(path.x[:, kept].transpose(0, 1), _FRAMES)
-
-
-def _other(ends: _Ends, name: str) -> Steering:
-    method = METHODS[name]
-    seed = ends.found.result.seed
-    model = digits.surrogate(method.surrogate)
-    return steer(method, model, ends.pairs, digits_judge(), seed=seed, trace=1)
-
-
-def _cell(seed: int, context: Context, *, lay: Callable[[_Ends], Tensor]) -> Cell:
-    ends, judge = _ends(seed, context.quick), digits_judge()
+def _cell(seed: int, context: Context, *, lay: Callable[[Ends], Tensor]) -> Cell:
+    ends, judge = ends_of(seed, context.quick), digits_judge()
     path = lay(ends).clamp(0, 1)
     outcomes, seen = _judged(judge, path)
     metrics = _metrics(path, outcomes, seen, ends.pairs)
@@ -165,7 +62,7 @@ def _judged(judge: Judge, path: Tensor) -> tuple[NDArray[Any], Tensor]:
 def _metrics(
     path: Tensor, outcomes: NDArray[Any], seen: Tensor, pairs: digits.Pairs
 ) -> dict[str, float]:
-    inner = torch.from_numpy(np.isin(outcomes, [str(o) for o in _ON]))[:, 1:-1]
+    inner = torch.from_numpy(np.isin(outcomes, [str(o) for o in ON]))[:, 1:-1]
     genuine = torch.from_numpy(outcomes == str(Outcome.GENUINE))[:, 1:-1]
     inside = seen[:, 1:-1]
     ours = (inside == pairs.start_label[:, None]) | (inside == pairs.target[:, None])
@@ -214,7 +111,7 @@ def _png(frames: Tensor) -> str:
 def _frames(film: str) -> NDArray[np.float32]:
     with Image.open(io.BytesIO(base64.b64decode(film))) as image:
         strip = np.asarray(image, dtype=np.float32) / 255
-    return np.stack(np.split(strip, _FRAMES, axis=1)).astype(np.float32)
+    return np.stack(np.split(strip, FRAMES, axis=1)).astype(np.float32)
 
 
 def _draw(table: Table, details: Mapping[str, Mapping[int, Any]], folder: Path) -> Pictures:
@@ -265,32 +162,13 @@ def _remark(table: Table) -> tuple[str, ...]:
     )
 
 
-_WAYS: Mapping[str, tuple[str, Callable[[_Ends], Tensor]]] = {
-    "pixels": ("straight in pixels", _pixels),
-    "latent": ("straight in the latent space", _line),
-    "spherical": ("an arc in the latent space", _arc),
-    "geodesic": ("the shortest decoded curve", partial(_geodesic, prior=None)),
-    "geodesic near real": (
-        "the shortest that stays near real codes",
-        partial(_geodesic, prior=_near_real),
-    ),
-    "search": (f"as {_SEARCH} went", partial(_searched, name=_SEARCH)),
-    "search xhat": (
-        "as xhat went, from a real sample of the target",
-        partial(_searched, name="xhat"),
-    ),
-}
-_CAPTIONS = {arm: caption for arm, (caption, _) in _WAYS.items()}
+_CAPTIONS = {arm: caption for arm, (caption, _) in WAYS.items()}
 
 
 def _arm(name: str) -> Arm:
-    caption, lay = _WAYS[name]
+    caption, lay = WAYS[name]
     settings = {
-        "way": name,
-        "frames": _FRAMES,
-        "method": METHODS["xhat" if name == "search xhat" else _SEARCH].describe(),
-        "steps": _STEPS,
-        "prior": {"real": _REAL, "aside": _ASIDE, "weight": _WEIGHT},
+        **describe(name),
         "shown": _SHOWN,
     }
     return Arm(name, caption, partial(_cell, lay=lay), settings)
@@ -304,15 +182,15 @@ INTERPOLATION = Experiment(
     ),
     protocol=(
         "Ends: a test digit as the shipped autoencoder sees it (its reconstruction, where a search "
-        f"in the latent space begins) and what the method {_SEARCH} made of it. Every seed has a "
+        f"in the latent space begins) and what the method {SEARCH} made of it. Every seed has a "
         "start of every digit of its own and the nine other digits as targets, 90 pairs; kept are "
         "those with both ends on the manifold. All kinds of path but the last have these ends.",
-        f"A path has {_FRAMES} frames. Lines and arcs go in even steps of their own parameter; "
-        f"geodesics are searched by {_STEPS} steps of Adam from the straight line, all inner codes "
+        f"A path has {FRAMES} frames. Lines and arcs go in even steps of their own parameter; "
+        f"geodesics are searched by {STEPS} steps of Adam from the straight line, all inner codes "
         "of a curve at once, so that the decoded curve has the least energy; searches are laid in "
         "even steps of pixels. The prior of the fifth kind costs what a code's mean distance to "
-        f"its 5 nearest of {_REAL:,} real codes exceeds the median of real ones, with weight "
-        f"{_WEIGHT:g}.",
+        f"its 5 nearest of {REAL:,} real codes exceeds the median of real ones, with weight "
+        f"{WEIGHT:g}.",
         "Every frame between the ends is judged as the digit that the judges together see most in "
         "it; it is on the manifold if it is neither off the manifold nor out of distribution nor "
         "adversarial. The share of the way weighs each frame by the length in pixels that is "
@@ -324,7 +202,7 @@ INTERPOLATION = Experiment(
         "is shown and not claimed on. Its search starts from the same digits.",
         "Fixed before the run: the claims below and their margins.",
     ),
-    arms=tuple(_arm(name) for name in _WAYS),
+    arms=tuple(_arm(name) for name in WAYS),
     claims=(
         Claim(
             "straight through the latent space, more frames are on the manifold than straight in "
