@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.study.test_demo import FILES
+from tests.study.test_demo_digits import FILES
 from xhat.tasks import digits
 
 
@@ -34,6 +34,7 @@ def test_the_demo_writes_its_files_and_prints_the_page(xhat, tmp_path):
         (["--starts", "0"], "must lie between 1 and"),
         (["--starts", "5000"], "must lie between 1 and"),
         (["--confidence", "2"], "confidence must lie between 0 and 1"),
+        (["--task", "chess"], "task must be one of digits"),
     ],
 )
 def test_bad_options(refused, tmp_path, words, said):
@@ -42,7 +43,7 @@ def test_bad_options(refused, tmp_path, words, said):
 
 
 def test_an_unwritable_folder_is_found_before_the_work_begins(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("xhat.cli.commands.main_job.run", pytest.fail)
+    monkeypatch.setattr("xhat.cli.demos.main_job.run", pytest.fail)
     (tmp_path / "file").touch()
     assert "file/below cannot be written to" in refused(
         "demo", "--out", tmp_path / "file" / "below"

@@ -16,9 +16,7 @@ from xhat.cli.app import Out, Seed, app
 from xhat.cli.shell import console, progress_bar
 from xhat.core import atomic_folder_check, atomic_write
 from xhat.judges import Outcome
-from xhat.report import COLOURS
 from xhat.solve import Compute, Progress
-from xhat.study import demo as main_job
 from xhat.study.inputs import (
     load_model,
     read_array,
@@ -34,50 +32,7 @@ from xhat.study.recipes import known_recipes
 from xhat.study.selftest import self_test
 from xhat.study.selftest import write as write_self_test
 
-__all__ = ["demo", "info", "judge", "optimize_command"]
-
-
-@app.command(epilog="Example: xhat demo --out runs/demo --starts 1 --method plain --method latent")
-def demo(
-    out: Out = Path("runs/demo"),
-    starts: Annotated[int, typer.Option(help="Starts of every digit, with 10 targets each.")] = 3,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Repeatable; of {', '.join(METHODS)}. \\[default: all]"),
-    ] = None,
-    confidence: Annotated[float, typer.Option(help="At which a search ends.")] = 0.95,
-    seed: Seed = 0,
-) -> None:
-    """Turn every digit into every other by several methods, judge and draw the results."""
-    atomic_folder_check(out)
-    names = tuple(method) if method else tuple(METHODS)
-    command = f"xhat demo --starts {starts} --confidence {confidence:g} --seed {seed}" + "".join(
-        f" --method {name}" for name in method or ()
-    )
-    with progress_bar() as update:
-        found = main_job.run(
-            starts=starts,
-            methods=names,
-            seed=seed,
-            confidence=confidence,
-            on_progress=lambda stage: update(stage.name, stage.done, stage.total),
-        )
-        update("pictures", 0, 1)
-        page = main_job.write(found, out, command=command)
-        update("pictures", 1, 1)
-    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    table.add_column("method", no_wrap=True)
-    for heading in ("genuine", *_SHORT.values(), "seen by judges"):
-        table.add_column(heading, justify="right", min_width=max(map(len, heading.split())))
-    methods = found.summary()["methods"]
-    for name, row in methods.items():
-        shares = [f"{100 * row['verdicts'][k] / row['n']:.0f} %" for k in _SHORT]
-        genuine = f"[bold {COLOURS[Outcome.GENUINE]}]{100 * row['genuine']:.0f} %[/]"
-        table.add_row(name, genuine, *shares, f"{row['judge_confidence']:.2f}")
-    n = next(iter(methods.values()))["n"]
-    console.print(f"Of {n} pairs of different digits a method, and the judges' mean confidence:\n")
-    console.print(table)
-    console.print(f"\nOpen {page}", markup=False)
+__all__ = ["info", "judge", "optimize_command"]
 
 
 @app.command(
@@ -255,10 +210,3 @@ def info(
 
 
 _WANTED = {"genuine": "genuine", "not genuine": "not gen.", "out of distribution": "out of d."}
-_SHORT = {
-    Outcome.OFF_MANIFOLD: "off manifold",
-    Outcome.ADVERSARIAL: "adversarial",
-    Outcome.OUT_OF_DISTRIBUTION: "out of distr.",
-    Outcome.MISTAKEN: "mistaken",
-    Outcome.UNREACHED: "unreached",
-}

@@ -6,7 +6,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,25 +28,17 @@ from xhat.report import (
     save_page,
 )
 from xhat.solve import Progress
+from xhat.study.demos.demonstration import Stage, Tell
 from xhat.study.judging import digits_judge
 from xhat.study.methods import METHODS, method
 from xhat.study.steering import Steering, steer
 from xhat.tasks import digits
 
-__all__ = ["Demo", "Stage", "run", "write"]
+__all__ = ["Demo", "run", "write"]
 
 TITLE = "From every digit to every other digit"
 _FRAME_EVERY = 3  # steps between two frames of the animation
 _EXAMPLE = (3, 8)  # the pair that the README and the docs tell of
-
-
-@dataclass(frozen=True)
-class Stage:
-    """How far the demo is: ``done`` of ``total`` candidates of what is named."""
-
-    name: str
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ def run(
     methods: Sequence[str] = tuple(METHODS),
     seed: int = 0,
     confidence: float = 0.95,
-    on_progress: Callable[[Stage], None] | None = None,
+    on_progress: Tell | None = None,
 ) -> Demo:
     """Search and judge.
 

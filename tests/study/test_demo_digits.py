@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from xhat.judges import Outcome
-from xhat.study import demo
+from xhat.study.demos import digits as demo
 from xhat.study.inputs import read_samples
 from xhat.tasks import digits
 

@@ -1,0 +1,11 @@
+"""Demos: what every task shows of itself, as one page each.
+
+The demo of digits, ``digits``, has options of its own; those of the other tasks are alike, and in
+``DEMOS``.
+"""
+
+from xhat.study.demos.demonstration import Demonstration, Stage
+
+__all__ = ["DEMOS", "Demonstration", "Stage"]
+
+DEMOS: dict[str, Demonstration] = {demo.name: demo for demo in ()}
