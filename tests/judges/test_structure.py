@@ -17,11 +17,11 @@ class Below(Constraint):
     models: ClassVar[tuple[str, ...]] = ("model",)
     model: Any
 
+    def values(self, x):
+        return self.model(x)[:, None]
+
     def violation(self, x):
         return self.model(x)
-
-    def project(self, x):
-        return x
 
 
 def test_violations_are_those_of_the_formulas_in_float64():

@@ -173,7 +173,7 @@ def _check_fit(constraint: Constraint, x: Tensor) -> None:
 
 
 def _names(constraints: tuple[Constraint, ...]) -> tuple[str, ...]:
-    kinds = [type(constraint).__name__ for constraint in constraints]
+    kinds = [constraint.name for constraint in constraints]
     return tuple(
         f"{kind} {kinds[: i + 1].count(kind)}" if kinds.count(kind) > 1 else kind
         for i, kind in enumerate(kinds)
