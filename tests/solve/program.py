@@ -77,5 +77,5 @@ class Program:
         return torch.cat(parts, dim=1).max(dim=1).values.clamp(min=0)
 
     def gap(self, x: Tensor) -> Tensor:
-        """Return the cost above the optimum, relative to it where it exceeds 1, ``(n,)``."""
-        return (self.objective(x) - self.optimum) / max(1.0, abs(self.optimum))
+        """Return the cost above the optimum, relative to it unless it is 0, ``(n,)``."""
+        return (self.objective(x) - self.optimum) / (abs(self.optimum) or 1.0)
