@@ -31,6 +31,7 @@ from tests.solve.peers import Counted, Found, slsqp, trust_constr
 from tests.solve.program import Program
 
 SEED, TOLERANCE, CLOSE, FAR = 0, 1e-6, 1e-3, 1e20
+STEPS = 200  # of each of SciPy's searches
 COOPER_STEPS, COOPER_ROUND = 3000, 100
 Solved = tuple[Tensor, Tensor]  # x (n, d), evaluations (n,)
 
@@ -148,9 +149,9 @@ def _climb(peer: Any, problem: Any, u: torch.nn.Parameter, low: Tensor, high: Te
 
 METHODS: dict[str, Callable[[Program, Tensor], Solved]] = {
     "xhat": xhat,
-    "SLSQP": one_by_one(slsqp, scaled=False),
-    "SLSQP, scaled": one_by_one(slsqp),
-    "trust-constr, scaled": one_by_one(trust_constr),
+    "SLSQP": one_by_one(slsqp, scaled=False, steps=STEPS),
+    "SLSQP, scaled": one_by_one(slsqp, steps=STEPS),
+    "trust-constr, scaled": one_by_one(trust_constr, steps=STEPS),
     "cooper": cooper,
 }
 
