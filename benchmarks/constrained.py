@@ -194,7 +194,9 @@ def summary(found: dict[str, Any]) -> tuple[str, ...]:
     def every(key: str) -> list[Any]:
         return [value for program in each for value in program[key]]
 
-    gaps = [gap for gap, feasible in zip(every("gap"), every("feasible"), strict=True) if feasible]
+    gaps = [
+        abs(gap) for gap, feasible in zip(every("gap"), every("feasible"), strict=True) if feasible
+    ]
     searches = len(every("right"))
     return (
         found["method"],
@@ -229,7 +231,7 @@ def keep(found: dict[str, Any]) -> None:
     text = table(
         (
             "method", "starts of each program", "feasible to 1e-6", "within 1e-3 of the optimum",
-            "programs solved from some start", "median gap where feasible",
+            "programs solved from some start", "median gap (absolute) where feasible",
             "evaluations, median", "CPU ms a start",
         ),
         [summary(each) for each in rows],
