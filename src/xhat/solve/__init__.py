@@ -27,6 +27,7 @@ from xhat.solve.stopping import (
     StopRule,
     TargetReached,
 )
+from xhat.solve.vector_adam import VectorAdam
 
 __all__ = [
     "LBFGS",
@@ -46,6 +47,7 @@ __all__ = [
     "Stepper",
     "StopRule",
     "TargetReached",
+    "VectorAdam",
     "pgd",
     "solve",
 ]

@@ -33,9 +33,13 @@ class Stepper(ABC):
     Attributes:
         recovers: whether it can go back from a trial whose loss is not finite, so that the
             candidate need not leave there.
+        rotates: whether a step commutes with every orthogonal map of ``z``: the step from ``Q z``,
+            with the gradient turned likewise, is ``Q`` times the step from ``z``. All steppers
+            commute with exchanges of features and changes of their sign.
     """
 
     recovers: ClassVar[bool] = False
+    rotates: ClassVar[bool] = False
 
     def init(self, z: Tensor) -> State:  # noqa: ARG002 - most have no memory
         """Return the memory for candidates at ``z``: tensors with one row each."""
@@ -63,6 +67,8 @@ class GradientDescent(Stepper):
         tensor([[0.5000]])
     """
 
+    rotates: ClassVar[bool] = True
+
     rate: float = 0.1
     momentum: float = 0.0
 
@@ -88,7 +94,7 @@ class SignDescent(Stepper):
     """``z = z - rate * sign(g)``: steepest descent in the Linf norm.
 
     The step of Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to
-    Adversarial Attacks" (2018).
+    Adversarial Attacks" (2018). It depends on the axes, and so does not commute with rotations.
     """
 
     rate: float = 0.02
@@ -106,6 +112,8 @@ class SignDescent(Stepper):
 class NormalizedDescent(Stepper):
     """``z = z - rate * g / ||g||_2``: steps of one length; none where the gradient is 0."""
 
+    rotates: ClassVar[bool] = True
+
     rate: float = 0.1
 
     def __post_init__(self) -> None:
@@ -122,6 +130,8 @@ class NormalizedDescent(Stepper):
 @dataclass(frozen=True)
 class Adam(Stepper):
     """Kingma, Ba, "Adam: A Method for Stochastic Optimization" (ICLR 2015); a clock per candidate.
+
+    It divides feature by feature, and so does not commute with rotations; ``VectorAdam`` does.
 
     Attributes:
         rate: the step size, in the unit of ``z``.
@@ -171,6 +181,8 @@ class LBFGS(Stepper):
         shrink: by what a rejected trial is shortened, in (0, 1).
         decrease: Armijo's share of the predicted decrease that must be met, in (0, 1).
     """
+
+    rotates: ClassVar[bool] = True
 
     recovers: ClassVar[bool] = True
 
