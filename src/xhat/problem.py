@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import (
+    AffineEquality,
     Bounds,
     Constraint,
     Fixed,
@@ -20,7 +21,7 @@ from xhat.constraints import (
 )
 from xhat.core import PerCandidate, check_positive
 from xhat.objectives import Objective, as_objective
-from xhat.spaces import Box, Logit, Masked, Space
+from xhat.spaces import Affine, Box, Logit, Masked, Space
 
 __all__ = ["Problem"]
 
@@ -188,12 +189,14 @@ def _survives(space: Space, projected: tuple[Projected, ...]) -> bool:
 
 
 def _bounds(space: Space, x: Tensor) -> tuple[Projected, ...]:
-    """Return what a space of a box says of single features."""
+    """Return what a space says of its inputs in linear conditions."""
     if isinstance(space, Masked):
         held = Fixed(~space.mask[0], space.values) if not bool(space.mask.all()) else None
         return (*_bounds(space.space, x), *((held,) if held else ()))
     if isinstance(space, Box | Logit):
         return (Bounds(space.low.expand_as(x), space.high.expand_as(x)),)
+    if isinstance(space, Affine):
+        return (AffineEquality(space.planes[0].reshape(-1, *space.shape), space.offsets),)
     return ()
 
 

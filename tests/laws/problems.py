@@ -22,6 +22,18 @@ TRIPLES = [
     for j, objective in enumerate(OBJECTIVES)
 ]
 
+
+def _fit(space: Entry, constraint: Entry) -> bool:
+    """Whether a constraint is kept by projection in a space, and holds at its starts.
+
+    Logit does not reach its bounds, and so not what holds only there.
+    """
+    if not (space.make(2).carries and constraint.make(2).convex):
+        return False
+    holds = bool((constraint.make(6).violation(space.starts(6)) <= 1e-6).all())
+    return holds and not (constraint.thin and space.name == "logit")
+
+
 every_triple = pytest.mark.parametrize(
     ("space", "objective", "stepper"),
     [pytest.param(*triple, id="-".join(map(str, triple))) for triple in TRIPLES],
@@ -31,7 +43,7 @@ every_projection = pytest.mark.parametrize(
     [
         pytest.param(space, constraint, id=f"{space}-{constraint}")
         for space, constraint in product(SPACES, CONSTRAINTS)
-        if space.make(2).carries and constraint.make(2).convex
+        if _fit(space, constraint)
     ],
 )
 

@@ -139,8 +139,8 @@ def ink(x: Tensor) -> Tensor:
 
 
 def shares(n: int) -> Tensor:
-    """The digits' ink as shares of 6."""
-    return 6 * starts(n) / starts(n).sum(dim=(1, 2, 3), keepdim=True)
+    """The digits' ink as shares of 2."""
+    return 2 * starts(n) / starts(n).sum(dim=(1, 2, 3), keepdim=True)
 
 
 def unit_rows(n: int) -> Tensor:
@@ -205,7 +205,7 @@ SPACES: list[Entry] = [
         ),
         (spaces.Held,),
     ),
-    Entry("softmax", lambda n: spaces.Softmax(6.0), (spaces.Softmax,), shares),
+    Entry("softmax", lambda n: spaces.Softmax(2.0), (spaces.Softmax,), shares),
     Entry("sphere", lambda n: spaces.Normalized(2.0), (spaces.Normalized,), of_length_two),
     Entry("unit-rows", lambda n: spaces.Normalized(axis=-1), (spaces.Normalized,), unit_rows),
     Entry(

@@ -10,6 +10,12 @@ from xhat.problem import Problem
 from xhat.spaces import Box, Masked
 
 N = 6
+IMPLIED = {  # what the space alone holds already
+    ("logit", "halfspace"),
+    ("masked-box", "halfspace"),
+    ("masked-box", "fixed"),
+    ("symmetric", "mirror"),
+}
 
 
 def scattered(like: torch.Tensor, reach: float = 3.0) -> torch.Tensor:
@@ -24,7 +30,8 @@ def test_a_space_projects_once_and_for_all(entry):
     once = space.project(z)
     assert torch.equal(once, z) == entry.free
     assert torch.equal(space.project(once), once)
-    space.check(space.decode(once))
+    if space.exact:
+        space.check(space.decode(once))
     if not entry.free:
         Box(-1.0, 6.0).check(space.decode(once))
     with pytest.raises(ValueError, match=r"must lie in"):
@@ -64,10 +71,12 @@ def test_a_constraint_projects_once_and_for_all(entry):
     constraint = entry.make(N)
     x0 = entry.starts(N)
     far = x0 + scattered(x0)
-    assert (constraint.violation(far) > 0.1).all()
+    outside = constraint.violation(far) > 0
+    assert (constraint.violation(far) > 0.1).any()
     once = constraint.project(far)
     assert (constraint.violation(once) <= 1e-6).all()
-    assert (constraint.violation(once) > -1e-4).all()  # on the border, not somewhere inside
+    assert (constraint.violation(once)[outside] > -1e-4).all()  # on the border, not inside
+    assert torch.allclose(once[~outside], far[~outside], atol=1e-6)
     assert torch.allclose(constraint.project(once), once, atol=1e-6)
     near = x0 + (0.0 if entry.thin else 1e-3) * scattered(x0)
     assert (constraint.violation(near) <= 1e-6 * entry.thin).all()
@@ -89,15 +98,13 @@ def test_in_float64_a_projection_holds_to_1e_12(entry):
 @every_projection
 def test_together_they_hold_as_well(space, constraint):
     problem = Problem(ink, space.make(N), constraint.make(N))
-    try:
-        problem.check(space.starts(N)[:1])
-    except ValueError as contradiction:
-        pytest.skip(str(contradiction))
+    problem.check(space.starts(N)[:1])
     z = problem.space.encode(space.starts(N))
     z = z + scattered(z)
     once = problem.project(z)
     x = problem.space.decode(once)
-    assert (problem.violation(problem.space.decode(problem.space.project(z))) > 1e-3).any()
+    before = problem.violation(problem.space.decode(problem.space.project(z)))
+    assert bool((before > 1e-3).any()) != ((str(space), str(constraint)) in IMPLIED)
     assert (problem.violation(x) <= 1e-6).all()
     problem.space.check(x)
     assert torch.allclose(problem.space.decode(problem.project(once)), x, atol=2e-6)

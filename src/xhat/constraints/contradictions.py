@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 from torch import Tensor
 
 from xhat.constraints.base import Linear, Projected
-from xhat.constraints.intersection import Intersection
+from xhat.constraints.intersection import flattened
 
 __all__ = ["contradiction"]
 
@@ -32,21 +32,15 @@ def contradiction(constraints: Sequence[Projected], x: Tensor) -> tuple[str, ...
         >>> contradiction((Bounds(0.0, 1.0), beyond), torch.zeros(1, 2))
         ('Bounds', 'Halfspace')
     """
-    named = [(c.name, linear) for c in _flat(constraints) if (linear := c.linear(x)) is not None]
+    named = [
+        (c.name, linear) for c in flattened(constraints) if (linear := c.linear(x)) is not None
+    ]
     if len(named) < 2 or _possible([linear for _, linear in named], x.numel()):
         return None
     for (one, first), (other, second) in combinations(named, 2):
         if not _possible([first, second], x.numel()):
             return one, other
     return tuple(name for name, _ in named)
-
-
-def _flat(constraints: Sequence[Projected]) -> list[Projected]:
-    found: list[Projected] = []
-    for constraint in constraints:
-        parts = _flat(constraint.parts) if isinstance(constraint, Intersection) else [constraint]
-        found.extend(parts)
-    return found
 
 
 def _possible(parts: Sequence[Linear], size: int) -> bool:

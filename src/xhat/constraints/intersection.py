@@ -9,10 +9,10 @@ from xhat.constraints.base import Projected
 
 __all__ = ["Intersection", "nearest_in_all"]
 
-_CYCLES = 1000
+_CYCLES = 500
 _FEASIBLE = {torch.float64: 2e-13}  # the violation that is let stand, in the unit of ``x``
-_NEAREST = {torch.float64: 1e-11}  # the change at which the cycles end, likewise
-_COARSE = 2e-8, 1e-8  # for float32 and below: both
+_NEAREST = {torch.float64: 1e-9}  # the change at which the cycles end, likewise
+_COARSE = 2e-8, 1e-6  # for float32 and below: both
 
 
 class Intersection(Projected):
@@ -76,10 +76,11 @@ def nearest_in_all(parts: Sequence[Projected], x: Tensor) -> Tensor:
 
     Dykstra's algorithm: Boyle, Dykstra, "A Method for Finding Projections onto the Intersection of
     Convex Sets in Hilbert Spaces" (1986), in float64 whatever the type of ``x``, until the
-    increments settle (Birgin, Raydan, "Robust Stopping Criteria for Dykstra's Algorithm", 2005) and
-    no violation exceeds 2e-13 (2e-8 for float32, before rounding). Each candidate stops by itself.
-    Where 1000 cycles end first, projections in turn go on towards a point that is feasible, if not
-    nearest. If there is none, what comes back lies on the last part, and its violation says so.
+    increments settle to 1e-9 (1e-6 for float32; Birgin, Raydan, "Robust Stopping Criteria for
+    Dykstra's Algorithm", 2005), or 500 cycles are over. Projections in turn then go on until no
+    violation exceeds 2e-13 (2e-8 for float32, before rounding), so that what comes back is feasible
+    where it is not quite nearest. Each candidate stops by itself. If nothing is feasible, what
+    comes back lies on the last part, and its violation says so.
 
     Args:
         parts: convex; the result lies on the last of them.
@@ -88,7 +89,7 @@ def nearest_in_all(parts: Sequence[Projected], x: Tensor) -> Tensor:
     feasible = _FEASIBLE.get(x.dtype, _COARSE[0])
     settled = _NEAREST.get(x.dtype, _COARSE[1])
     with torch.no_grad():
-        parts = [part.to(x.device, torch.float64) for part in parts]
+        parts = [part.to(x.device, torch.float64) for part in flattened(parts)]
         found = x.double()
         outside = (_worst(parts, found) > feasible / 2).nonzero()[:, 0]
         for increments in (True, False):
@@ -100,6 +101,15 @@ def nearest_in_all(parts: Sequence[Projected], x: Tensor) -> Tensor:
             found = found.index_copy(0, outside, moved)
             outside = outside[~ended]
     return found.to(x.dtype)
+
+
+def flattened(constraints: Sequence[Projected]) -> list[Projected]:
+    """Return the constraints, with the parts of intersections in place of these."""
+    found: list[Projected] = []
+    for constraint in constraints:
+        inner = constraint.parts if isinstance(constraint, Intersection) else None
+        found.extend([constraint] if inner is None else flattened(inner))
+    return found
 
 
 class _Cycles:
@@ -120,16 +130,18 @@ class _Cycles:
         self.ids = torch.arange(len(x), device=x.device)
 
     def run(self) -> tuple[Tensor, Tensor]:
-        """Return where the cycles end, and for which candidates they ended by themselves."""
+        """Return where the cycles end, and which candidates are feasible there."""
         found = self.x.clone()
         ended = torch.zeros(len(found), dtype=torch.bool, device=found.device)
         for _ in range(_CYCLES):
             change = self._cycle()
-            done = _worst(self.parts, self.x) <= self.feasible
+            worst = _worst(self.parts, self.x)
+            done = worst <= self.feasible
             if self.increments:
-                done &= change <= self.settled * self._size()
+                done = change <= self.settled * self._size()
             if bool(done.any()):
-                found[self.ids[done]], ended[self.ids[done]] = self.x[done], True
+                found[self.ids[done]] = self.x[done]
+                ended[self.ids[done]] = (worst <= self.feasible)[done]
                 if not self._keep((~done).nonzero()[:, 0]):
                     return found, ended
         found[self.ids] = self.x

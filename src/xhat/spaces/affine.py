@@ -32,15 +32,15 @@ class Affine(Space):
     """
 
     carries: ClassVar[bool] = True
-    per_candidate: ClassVar[tuple[str, ...]] = ("basis", "origin")
+    per_candidate: ClassVar[tuple[str, ...]] = ("basis", "origin", "planes", "offsets")
 
     def __init__(self, matrix: Tensor, values: Tensor) -> None:
         matrix = check_tensor("the matrix A", matrix)
         self.shape = tuple(matrix.shape[1:])
-        planes, offsets, free = independent_rows(matrix.flatten(1), values)
+        planes, self.offsets, free = independent_rows(matrix.flatten(1), values)
         if len(free) == 0:
             raise ValueError("A x = b fixes every feature; nothing is left to search.")
-        self.basis, self.origin = free[None], offsets @ planes
+        self.basis, self.planes, self.origin = free[None], planes[None], self.offsets @ planes
 
     def decode(self, z: Tensor) -> Tensor:
         """Return points of the plane."""

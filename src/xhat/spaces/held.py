@@ -47,7 +47,6 @@ class Held(Space):
         tensor([[0.5000, 0.5000]])
     """
 
-    exact: ClassVar[bool] = False
     per_candidate: ClassVar[tuple[str, ...]] = ("reference",)
     models: ClassVar[tuple[str, ...]] = ("onto",)
 
@@ -66,6 +65,11 @@ class Held(Space):
             raise TypeError("a constraint brings what it needs; drop the reference.")
         self.reference = torch.zeros(1) if reference is None else reference
         check_tensor("the reference", self.reference)
+
+    @property
+    def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the inner space is exact: what holds already is left as it is."""
+        return self.space.exact
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the projected input."""
