@@ -29,6 +29,7 @@ from xhat.solve.stopping import (
     StopRule,
     TargetReached,
 )
+from xhat.solve.vector_adam import VectorAdam
 
 __all__ = [
     "LBFGS",
@@ -49,6 +50,7 @@ __all__ = [
     "Stepper",
     "StopRule",
     "TargetReached",
+    "VectorAdam",
     "pgd",
     "solve",
 ]

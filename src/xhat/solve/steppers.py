@@ -35,10 +35,14 @@ class Stepper(ABC):
             candidate need not leave there.
         curved: whether it learns curvature from changes of the gradient, and so must be given 0
             for features that a bound holds.
+        rotates: whether a step commutes with every orthogonal map of ``z``: the step from ``Q z``,
+            with the gradient turned likewise, is ``Q`` times the step from ``z``. All steppers
+            commute with exchanges of features and changes of their sign.
     """
 
     recovers: ClassVar[bool] = False
     curved: ClassVar[bool] = False
+    rotates: ClassVar[bool] = False
 
     def init(self, z: Tensor) -> State:  # noqa: ARG002 - most have no memory
         """Return the memory for candidates at ``z``: tensors with one row each."""
@@ -66,6 +70,8 @@ class GradientDescent(Stepper):
         tensor([[0.5000]])
     """
 
+    rotates: ClassVar[bool] = True
+
     rate: float = 0.1
     momentum: float = 0.0
 
@@ -91,7 +97,7 @@ class SignDescent(Stepper):
     """``z = z - rate * sign(g)``: steepest descent in the Linf norm.
 
     The step of Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to
-    Adversarial Attacks" (2018).
+    Adversarial Attacks" (2018). It depends on the axes, and so does not commute with rotations.
     """
 
     rate: float = 0.02
@@ -109,6 +115,8 @@ class SignDescent(Stepper):
 class NormalizedDescent(Stepper):
     """``z = z - rate * g / ||g||_2``: steps of one length; none where the gradient is 0."""
 
+    rotates: ClassVar[bool] = True
+
     rate: float = 0.1
 
     def __post_init__(self) -> None:
@@ -125,6 +133,8 @@ class NormalizedDescent(Stepper):
 @dataclass(frozen=True)
 class Adam(Stepper):
     """Kingma, Ba, "Adam: A Method for Stochastic Optimization" (ICLR 2015); a clock per candidate.
+
+    It divides feature by feature, and so does not commute with rotations; ``VectorAdam`` does.
 
     Attributes:
         rate: the step size, in the unit of ``z``.
@@ -179,6 +189,7 @@ class LBFGS(Stepper):
         decrease: Armijo's share of the predicted decrease that must be met, in (0, 1).
     """
 
+    rotates: ClassVar[bool] = True
     recovers: ClassVar[bool] = True
     curved: ClassVar[bool] = True
 

@@ -11,7 +11,10 @@ from xhat.spaces.base import Space
 __all__ = ["Box", "Logit"]
 
 
-class _Bounded(Space):
+class Bounded(Space):
+    """What all spaces have that hold every feature between bounds."""
+
+    carries: ClassVar[bool] = True
     per_candidate: ClassVar[tuple[str, ...]] = ("low", "high")
     finite: ClassVar[bool] = True
 
@@ -39,7 +42,7 @@ class _Bounded(Space):
         check_range("the start", x, self.low, self.high)
 
 
-class Box(_Bounded):
+class Box(Bounded):
     """All inputs with ``low <= x <= high``; ``z`` is ``x`` itself, kept inside by clipping.
 
     Args:
@@ -75,7 +78,7 @@ class Box(_Bounded):
         return torch.clamp(z, self.low, self.high)
 
 
-class Logit(_Bounded):
+class Logit(Bounded):
     """The open box ``low < x < high`` by ``x = low + (high - low) * sigmoid(z)``.
 
     The sigmoid is flat at infinity, so a feature that starts exactly on a bound would never move
