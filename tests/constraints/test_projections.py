@@ -176,7 +176,9 @@ class TestSeveral:
             assert float(problem.violation(found).max()) <= limit
             assert found.min() >= 0
             assert found.max() <= 1
-        outside = Problem(lambda x: x.sum(dim=1), Box(0.0, 1.0), L2Ball(torch.full((1, 30), 1.2).double(), 4.0))
+        outside = Problem(
+            lambda x: x.sum(dim=1), Box(0.0, 1.0), L2Ball(torch.full((1, 30), 1.2).double(), 4.0)
+        )
         z = outside.project(x)  # a ball whose centre is out of the box does not survive clipping
         assert float(outside.violation(z).max()) <= 1e-12
 
