@@ -30,7 +30,7 @@ from tests.solve.hock_schittkowski import PROBLEMS
 from tests.solve.peers import Counted, Found, slsqp, trust_constr
 from tests.solve.program import Program
 
-SEED, TOLERANCE, CLOSE, FAR = 0, 1e-6, 1e-3, 1e20
+SEED, TOLERANCE, CLOSE = 0, 1e-6, 1e-3
 STEPS = 200  # of each of SciPy's searches
 COOPER_STEPS, COOPER_ROUND = 3000, 100
 Solved = tuple[Tensor, Tensor]  # x (n, d), evaluations (n,)
@@ -59,9 +59,8 @@ def xhat(program: Program, x0: Tensor) -> Solved:
         constraints.append(Inequality(program.inequalities))
     if program.zero is not None:
         constraints.append(Equality(program.equalities))
-    low, high = (bound.clamp(-FAR, FAR) for bound in program.bounds())
-    problem = Problem(program.objective, Box(low, high), tuple(constraints), TOLERANCE)
-    result = solve(problem, x0, max_steps=5000, compute=Compute(precision="float64"))
+    problem = Problem(program.objective, Box(*program.bounds()), tuple(constraints), TOLERANCE)
+    result = solve(problem, x0, compute=Compute(precision="float64"))
     return result.x, result.evaluations
 
 
