@@ -38,6 +38,10 @@ every_triple = pytest.mark.parametrize(
     ("space", "objective", "stepper"),
     [pytest.param(*triple, id="-".join(map(str, triple))) for triple in TRIPLES],
 )
+every_smooth_triple = pytest.mark.parametrize(
+    ("space", "objective", "stepper"),
+    [pytest.param(*t, id="-".join(map(str, t))) for t in TRIPLES if not t[0].jumps],
+)
 every_projection = pytest.mark.parametrize(
     ("space", "constraint"),
     [

@@ -106,6 +106,7 @@ class Entry:
         starts: inputs of the space, ``(n, 1, 6, 6)``.
         free: whether its projection of ``z`` has nothing to do.
         thin: whether it is a constraint without room inside, such as an equation.
+        jumps: whether what a space decodes jumps, so that rounding errors decide at the brink.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Entry:
     starts: Callable[[int], Tensor] = starts
     free: bool = False
     thin: bool = False
+    jumps: bool = False
 
     def __repr__(self) -> str:
         return self.name
@@ -231,7 +233,7 @@ SPACES: list[Entry] = [
         (spaces.Tied,),
         paired,
     ),
-    Entry("rounded", lambda n: spaces.Rounded(spaces.Box()), (spaces.Rounded,), whole),
+    Entry("rounded", lambda n: spaces.Rounded(spaces.Box()), (spaces.Rounded,), whole, jumps=True),
     Entry(
         "held-ordered",
         lambda n: spaces.Held(spaces.Box(), constraints.Monotone(axis=-1)),

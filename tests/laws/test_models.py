@@ -70,12 +70,12 @@ def test_modes_are_warned_of_and_restored_part_by_part(space, mode):
     modules[-1].train(mode == "all") if len(modules) > 1 else None
     before = [portrait(module) for module in modules]
     with pytest.warns(InputWarning, match=r"training mode.*restored"):
-        trained = solve(problem, starts(N), max_steps=2)
+        trained = solve(problem, space.starts(N), max_steps=2)
     assert all(map(same, before, map(portrait, modules)))
     for module in modules:
         module.eval()
     assert torch.equal(
-        trained.x, solve(problem, starts(N), max_steps=2).x
+        trained.x, solve(problem, space.starts(N), max_steps=2).x
     )  # and not even a warning
 
 
