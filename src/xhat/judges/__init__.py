@@ -21,13 +21,16 @@ from xhat.judges.judge import Judge
 from xhat.judges.jury import Jury, pooled
 from xhat.judges.neighbours import Neighbours
 from xhat.judges.outcomes import Outcome
+from xhat.judges.simulator import CallRecord, Simulator
 from xhat.judges.structure import Structure, certify
 from xhat.judges.truth import Truth, TruthEvidence, ask, disagreement, mean_absolute
 from xhat.judges.verdict import Axis, Verdict, Verdicts
+from xhat.judges.verifying import TruthConstraint, Verification, verify
 
 __all__ = [
     "Axis",
     "Calibration",
+    "CallRecord",
     "GapAlong",
     "GradientAudit",
     "Judge",
@@ -38,11 +41,14 @@ __all__ = [
     "Outcome",
     "Penultimate",
     "Reconstruction",
+    "Simulator",
     "Structure",
     "Truth",
+    "TruthConstraint",
     "TruthEvidence",
     "Verdict",
     "Verdicts",
+    "Verification",
     "ask",
     "audit_gradient",
     "certify",
@@ -52,4 +58,5 @@ __all__ = [
     "mean_absolute",
     "pixels",
     "pooled",
+    "verify",
 ]
