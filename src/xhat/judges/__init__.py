@@ -10,7 +10,7 @@ against real data (``Judge``):
   the data cannot rebuild (``Reconstruction``);
 - *structure*: which declared constraints hold, in float64 (``certify``);
 - *truth*, where there is one: what it says, and where the surrogate parts from it (``ask``,
-  ``gap_along``, ``audit_gradient``).
+  ``verify``, ``gap_along``, ``audit_gradient``); ``Simulator`` makes any function a truth.
 """
 
 from xhat.judges.axes import Likelihood, ManifoldAxis, Penultimate, Reconstruction, pixels

@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from xhat.report.canvas import MUTED
-from xhat.report.plots import MARGIN, TINTS, WIDTH, Sheet, fold, title_height, title_lines
+from xhat.report.plots import MARGIN, TINTS, WIDTH, Sheet, title_height, title_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["save_gaps_png"]
 
 _HEAD, _NOTE, _NAME = 12.0, 10.0, 10.0  # the sizes of words
+_HEADS = "How far the surrogate was off", "What the truth says of the best"
 _TALL, _LEFT, _BOTTOM, _HEAD_ROOM = 3.6, 0.85, 0.75, 0.35  # inches
 
 
@@ -62,16 +63,9 @@ def save_gaps_png(
     room = (WIDTH - 2 * MARGIN) / 2
     with Sheet.drawn(path, top + _HEAD_ROOM + _TALL + _BOTTOM + (0.4 if note else 0.1)) as sheet:
         sheet.title(headline)
-        for k, head in enumerate(("how far the surrogate was off, where the search went", "")):
+        for k, words in enumerate(_HEADS):
             left = MARGIN + k * room + _LEFT
-            words = head or "what the truth says of the best design"
-            sheet.write(
-                left,
-                top,
-                fold(words, _HEAD, room - _LEFT, lines=1, bold=True),
-                _HEAD,
-                weight="bold",
-            )
+            sheet.write(left, top, words, _HEAD, weight="bold")
             axes = sheet.axes(left, top + _HEAD_ROOM, room - _LEFT - 0.2, _TALL)
             if k == 0:
                 _draw_gaps(axes, gaps, gap_label)
@@ -96,7 +90,7 @@ def _draw_gaps(axes: "Axes", gaps: Sequence[Sequence[float]], label: str) -> Non
     axes.plot(*zip(*told, strict=True), "_", color=TINTS[0], markersize=26, mew=3)
     number, height = told[-1]
     axes.annotate(
-        f"median {height:.2g}", (number, height), (0, 10), textcoords="offset points",
+        f"median {height:.2g}", (number, max(height, *gaps[number - 1])), (0, 10), textcoords="offset points",
         ha="center", fontsize=_NAME, color=TINTS[0], weight="bold",
     )  # fmt: skip
     axes.set_xlim(0.5, len(gaps) + 0.5)
@@ -130,6 +124,8 @@ def _draw_best(
 def _finish(axes: "Axes", x_label: str, y_label: str) -> None:
     axes.grid(axis="y", which="major")
     axes.set_axisbelow(True)
+    if axes.get_yscale() == "log":
+        axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(x_label, parse_math=False)
     axes.set_ylabel(y_label, parse_math=False)
 
