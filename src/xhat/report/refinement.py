@@ -90,7 +90,8 @@ def _draw_gaps(axes: "Axes", gaps: Sequence[Sequence[float]], label: str) -> Non
     axes.plot(*zip(*told, strict=True), "_", color=TINTS[0], markersize=26, mew=3)
     number, height = told[-1]
     axes.annotate(
-        f"median {height:.2g}", (number, max(height, *gaps[number - 1])), (0, 10), textcoords="offset points",
+        f"median {height:.2g}", (number, max(height, *gaps[number - 1])), (0, 10),
+        textcoords="offset points",
         ha="center", fontsize=_NAME, color=TINTS[0], weight="bold",
     )  # fmt: skip
     axes.set_xlim(0.5, len(gaps) + 0.5)
