@@ -89,8 +89,8 @@ def draw(found: Refinement, truth: Truth, path: Path) -> None:
         gap_label="gap of ln seconds and ln speed (root mean square)",
         error_label="speed at the latch, rad/s",
         tolerance=truth.tolerance,
-        title=f"A door closer, refined: the surrogate of the first round is off by {first:.1g} where "
-        f"the search goes, that of the last by {last:.1g}",
+        title=f"A door closer, refined: the surrogate of the first round is off by {first:.1g} "
+        f"where the search goes, that of the last by {last:.1g}",
         note=f"{FIRST} first runs, then {found.calls} in {len(found.rounds)} rounds. Left: a dot "
         f"for each design that the truth was asked about, lines at the medians.",
     )
@@ -129,9 +129,9 @@ def main() -> None:
     ]
     text = (
         f"# Active refinement\n\nThe door closer of docs/simulator.md: {FIRST} first runs and "
-        f"{BUDGET} in {ROUNDS} rounds, beside {FIRST + BUDGET - VERIFIED} first runs and {VERIFIED} "
-        f"that verify. Speeds in rad/s, by the truth, of designs that shut within 5 s. Differential "
-        f"evolution on the truth finds {best:.4f} in {calls} calls.\n\n"
+        f"{BUDGET} in {ROUNDS} rounds, beside {FIRST + BUDGET - VERIFIED} first runs and "
+        f"{VERIFIED} that verify. Speeds in rad/s, by the truth, of designs that shut within 5 s. "
+        f"Differential evolution on the truth finds {best:.4f} in {calls} calls.\n\n"
     )
     write(
         "refinement",
