@@ -164,7 +164,10 @@ def hang(x):
         max(iter(int, 1))
     time.sleep(1000)
 print("begins", flush=True)
-Simulator(hang, jobs=2)(torch.arange(2.0)[:, None])
+try:
+    Simulator(hang, jobs=2)(torch.arange(2.0)[:, None])
+finally:
+    print(time.monotonic(), flush=True)
 """
 
 
@@ -183,9 +186,10 @@ def test_an_interrupt_ends_everything_quickly(sent):
     time.sleep(1.0)  # until they hang
     started = time.monotonic()
     caller.send_signal(sent)
-    _, said = caller.communicate(timeout=20)
-    assert time.monotonic() - started < 5
-    assert ("KeyboardInterrupt" in said) is (sent is signal.SIGINT)
+    ended, said = caller.communicate(timeout=20)
+    if sent is signal.SIGINT:
+        assert "KeyboardInterrupt" in said
+        assert float(ended) - started < 5  # all workers were gone by then
     assert soon(lambda: not any(map(alive, hanging)), 5)
 
 

@@ -16,6 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -87,8 +88,9 @@ def in_workers(
     done = False
     try:
         while pending or any(worker.busy for worker in workers):
-            missing = min(jobs, len(workers) + len(pending)) - len(workers)
-            workers += [_Worker(payload, environment) for _ in range(missing)]
+            wanted = min(jobs, len(workers) + len(pending))
+            while len(workers) < wanted:  # each is in the list before an interrupt can lose it
+                workers.append(_Worker(payload, environment))
             for worker in workers:
                 if not worker.busy and pending:
                     worker.begin(pending.popleft(), timeout)
@@ -116,21 +118,18 @@ class _Worker:
         far.close()
         self.alive, self.ready, self.busy = True, False, False
         self.key: Any = None
+        self.question: Any = None
         self.deadline, self.began = math.inf, time.monotonic()
         self.timeout: float | None = None
 
     def begin(self, task: Task, timeout: float | None) -> None:
         """Hand over a question; the time for it counts from when the worker is ready."""
-        self.key, question = task
+        self.key, self.question = task
         self.busy, self.timeout = True, timeout
         if self.ready:
-            self._start_clock()
+            self._send()
         else:
             self.deadline = time.monotonic() + _BOOT
-        try:
-            self.connection.send(question)
-        except OSError:  # it died while it was idle; the loop hears of it
-            self.deadline = time.monotonic() + _LOOK
 
     def reply(self, *, heard: bool) -> Reply | None:
         """Return what became of the question, if that is known."""
@@ -170,9 +169,12 @@ class _Worker:
                 f"module that can be imported, or pass jobs=1 and no timeout."
             )
         self.ready = True
-        self._start_clock()
+        self._send()
 
-    def _start_clock(self) -> None:
+    def _send(self) -> None:
+        """Send the question, which cannot block: the worker waits for it."""
+        with suppress(OSError):  # if it died while it was idle, its end is what is heard next
+            self.connection.send(self.question)
         self.began = time.monotonic()
         self.deadline = math.inf if self.timeout is None else self.began + self.timeout
 

@@ -44,7 +44,7 @@ def save_gaps_png(
         best: for each round, the truth calls so far and the least error so far, 0 or more; NaN
             while there is none.
         gap_label: of the left vertical axis, which is logarithmic.
-        error_label: of the right one, likewise.
+        error_label: of the right one, logarithmic where errors differ by more than ten times.
         tolerance: the error up to which a candidate is confirmed, as a line; None for no line.
         title: the headline, or nothing.
         note: a line below.
@@ -104,10 +104,12 @@ def _draw_best(
 ) -> None:
     """Draw the least error as steps, and the tolerance as a line."""
     told = [(calls, error) for calls, error in best if isfinite(error)]
-    if any(error > 0 for _, error in told):
+    above = [error for _, error in told if error > 0]
+    if above and max(above) > 10 * min(above):
         axes.set_yscale("log")
-        least = min(error for _, error in told if error > 0)
-        told = [(calls, max(error, least / 2)) for calls, error in told]
+        told = [(calls, max(error, min(above) / 2)) for calls, error in told]
+    else:
+        axes.set_ylim(0, 1.3 * max([tolerance or 0, *above]) or 1)
     x, y = [calls for calls, _ in told], [error for _, error in told]
     axes.plot(x, y, drawstyle="steps-post", color=TINTS[1], linewidth=2)
     axes.plot(x, y, "s", color=TINTS[1], markersize=6)

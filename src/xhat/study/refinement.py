@@ -80,7 +80,7 @@ class Round:
     @property
     def gap(self) -> float:
         """The median gap; NaN where the truth failed on all."""
-        return float(self.gaps.median()) if len(self.gaps) else float("nan")
+        return float(self.gaps.quantile(0.5)) if len(self.gaps) else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
