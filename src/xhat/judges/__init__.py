@@ -8,7 +8,7 @@ against real data (``Judge``):
 - *manifold*: how far real samples are in several representations and what dimension they have
   there (``Neighbours``), how likely the sample is among them (``Likelihood``), what a model of
   the data cannot rebuild (``Reconstruction``);
-- *structure*: which declared constraints hold, in float64 (``certify``);
+- *structure*: which declared constraints hold, in float64 (``xhat.constraints.certify``);
 - *truth*, where there is one: what it says, and where the surrogate parts from it (``ask``,
   ``verify``, ``gap_along``, ``audit_gradient``); ``Simulator`` makes any function a truth.
 """
@@ -22,7 +22,6 @@ from xhat.judges.jury import Jury, pooled
 from xhat.judges.neighbours import Neighbours
 from xhat.judges.outcomes import Outcome
 from xhat.judges.simulator import CallRecord, Simulator
-from xhat.judges.structure import Structure, certify
 from xhat.judges.truth import Truth, TruthEvidence, ask, disagreement, mean_absolute
 from xhat.judges.verdict import Axis, Verdict, Verdicts
 from xhat.judges.verifying import TruthConstraint, Verification, verify
@@ -42,7 +41,6 @@ __all__ = [
     "Penultimate",
     "Reconstruction",
     "Simulator",
-    "Structure",
     "Truth",
     "TruthConstraint",
     "TruthEvidence",
@@ -51,7 +49,6 @@ __all__ = [
     "Verification",
     "ask",
     "audit_gradient",
-    "certify",
     "competence_limit",
     "disagreement",
     "gap_along",

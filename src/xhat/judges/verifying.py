@@ -13,10 +13,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from xhat.core import check_positive
+from xhat.constraints import Certificate
+from xhat.core import check_positive, short
 from xhat.judges.answers import answer, finite
 from xhat.judges.simulator import Simulator
-from xhat.judges.structure import Structure, short
 from xhat.judges.truth import CHUNK, Truth, TruthEvidence, ask, check_truth
 from xhat.result import Result
 
@@ -41,7 +41,7 @@ class Verification:
 
     result: Result
     evidence: TruthEvidence
-    structure: Structure | None
+    structure: Certificate | None
     reasons: tuple[str | None, ...]
 
     def __len__(self) -> int:
@@ -160,7 +160,7 @@ def verify(
 
 def _structure(
     constraints: Mapping[str, TruthConstraint] | None, x: Tensor, y: Tensor, tolerance: float
-) -> Structure | None:
+) -> Certificate | None:
     if constraints is None:
         return None
     if not isinstance(constraints, Mapping) or not constraints:
@@ -176,7 +176,8 @@ def _structure(
             )
             worst = values.detach().to("cpu", torch.float64).reshape(len(values), -1).amax(dim=1)
             violation[fine, column] = worst
-    return Structure(tuple(constraints), violation, tolerance)
+    precision = (str(x.dtype)[6:],) * len(constraints)
+    return Certificate(tuple(constraints), violation, tolerance, precision)
 
 
 def _reasons(truth: Truth, evidence: TruthEvidence) -> tuple[str | None, ...]:

@@ -303,4 +303,6 @@ def _narrowed(result: Result, rows: list[int]) -> Result:
         if isinstance(value, Tensor)
     }
     status = tuple(result.status[i] for i in rows)
-    return replace(result, **chosen, status=status, trajectory=None)
+    whole = result.certificate
+    certificate = None if whole is None else replace(whole, violation=whole.violation[index])
+    return replace(result, **chosen, status=status, certificate=certificate, trajectory=None)
