@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from xhat.report.canvas import MUTED
-from xhat.report.plots import MARGIN, TINTS, WIDTH, Sheet, title_height, title_lines
+from xhat.report.plots import MARGIN, TINTS, WIDTH, Sheet, fold, title_height, title_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def save_gaps_png(
     headline = title_lines(title)
     top = title_height(headline) + 0.1
     room = (WIDTH - 2 * MARGIN) / 2
-    with Sheet.drawn(path, top + _HEAD_ROOM + _TALL + _BOTTOM + (0.4 if note else 0.1)) as sheet:
+    with Sheet.drawn(path, top + _HEAD_ROOM + _TALL + _BOTTOM + (0.5 if note else 0.1)) as sheet:
         sheet.title(headline)
         for k, words in enumerate(_HEADS):
             left = MARGIN + k * room + _LEFT
@@ -72,7 +72,8 @@ def save_gaps_png(
             else:
                 _draw_best(axes, best, error_label, tolerance)
         if note:
-            sheet.write(MARGIN, sheet.height - 0.34, note, _NOTE, color=MUTED)
+            lines = fold(note, _NOTE, WIDTH - 2 * MARGIN, lines=2)
+            sheet.write(MARGIN, sheet.height - 0.14 - 0.2 * len(lines), lines, _NOTE, color=MUTED)
     return Path(path)
 
 
