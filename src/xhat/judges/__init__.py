@@ -10,7 +10,7 @@ against real data (``Judge``):
   the data cannot rebuild (``Reconstruction``);
 - *structure*: which declared constraints hold, in float64 (``xhat.constraints.certify``);
 - *truth*, where there is one: what it says, and where the surrogate parts from it (``ask``,
-  ``gap_along``, ``audit_gradient``).
+  ``verify``, ``gap_along``, ``audit_gradient``); ``Simulator`` makes any function a truth.
 """
 
 from xhat.judges.axes import Likelihood, ManifoldAxis, Penultimate, Reconstruction, pixels
@@ -21,12 +21,15 @@ from xhat.judges.judge import Judge
 from xhat.judges.jury import Jury, pooled
 from xhat.judges.neighbours import Neighbours
 from xhat.judges.outcomes import Outcome
+from xhat.judges.simulator import CallRecord, Simulator
 from xhat.judges.truth import Truth, TruthEvidence, ask, disagreement, mean_absolute
 from xhat.judges.verdict import Axis, Verdict, Verdicts
+from xhat.judges.verifying import TruthConstraint, Verification, verify
 
 __all__ = [
     "Axis",
     "Calibration",
+    "CallRecord",
     "GapAlong",
     "GradientAudit",
     "Judge",
@@ -37,10 +40,13 @@ __all__ = [
     "Outcome",
     "Penultimate",
     "Reconstruction",
+    "Simulator",
     "Truth",
+    "TruthConstraint",
     "TruthEvidence",
     "Verdict",
     "Verdicts",
+    "Verification",
     "ask",
     "audit_gradient",
     "competence_limit",
@@ -49,4 +55,5 @@ __all__ = [
     "mean_absolute",
     "pixels",
     "pooled",
+    "verify",
 ]

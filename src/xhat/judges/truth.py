@@ -5,7 +5,8 @@ that were found. ``gap_along`` looks back along a search for the place where sur
 part. ``audit_gradient`` asks whether the surrogate's input gradient points where the truth goes.
 
 The truth is any callable on a batch. It needs no gradient, may be slow, may be written in numpy,
-and answers NaN where it fails. All evidence is float64, on the CPU.
+and answers NaN where it fails. Of a function that takes one candidate, raises, hangs or crashes,
+``Simulator`` makes such a callable. All evidence is float64, on the CPU.
 """
 
 from collections.abc import Callable
@@ -149,6 +150,7 @@ class TruthEvidence:
         gap: ``(n,)`` float64, how far surrogate and truth are apart: root mean square over the
             outputs, or 0 and 1 where the truth gives classes and the surrogate scores; NaN where
             either failed. None without a surrogate.
+        y: ``(n, ...)``, what the truth gave, on the CPU.
     """
 
     name: str
@@ -157,6 +159,7 @@ class TruthEvidence:
     holds: Tensor
     failed: Tensor
     gap: Tensor | None
+    y: Tensor
 
     def explain(self, i: int) -> str:
         """Return the evidence on candidate ``i`` in one or two sentences."""
@@ -206,12 +209,13 @@ def ask(
         The truth failed on this candidate, so it does not confirm the target.
     """
     x = checked_inputs(truth, x, chunk)
-    y = of_truth(truth, x, chunk)
+    y = of_truth(truth, x, chunk).cpu()
     error = _error(truth, y, target)
     failed = ~finite(y) | error.isnan()
     error = torch.where(failed, torch.nan, error)
     gap = None if surrogate is None else _distance(_of_surrogate(surrogate, x, chunk), y)
-    return TruthEvidence(truth.name, truth.tolerance, error, error <= truth.tolerance, failed, gap)
+    holds = error <= truth.tolerance
+    return TruthEvidence(truth.name, truth.tolerance, error, holds, failed, gap, y)
 
 
 def check_truth(truth: Truth, chunk: int) -> None:
@@ -251,7 +255,9 @@ def _of_surrogate(surrogate: Callable[[Tensor], Any], x: Tensor, chunk: int) -> 
 def _distance(seen: Tensor, y: Tensor) -> Tensor:
     """Return how far the surrogate's outputs are from the truth's, ``(n,)``."""
     fine = finite(seen) & finite(y)
-    if _are_classes(y) and seen.ndim == 2 and seen.shape[1] > 1:
+    if not bool(fine.any()):  # where all failed, a simulator does not know its outputs' shape
+        gap = torch.full((len(y),), torch.nan, dtype=torch.float64)
+    elif _are_classes(y) and seen.ndim == 2 and seen.shape[1] > 1:
         gap = (seen.argmax(dim=1).cpu() != y.cpu()).double()
     elif flat(seen).shape != flat(y).shape:
         raise ValueError(
@@ -271,6 +277,8 @@ def _are_classes(y: Tensor) -> bool:
 def _error(truth: Truth, y: Tensor, target: Any) -> Tensor:
     if truth.error is None and target is None:
         raise ValueError("the truth needs a target to compare with; pass one, or an error of y.")
+    if not bool(finite(y).any()):
+        return torch.full((len(y),), torch.nan, dtype=torch.float64)
     measure = _default_error(y, target) if truth.error is None else truth.error
     error = as_tensor("the truth's error", measure(y, target))
     if error.shape != (len(y),):

@@ -44,6 +44,7 @@ from xhat.report.page import save_page
 from xhat.report.palette import COLOURS, LegendEntry, legend
 from xhat.report.planes import save_planes_png
 from xhat.report.records import MethodGrid, Summary, SummaryRow, typical_pair
+from xhat.report.refinement import save_gaps_png
 from xhat.report.selftest import SelfTestRow
 from xhat.report.study_page import save_study_page, study_markdown
 from xhat.report.study_records import ANSWERS, Answer, ArmRow, ClaimRow, Estimate, StudyPage
@@ -74,6 +75,7 @@ __all__ = [
     "save_films_gif",
     "save_films_png",
     "save_frontier_png",
+    "save_gaps_png",
     "save_gradients_png",
     "save_grid_png",
     "save_intervals_png",

@@ -5,6 +5,8 @@ more than textbook is a list of *signals*, each a small frozen record: smoother 
 images with softer targets, images that show no class, the worst inputs around each image,
 agreement under rotation. Any list of them composes. All run in ``xhat.learning.fit``.
 
+A regressor is trained on a table of a simulator's answers (``train_regression``).
+
 Around any model stand wrappers: averages over a group, which make it exactly invariant or
 equivariant; ensembles; dropout.
 
@@ -29,6 +31,7 @@ from xhat.surrogates.outliers import (
     astray,
     refuse_overlap,
 )
+from xhat.surrogates.regression import RegressionEnsemble, train_regression
 from xhat.surrogates.signals import Batch, LabelSmoothing, Signal, as_distributions
 from xhat.surrogates.steerable import SteerableCNN, exported, steerable_cnn
 from xhat.surrogates.symmetric import Equivariant, Invariant
@@ -52,6 +55,7 @@ __all__ = [
     "LabelSmoothing",
     "MonteCarloDropout",
     "OutlierExposure",
+    "RegressionEnsemble",
     "RotationConsistency",
     "Signal",
     "Softness",
@@ -68,6 +72,7 @@ __all__ = [
     "steerable_cnn",
     "train_classifier",
     "train_denoiser",
+    "train_regression",
     "train_softness",
     "train_vae",
     "worst_inputs",
