@@ -83,7 +83,7 @@ def words(rows: list[dict[str, Any]]) -> str:
         "embedding", "latent values", "squared error of a rebuilt image",
         "side of the box: least, median, largest", "intrinsic dimension",
         "nearest neighbours of the right class", "distance within / between classes",
-        "classes per place", "nats a dimension: flow (Gaussian)", "parameters",
+        "classes per place", "nats a dimension, less is better: flow (Gaussian)", "parameters",
         "minutes of one core",
     )  # fmt: skip
     lines = []
