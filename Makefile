@@ -44,6 +44,7 @@ bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py
 	$(BENCH)/bin/python benchmarks/memory.py
 	$(BENCH)/bin/python benchmarks/judging.py
+	$(BENCH)/bin/python benchmarks/diffusers_check.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) site build dist .pytest_cache .ruff_cache .import_linter_cache

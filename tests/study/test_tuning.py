@@ -1,12 +1,14 @@
 """Tuning by trials: what is maximised, that the best is found, and that a stop changes nothing."""
 
 import builtins
+import json
 
 import pytest
 
 from xhat.study.experiments import tuning
 from xhat.study.experiments.studies.latent_size import SIZES
-from xhat.study.experiments.tuning import BETAS, Trial, score, tune_latent
+from xhat.study.experiments.trials import Trial, as_good, write_trials
+from xhat.study.experiments.tuning import BETAS, score, tune_latent
 
 
 @pytest.fixture
@@ -69,3 +71,37 @@ def test_what_cannot_be_done_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(ImportError, match=r"tuning needs optuna.*pip install 'xhat\[tune\]'"):
         tune_latent(tmp_path, None, cache=tmp_path)
+
+
+class TestWhatIsLeft:
+    TRIALS = (
+        Trial(2, 0.1, -0.05, 0.05, 1.0, 180),
+        Trial(12, 0.3, 0.30, 0.40, 1.0, 180),
+        Trial(16, 1.0, 0.25, 0.35, 1.0, 180),
+    )
+
+    def test_what_is_less_than_two_standard_errors_behind_is_as_good(self):
+        # by hand: errors of 0.40 and 0.35 are 0.0365 and 0.0356, of their difference 0.0510
+        assert [each.error for each in self.TRIALS[1:]] == pytest.approx([0.0365, 0.0356], abs=1e-4)
+        assert as_good(self.TRIALS) == (False, True, True)
+        behind = Trial(16, 1.0, 0.19, 0.29, 1.0, 180)
+        assert as_good((self.TRIALS[1], behind)) == (True, False)
+        assert as_good((Trial(1, 1.0, -0.1, 0.0, 1.0, 180),)) == (True,)
+
+    def test_numbers_and_document_say_the_same(self, tmp_path):
+        page = write_trials(self.TRIALS, tmp_path, command="xhat tune latent --trials 3")
+        numbers, text = json.loads((tmp_path / "trials.json").read_text()), page.read_text()
+        assert [row["latent"] for row in numbers["trials"]] == [2, 12, 16]
+        assert numbers["best"]["latent"] == 12
+        assert [row["as good"] for row in numbers["trials"]] == [False, True, True]
+        assert "Best of 3 trials: latent 12, beta 0.3" in text
+        assert "| 1 | 12 | 0.3 | 40.0 (± 3.7) | 1.00 | +0.300 | **the best** |" in text
+        assert "2 are as good as that" in text
+        assert "`xhat tune latent --trials 3`" in text
+        assert numbers["command"] == "xhat tune latent --trials 3"
+        assert "torch" in numbers["versions"]
+
+    def test_no_trials_are_told(self, tmp_path):
+        with pytest.raises(ValueError, match="no trials yet"):
+            write_trials((), tmp_path, command="")
+        assert list(tmp_path.iterdir()) == []

@@ -1,11 +1,20 @@
 """Every kind of embedding: what it learns of real digits in a few seconds, and what is refused."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.distributions import MultivariateNormal
 
-from xhat.learning import predict
-from xhat.surrogates.embeddings import EMBEDDINGS, embedding, latent_box, train_embedding
+from xhat.learning import FlowAutoencoder, FlowPrior, Jitter, predict
+from xhat.surrogates.embeddings import (
+    EMBEDDINGS,
+    embedding,
+    kinds,
+    latent_box,
+    train_embedding,
+)
 from xhat.tasks import digits
 
 TRAIN, TEST = digits.split("surrogate_train"), digits.split("test")
@@ -18,7 +27,7 @@ FEW = {"epochs": 6, "batch_size": 40, "learning_rate": 4e-3, "average": 0.9}
 
 
 def trained(name, n=600, **options):
-    told = {"jitter": None} | FEW | options
+    told = {"jitter": None} | FEW | ({"prior_steps": 20} if name == "flow" else {}) | options
     return train_embedding(name, X[:n], TRAIN.labels[:n], seed=0, **told)
 
 
@@ -96,6 +105,42 @@ class TestFlow:
             drawn, real = (prior.log_prob(z).mean() for z in (draws[0], encoded(made["flow"])))
         assert abs(float(drawn - real)) < 8
 
+    def test_the_prior_is_trained_for_its_own_steps_on_images_that_are_turned_again(
+        self, monkeypatch
+    ):
+        trainings = []
+
+        def fit(model, inputs, targets, loss, **schedule):
+            trainings.append((inputs, schedule))
+            return real(model, inputs, targets, loss, **schedule)
+
+        real = kinds.fit
+        monkeypatch.setattr(kinds, "fit", fit)
+        trained("flow", latent=2, n=40, epochs=1, prior_steps=7, jitter=Jitter(angle=45.0))
+        (images, _), (latents, schedule) = trainings
+        assert len(images) == 40
+        assert len(latents) == 40 * 16  # views, each turned afresh
+        assert not torch.equal(latents[:40], latents[40:80])
+        steps = schedule["epochs"] * math.ceil(len(latents) / schedule["batch_size"])
+        assert 7 <= steps < 7 + 3
+
+    def test_enough_steps_beat_a_fitted_gaussian_where_latents_are_no_gaussian(self):
+        draws = torch.Generator().manual_seed(0)
+        side = torch.randint(0, 2, (2, 1_000, 1), generator=draws) * 6.0 - 3
+        known, unseen = side + 0.5 * torch.randn(2, 1_000, 2, generator=draws)
+        few, many = FlowPrior(2), FlowPrior(2)
+        model = FlowAutoencoder(2)
+        losses = []
+        for prior, steps in ((few, 2), (many, 80)):
+            model.prior = prior
+            kinds.fit_prior(model, known, steps, seed=0)
+            with torch.no_grad():
+                losses.append(-float(prior.log_prob(unseen).mean()))
+        gaussian = MultivariateNormal(known.mean(0), torch.cov(known.T))
+        fitted = -float(gaussian.log_prob(unseen).mean())
+        assert losses[1] < fitted - 0.5  # two heaps cost a Gaussian about a nat
+        assert losses[1] < losses[0]
+
     def test_training_the_prior_leaves_the_autoencoder_as_it_was(self, made):
         plain = made["autoencoder"]
         rebuilt = predict(plain.encoder, UNSEEN[:5])
@@ -122,6 +167,8 @@ def test_bad_numbers_are_told():
         trained("metric", beta=1.0)
     with pytest.raises(ValueError, match="beta must be 0 or more"):
         trained("beta-vae", beta=-1.0)
+    with pytest.raises(ValueError, match="prior_steps must be"):
+        trained("flow", n=40, epochs=1, prior_steps=0)
     with pytest.raises(ValueError, match="latent must be"):
         trained("autoencoder", latent=0)
     with pytest.raises(ValueError, match="a sphere needs 2 latent values or more"):

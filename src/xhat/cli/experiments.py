@@ -14,6 +14,7 @@ from xhat.learning import EpochRecord, load_checkpoint
 from xhat.study.appraisal import QUICK
 from xhat.study.embedding import train_digits_embedding
 from xhat.study.experiments import STUDIES, run_study, write_study
+from xhat.study.experiments.trials import write_trials
 from xhat.study.experiments.tuning import tune_latent
 from xhat.study.inputs import read_array
 from xhat.study.judging import digits_judge
@@ -221,3 +222,5 @@ def tune_command(
     console.print(
         f"Best of {len(found)}: latent {best.latent}, beta {best.beta:g}, score {best.score:+.3f}."
     )
+    command = f"xhat tune {what} --trials {trials} --seed {seed}" + (" --quick" if quick else "")
+    console.print(f"Wrote {write_trials(found, out, command=command)}", markup=False)

@@ -4,6 +4,7 @@ An embedding trains on the surrogates' split and is measured on the rotated test
 are looked for in the calibration split. It leaves ``NAME.safetensors`` and ``NAME.json`` behind.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,9 @@ def train_digits_embedding(
             progress(record)
 
     schedule: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    if kind.prior_steps:  # as much shorter or longer as the rest
+        share = (epochs or kind.schedule["epochs"]) / kind.schedule["epochs"]
+        schedule["prior_steps"] = math.ceil(kind.prior_steps * share)
     model = train_embedding(
         name, images, labels, seed=seed, latent=size, beta=beta, on_epoch=on_epoch, **schedule
     )

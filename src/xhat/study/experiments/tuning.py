@@ -14,8 +14,7 @@ Source: Bergstra, Bardenet, Bengio, Kégl, "Algorithms for Hyper-Parameter Optim
 """
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +30,15 @@ from xhat.study.experiments.latents import (
     searched,
 )
 from xhat.study.experiments.studies.latent_size import SIZES
+from xhat.study.experiments.trials import Trial
+from xhat.tasks import digits
 
-__all__ = ["BETAS", "Trial", "score", "tune_latent"]
+__all__ = ["BETAS", "score", "tune_latent"]
 
 BETAS = (0.1, 0.3, 1.0)
 _NEARNESS = 0.1  # what one more distance to the nearest real sample costs, in genuine share
 _UNGUIDED = 4  # trials before the sampler looks at what was found
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One autoencoder, and what a search in its latent space scored.
-
-    Attributes:
-        latent: its size.
-        beta: weight of the divergence from a standard normal.
-        score: as the module says; higher is better.
-    """
-
-    latent: int
-    beta: float
-    score: float
 
 
 def score(genuine: float, ratio: float) -> float:
@@ -115,10 +101,7 @@ def tune_latent(
             study.sampler = optuna.samplers.TPESampler(seed=seed + done, n_startup_trials=_UNGUIDED)
             study.optimize(lambda trial: _try(optuna, study, trial, judge, context), n_trials=1)
         tell("trials", trials, trials)
-        return tuple(
-            Trial(each.params["latent"], each.params["beta"], each.value)
-            for each in _finished(optuna, study)
-        )
+        return tuple(_told(each) for each in _finished(optuna, study))
     finally:
         optuna.logging.set_verbosity(loud)
 
@@ -127,12 +110,23 @@ def _try(optuna: Any, study: Any, trial: Any, judge: Judge, context: Context) ->
     latent = trial.suggest_categorical("latent", SIZES)
     beta = trial.suggest_categorical("beta", BETAS)
     for other in _finished(optuna, study):
-        if other.params == trial.params:
-            return other.value  # the same would be found again
+        if other.params == trial.params:  # the same would be found again
+            return _noted(trial, other.user_attrs)
     vae = own_vae(LatentPlan(latent, beta), 0, context)
     extent = QUICK if context.quick else Extent()
     found, _ = searched(vae, declared_box(vae), judge, extent, 0)
+    crossing = extent.starts * digits.CLASSES * (digits.CLASSES - 1)
+    return _noted(trial, {name: found[name] for name in ("genuine", "ratio")} | {"n": crossing})
+
+
+def _noted(trial: Any, found: Mapping[str, Any]) -> float:
+    for name, value in found.items():
+        trial.set_user_attr(name, value)
     return score(found["genuine"], found["ratio"])
+
+
+def _told(trial: Any) -> Trial:
+    return Trial(score=trial.value, **trial.params, **trial.user_attrs)
 
 
 def _finished(optuna: Any, study: Any) -> list[Any]:

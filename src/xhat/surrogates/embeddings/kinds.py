@@ -11,10 +11,12 @@ flow            an autoencoder, and the density that its latents have, as a norm
 All of them ``encode(x) -> (n, latent)``; those with a decoder ``decode(z)``.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from xhat.core import check_choice, check_count, check_positive, generator
@@ -34,9 +36,18 @@ from xhat.learning import (
 )
 from xhat.surrogates.classifier import ROTATION
 
-__all__ = ["EMBEDDINGS", "Embedding", "embedding", "train_embedding"]
+__all__ = ["EMBEDDINGS", "Embedding", "embedding", "fit_prior", "train_embedding"]
 
-_FLOW = {"batch_size": 256, "learning_rate": 3e-3, "weight_decay": 0.0, "average": 0.99}
+_FLOW: dict[str, Any] = {
+    "batch_size": 256,
+    "learning_rate": 3e-3,
+    "weight_decay": 0.0,
+    "average": 0.99,
+}
+# A prior needs steps, not passes: after 32 it says no more than a Gaussian does, and after 480 over
+# the same 2,000 latents it knows those by heart. So it gets its own number of them, over latents of
+# images that are turned again and again.
+_LATENTS, _VIEWS = 60_000, 16
 _IMAGES = {"batch_size": 128, "learning_rate": 2e-3, "weight_decay": 0.0, "average": 0.998}
 
 
@@ -52,6 +63,7 @@ class Embedding:
         latent: the number of latent values, where none is asked for.
         beta: likewise the weight of the divergence; None where there is none.
         fixed: whether the number of latent values cannot be another.
+        prior_steps: of the prior's training, where there is a flow.
         schedule: of ``xhat.learning.fit``.
     """
 
@@ -62,6 +74,7 @@ class Embedding:
     latent: int = 16
     beta: float | None = None
     fixed: bool = False
+    prior_steps: int = 0
     schedule: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 12} | _IMAGES)
 
     def arguments(self, images: Tensor, latent: int) -> dict[str, Any]:
@@ -121,6 +134,7 @@ EMBEDDINGS: dict[str, Embedding] = {
             "an autoencoder with a normalizing flow as the prior of its latents",
             "FlowAutoencoder",
             lambda _: rebuilding_loss,
+            prior_steps=1_500,
         ),
     )
 }
@@ -143,6 +157,7 @@ def train_embedding(
     seed: int,
     latent: int | None = None,
     beta: float | None = None,
+    prior_steps: int | None = None,
     jitter: Jitter | None = ROTATION,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     **schedule: Any,
@@ -156,6 +171,7 @@ def train_embedding(
         seed: of weights, order, augmentation and noise.
         latent: the number of latent values; None for the kind's own.
         beta: weight of the divergence, for ``beta-vae``; None for the kind's own.
+        prior_steps: of the prior's training, for ``flow``; None for the kind's own.
         jitter: how far every image is turned, moved and slanted; None leaves it as it is.
         on_epoch: called with a record after each epoch.
         **schedule: instead of numbers of the kind's schedule, passed to ``xhat.learning.fit``.
@@ -176,6 +192,7 @@ def train_embedding(
     """
     kind = embedding(name)
     size, weight = kind.check(latent, beta)
+    steps = kind.prior_steps if prior_steps is None else check_count("prior_steps", prior_steps)
     numbers = dict(kind.schedule) | schedule
     arguments = kind.arguments(images, size)
     if kind.fixed:
@@ -188,23 +205,25 @@ def train_embedding(
     model.prior.requires_grad_(False)
     fit(model, images, labels, kind.loss(weight), **told)
     model.prior.requires_grad_(True)
-    latents = _augmented_latents(model, images, jitter, seed)
-    model.prior.standardise(latents)
-    fit(
-        model.prior,
-        latents,
-        labels,
-        negative_log_likelihood,
-        seed=seed,
-        epochs=numbers["epochs"],
-        **_FLOW,
-    )
+    fit_prior(model, _augmented_latents(model, images, jitter, seed), steps, seed)
     return model.eval()
+
+
+def fit_prior(model: FlowAutoencoder, latents: Tensor, steps: int, seed: int) -> None:
+    """Train the prior on latents ``(m, d)``, for the first number of passes that has the steps."""
+    model.prior.standardise(latents)
+    passes = math.ceil(steps / math.ceil(len(latents) / _FLOW["batch_size"]))
+    nothing = latents.new_zeros(len(latents))  # a density needs no targets
+    fit(model.prior, latents, nothing, negative_log_likelihood, seed=seed, epochs=passes, **_FLOW)
 
 
 def _augmented_latents(
     model: FlowAutoencoder, images: Tensor, jitter: Jitter | None, seed: int
 ) -> Tensor:
-    if jitter is not None:
-        images = jitter(images, generator(seed, "embedding", "latents"))
-    return predict(model.encoder, images)[:, : model.latent]
+    """Return latents of every image as often as it takes to have many, changed afresh each time."""
+    if jitter is None:
+        return predict(model.encoder, images)[:, : model.latent]
+    views = min(math.ceil(_LATENTS / len(images)), _VIEWS)
+    draws = generator(seed, "embedding", "latents")
+    changed = [predict(model.encoder, jitter(images, draws)) for _ in range(views)]
+    return torch.cat(changed)[:, : model.latent]
