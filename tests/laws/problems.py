@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.laws.registry import CONSTRAINTS, OBJECTIVES, SPACES, STEPPERS, ConvNet, Entry
+from tests.laws.registry import OBJECTIVES, PROJECTED, SPACES, STEPPERS, ConvNet, Entry
 from xhat.problem import Problem
 from xhat.result import Result
 from xhat.solve import Compute, Plateau, StopRule, TargetReached, solve
@@ -46,7 +46,7 @@ every_projection = pytest.mark.parametrize(
     ("space", "constraint"),
     [
         pytest.param(space, constraint, id=f"{space}-{constraint}")
-        for space, constraint in product(SPACES, CONSTRAINTS)
+        for space, constraint in product(SPACES, PROJECTED)
         if _fit(space, constraint)
     ],
 )

@@ -339,7 +339,7 @@ def bright(n: int) -> Tensor:
     return x
 
 
-CONSTRAINTS: list[Entry] = [
+PROJECTED: list[Entry] = [
     Entry(
         "linf", lambda n: constraints.LinfBall(starts(n), radii(n, 0.2)), (constraints.LinfBall,)
     ),
@@ -413,6 +413,20 @@ CONSTRAINTS: list[Entry] = [
     ),
 ]
 
+CONSTRAINTS: list[Entry] = [
+    *PROJECTED,
+    Entry(
+        "at-most",
+        lambda n: constraints.Inequality(lambda x, most: ink(x) - most, 6 * radii(n, 1.0)),
+        (constraints.Inequality,),
+    ),
+    Entry(
+        "exactly",
+        lambda n: constraints.Equality(lambda x: x.flatten(1).sum(dim=1) - 12),
+        (constraints.Equality,),
+    ),
+]
+
 STEPPERS: list[Entry] = [
     Entry("gradient", lambda n: solve.GradientDescent(0.1), (solve.GradientDescent,)),
     Entry("momentum", lambda n: solve.GradientDescent(0.05, momentum=0.8)),
@@ -436,7 +450,7 @@ STOP_RULES: list[Entry] = [
 FAMILIES: dict[type, tuple[object, list]] = {
     spaces.Space: (spaces, SPACES),
     objectives.Objective: (objectives, OBJECTIVES),
-    constraints.Projected: (constraints, CONSTRAINTS),
+    constraints.Constraint: (constraints, CONSTRAINTS),
     solve.Stepper: (solve, STEPPERS),
     solve.StopRule: (solve, STOP_RULES),
 }

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.laws.problems import every_projection
-from tests.laws.registry import CONSTRAINTS, SPACES, ink, mask, starts
+from tests.laws.registry import PROJECTED, SPACES, ink, mask, starts
 from xhat.core import generator
 from xhat.problem import Problem
 from xhat.spaces import Box, Masked
@@ -66,7 +66,7 @@ def test_decoding_has_a_gradient_wherever_features_are_free(entry):
     assert (gradient[~free] == 0).all()
 
 
-@pytest.mark.parametrize("entry", CONSTRAINTS, ids=str)
+@pytest.mark.parametrize("entry", PROJECTED, ids=str)
 def test_a_constraint_projects_once_and_for_all(entry):
     constraint = entry.make(N)
     x0 = entry.starts(N)
@@ -86,7 +86,7 @@ def test_a_constraint_projects_once_and_for_all(entry):
         assert ((far - way).flatten(1).norm(dim=1) >= (far - once).flatten(1).norm(dim=1)).all()
 
 
-@pytest.mark.parametrize("entry", CONSTRAINTS, ids=str)
+@pytest.mark.parametrize("entry", PROJECTED, ids=str)
 def test_in_float64_a_projection_holds_to_1e_12(entry):
     x0 = entry.starts(N).double()
     constraint = entry.make(N).to("cpu", torch.float64)
@@ -112,7 +112,7 @@ def test_together_they_hold_as_well(space, constraint):
 
 @pytest.mark.parametrize("space", SPACES, ids=str)
 def test_a_projection_that_cannot_be_carried_back_is_kept_by_multipliers_instead(space):
-    ball = CONSTRAINTS[0].make(2)
+    ball = PROJECTED[0].make(2)
     problem = Problem(ink, space.make(2), ball)
     assert (problem.projected, problem.general) == (
         ((ball,), ()) if problem.space.carries else ((), (ball,))
