@@ -105,3 +105,25 @@ def test_targets_are_distributions_from_a_file(xhat, refused, tmp_path):
 )
 def test_what_does_not_fit_is_refused_before_training(refused, tmp_path, words, said):
     assert said in refused("train", "digits", *words, "--out", tmp_path)
+
+
+def test_a_shape_is_trained_like_a_recipe(xhat, tmp_path):
+    words = ["train", "shapes", "--recipe", "capsule", "--epochs", "1", "--limit", "300"]
+    code, said, err = xhat(*words, "--out", tmp_path, "--seed", "5")
+    assert (code, err) == (0, "")
+    card = json.loads((tmp_path / "capsule.json").read_text())
+    assert card["command"] == f"xhat {' '.join(words[:4])} --seed 5 --epochs 1 --limit 300"
+    assert said.endswith(f"Wrote {tmp_path}/capsule.safetensors\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--recipe", "cube"], "shape must be one of torus, box, capsule, dumbbell"),
+        (["--embedding", "vae"], "--embedding is for the task digits"),
+        (["--report"], "--report is for the task digits"),
+        (["--latent", "3"], "--latent is for the task digits"),
+    ],
+)
+def test_what_shapes_do_not_have_is_refused(refused, tmp_path, words, message):
+    assert message in refused("train", "shapes", *words, "--out", tmp_path)

@@ -20,6 +20,7 @@ from xhat.study.inputs import read_array
 from xhat.study.judging import digits_judge
 from xhat.study.model_report import report_model, write_report
 from xhat.study.recipes import recipe as known_recipe
+from xhat.study.shapes import train_shape
 from xhat.study.training import Precision, train
 from xhat.surrogates.embeddings import EMBEDDINGS
 
@@ -31,7 +32,7 @@ __all__ = ["study_command", "train_command", "tune_command"]
     epilog="Example: xhat train digits --recipe robust+outliers --report --out runs/weights",
 )
 def train_command(
-    task: Annotated[str, typer.Argument(help="Whose data to train on: digits.")],
+    task: Annotated[str, typer.Argument(help="Whose data to train on: digits or shapes.")],
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -66,6 +67,10 @@ def train_command(
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
 ) -> None:
     """Train a surrogate by a recipe, an embedding, or a shipped model again."""
+    if task == "shapes":
+        _refuse_with_shapes(embedding, latent, beta, targets, report, device, precision)
+        _train_shape(recipe or "torus", out, seed, epochs, limit)
+        return
     if embedding is not None:
         _refuse_with_embedding(recipe, targets, report, device, precision)
         _train_embedding(task, embedding, out, latent, beta, seed, epochs, limit)
@@ -108,6 +113,44 @@ def train_command(
     console.print(f"Wrote {out / card.name}.safetensors", markup=False)
     if page is not None:
         console.print(f"Open {page}", markup=False)
+
+
+def _refuse_with_shapes(
+    embedding: str | None,
+    latent: int | None,
+    beta: float | None,
+    targets: Path | None,
+    report: bool,
+    device: str,
+    precision: str,
+) -> None:
+    """Raise unless all that is given goes with the task shapes."""
+    given = {
+        "--embedding": embedding is not None,
+        "--latent": latent is not None,
+        "--beta": beta is not None,
+        "--targets": targets is not None,
+        "--report": report,
+        "--device": device != "cpu",
+        "--precision": precision != "auto",
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise ValueError(f"{option} is for the task digits, not for shapes.")
+
+
+def _train_shape(
+    name: str, out: Path, seed: int | None, epochs: int | None, limit: int | None
+) -> None:
+    with progress_bar() as update:
+
+        def say(record: EpochRecord) -> None:
+            update(name, record.epoch, record.epochs)
+
+        options: dict[str, Any] = {} if seed is None else {"seed": seed}
+        card = train_shape(name, out=out, epochs=epochs, points=limit, progress=say, **options)
+    console.print_json(json.dumps(card.metrics))
+    console.print(f"Wrote {out / card.name}.safetensors", markup=False)
 
 
 def _refuse_with_embedding(

@@ -14,6 +14,7 @@ from xhat.learning.corruptions import CORRUPTIONS, corrupt
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.denoising import DenoisingLoss
 from xhat.learning.dense import DenseVAE
+from xhat.learning.fields import DistanceField
 from xhat.learning.flows import FlowAutoencoder, FlowPrior, negative_log_likelihood
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
@@ -34,6 +35,7 @@ __all__ = [
     "Denoiser",
     "DenoisingLoss",
     "DenseVAE",
+    "DistanceField",
     "EpochRecord",
     "FlowAutoencoder",
     "FlowPrior",

@@ -8,6 +8,7 @@ from torch import nn
 from xhat.core import check_choice
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.dense import DenseVAE
+from xhat.learning.fields import DistanceField
 from xhat.learning.flows import FlowAutoencoder
 from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
@@ -32,6 +33,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
         FlowAutoencoder,
         MetricEmbedding,
         Line,
+        DistanceField,
     )
 }
 

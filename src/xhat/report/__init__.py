@@ -19,6 +19,10 @@ plain numbers: :func:`save_tradeoff_png`, :func:`save_curves_png`, :func:`save_m
 dimensions (:func:`save_latent_maps_png`), a :class:`ModelPage` what was measured of one trained
 model (:func:`save_model_page`).
 
+A :class:`FieldSlice` is a plane through a signed distance (:func:`save_slices_png`), a
+:class:`Scene` solids in space (:func:`save_scenes_png`). The page of a task's demo is a
+:class:`TaskPage` (:func:`save_task_page`).
+
 A :class:`Film` holds one kind of path from starts to ends, frame by frame; several kinds are drawn
 as strips (:func:`save_films_png`) or moving (:func:`save_films_gif`).
 
@@ -31,6 +35,7 @@ from xhat.report.card_page import ModelPage, save_gradients_png, save_model_page
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.confusion import save_selftest_png
 from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png
+from xhat.report.fields import Arrows, FieldSlice, save_slices_png
 from xhat.report.films import Film, save_films_gif, save_films_png
 from xhat.report.frontier import FrontierDot, save_frontier_png
 from xhat.report.grids import save_grid_png
@@ -45,18 +50,22 @@ from xhat.report.palette import COLOURS, LegendEntry, legend
 from xhat.report.planes import save_planes_png
 from xhat.report.records import MethodGrid, Summary, SummaryRow, typical_pair
 from xhat.report.refinement import save_gaps_png
+from xhat.report.renders import Scene, Solid, View, render_scene, save_scenes_png
 from xhat.report.selftest import SelfTestRow
 from xhat.report.study_page import save_study_page, study_markdown
 from xhat.report.study_records import ANSWERS, Answer, ArmRow, ClaimRow, Estimate, StudyPage
+from xhat.report.task_page import PageTable, TaskPage, save_task_page
 
 __all__ = [
     "ANSWERS",
     "COLOURS",
     "Answer",
     "ArmRow",
+    "Arrows",
     "ClaimRow",
     "CurvePanel",
     "Estimate",
+    "FieldSlice",
     "Film",
     "FrontierDot",
     "JudgedSamples",
@@ -64,12 +73,18 @@ __all__ = [
     "LegendEntry",
     "MethodGrid",
     "ModelPage",
+    "PageTable",
+    "Scene",
     "SelfTestRow",
+    "Solid",
     "StudyPage",
     "Summary",
     "SummaryRow",
+    "TaskPage",
+    "View",
     "as_pictures",
     "legend",
+    "render_scene",
     "save_changes_png",
     "save_curves_png",
     "save_films_gif",
@@ -86,8 +101,11 @@ __all__ = [
     "save_morph_gif",
     "save_page",
     "save_planes_png",
+    "save_scenes_png",
     "save_selftest_png",
+    "save_slices_png",
     "save_study_page",
+    "save_task_page",
     "save_tradeoff_png",
     "study_markdown",
     "typical_pair",

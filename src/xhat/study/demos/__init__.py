@@ -5,7 +5,8 @@ The demo of digits, ``digits``, has options of its own; those of the other tasks
 """
 
 from xhat.study.demos.demonstration import Demonstration, Stage
+from xhat.study.demos.shapes import SHAPES_DEMO
 
 __all__ = ["DEMOS", "Demonstration", "Stage"]
 
-DEMOS: dict[str, Demonstration] = {demo.name: demo for demo in ()}
+DEMOS: dict[str, Demonstration] = {demo.name: demo for demo in (SHAPES_DEMO,)}
