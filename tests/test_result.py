@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.laws.registry import ConvNet, autoencoder, starts, targets
-from xhat.constraints import Certificate, LinfBall
+from xhat.constraints import Certificate, L2Ball, LinfBall
 from xhat.core import SearchFailedError, UnreadableFileError
 from xhat.objectives import CrossEntropy, Match
 from xhat.problem import Problem
@@ -166,9 +166,9 @@ def test_a_column_of_ones_own_has_a_row_per_candidate_and_a_name_of_its_own(tmp_
 
 
 def test_a_failure_says_what_failed_and_not_only_why_the_search_ended():
-    problem = Problem(CrossEntropy(lambda x: x, 0), Box(), LinfBall(torch.full((1, 2), 3.0), 0.5))
+    problem = Problem(CrossEntropy(lambda x: x, 0), Box(), L2Ball(torch.full((1, 2), 3.0), 0.5))
     apart = solve(problem, torch.tensor([[0.6, 0.4]]), stop=TargetReached(), max_steps=2)
-    with pytest.raises(SearchFailedError, match=r"and LinfBall is violated by 1\.5\."):
+    with pytest.raises(SearchFailedError, match=r"and L2Ball is violated by 2\.33\."):
         apart.raise_if_failed()
     problem = Problem(CrossEntropy(lambda x: x, 0), Box())
     short = solve(problem, torch.tensor([[0.0, 1.0]]), stop=TargetReached(), max_steps=1)

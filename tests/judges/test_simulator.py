@@ -141,15 +141,15 @@ def test_what_hangs_or_dies_is_killed_and_the_rest_is_answered():
             max(iter(int, 1))  # never ends, in C, and lets no signal handler run
         return squares(x)
 
-    simulator = Simulator(dangerous, jobs=2, timeout=0.5)
+    simulator = Simulator(dangerous, jobs=2, timeout=2.0)
     y = simulator(BATCH[:8])
     assert torch.equal(y[:3, 1], torch.tensor([0.0, 1.0, 4.0]).double())
     assert bool(y[3:].isnan().all())
     told = [record.reason for record in simulator.records]
-    late = "timed out: it took longer than 0.5 s and was killed"
+    late = "timed out: it took longer than 2 s and was killed"
     died = ["its process ended with exit code 3", "its process ended by SIGSEGV"]
     assert told == [None, None, None, *died, late, late, late]
-    assert all(record.seconds >= 0.5 for record in simulator.records[5:])
+    assert all(record.seconds >= 2.0 for record in simulator.records[5:])
     assert soon(lambda: not workers())
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)  # noqa: S607
     assert "sleep 987654" not in running.stdout
@@ -186,7 +186,7 @@ def test_an_interrupt_ends_everything_quickly(sent):
     time.sleep(1.0)  # until they hang
     started = time.monotonic()
     caller.send_signal(sent)
-    ended, said = caller.communicate(timeout=20)
+    ended, said = caller.communicate(timeout=90)
     if sent is signal.SIGINT:
         assert "KeyboardInterrupt" in said
         assert float(ended) - started < 5  # all workers were gone by then

@@ -115,7 +115,7 @@ class Answers:
     def result(self, problem: Problem, x0: Tensor, seed: int, seconds: float) -> Result:
         """Return the finished answer."""
         found = {name: self.columns[name] for name in ANSWERED}
-        certificate = None
+        found["violation"], certificate = found["violation"].double(), None
         if problem.constraints:
             certificate = certify(problem.constraints, found["x"], tolerance=problem.tolerance)
             found["violation"] = certificate.worst

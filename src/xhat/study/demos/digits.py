@@ -187,8 +187,10 @@ def _table(demo: Demo) -> pa.Table:
             "verdict": [str(outcome) for outcome in found.verdicts.outcomes],
             "judge_confidence": found.verdicts.confidence.numpy(),
         }
-        # z has another length in every space, so a table of several methods leaves it out
-        tables.append(found.result.to_table(columns).drop_columns(["z"]))
+        # z has another length in every space, and each has constraints of its own, so a table of
+        # several methods leaves both out
+        table = found.result.to_table(columns)
+        tables.append(table.drop_columns(["z", *({"violations"} & set(table.column_names))]))
     shapes = {name: list(demo.pairs.starts.shape[1:]) for name in ("x0", "x")}
     whole = pa.concat_tables([table.replace_schema_metadata() for table in tables])
     return whole.replace_schema_metadata({"shapes": json.dumps(shapes)})
