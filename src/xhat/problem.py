@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xhat.constraints import Constraint
+from xhat.constraints import Constraint, Projected
 from xhat.core import PerCandidate, check_positive
 from xhat.objectives import Objective, as_objective
 from xhat.spaces import Space
@@ -56,14 +56,23 @@ class Problem(PerCandidate):
             if not isinstance(constraint, Constraint):
                 kind = type(constraint).__name__
                 raise TypeError(f"constraints must be Constraints, not {kind}.")
-        if self.constraints and not self.space.exact:
-            raise ValueError(
-                f"{type(self.constraints[0]).__name__} is kept by projection, which "
-                f"{type(self.space).__name__} cannot carry back to its search variable; add "
-                f"Proximity to the objective instead, or search in Box or Logit."
-            )
         check_positive("tolerance", self.tolerance, zero=True)
         _ = self.rows
+
+    @property
+    def projected(self) -> tuple[Projected, ...]:
+        """The constraints that are kept by projection after every step.
+
+        A projection moves ``x``, so the space must be able to carry that back to ``z``.
+        """
+        of_form = (part for part in self.constraints if isinstance(part, Projected))
+        return tuple(of_form) if self.space.exact else ()
+
+    @property
+    def general(self) -> tuple[Constraint, ...]:
+        """The constraints that are kept by multipliers: all that are not ``projected``."""
+        exact = self.space.exact
+        return tuple(c for c in self.constraints if not (exact and isinstance(c, Projected)))
 
     def check(self, x0: Tensor) -> None:
         """Try everything on the first candidate, before a search begins.
@@ -88,6 +97,9 @@ class Problem(PerCandidate):
             leaf = x.detach().requires_grad_(True)  # so that every term has a graph of its own
             with _told(f"the model cannot take {start}"):
                 self.objective.check(leaf, z)
+            for constraint in first.general:
+                with _told(f"the constraint {constraint.name} cannot take {start}"):
+                    _check_values(constraint, leaf)
         for constraint in self.constraints:
             center = getattr(constraint, "center", x0)
             if center.shape[1:] != x0.shape[1:]:
@@ -106,9 +118,9 @@ class Problem(PerCandidate):
 
     def project(self, z: Tensor) -> Tensor:
         """Return ``z`` moved to where the constraints and the space hold."""
-        if self.constraints:
+        if self.projected:
             x = self.space.decode(z)
-            for constraint in self.constraints:
+            for constraint in self.projected:
                 x = constraint.project(x)
             z = self.space.encode(x)
         return self.space.project(z)
@@ -128,6 +140,23 @@ def _told(trouble: str) -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise ValueError(f"{trouble}; it says: {str(error).splitlines()[0]}") from error
+
+
+def _check_values(constraint: Constraint, x: Tensor) -> None:
+    values = constraint.values(x)
+    if bool(values.isnan().any()):
+        raise ValueError(
+            f"the constraint {constraint.name} is NaN at the first start; give a start where it "
+            f"is defined, or restrict the space to where it is."
+        )
+    gradient = None
+    if values.requires_grad:
+        (gradient,) = torch.autograd.grad(values.sum(), x, allow_unused=True)
+    if gradient is None:
+        raise TypeError(
+            f"the constraint {constraint.name} cannot be differentiated with respect to the "
+            f"input; remove no_grad, detach, rounding and numpy from its function."
+        )
 
 
 def _named(name: str, value: Tensor) -> str:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.laws.registry import ConvNet, ink, radii, starts, targets
-from xhat.constraints import Constraint, L2Ball
+from xhat.constraints import L2Ball, Projected
 from xhat.objectives import CrossEntropy, InLatent, Margin, Maximize, Proximity
 from xhat.problem import Problem
 from xhat.solve import (
@@ -106,9 +106,9 @@ def test_no_restart_is_spent_on_a_loss_that_is_low_enough():
 
 
 def test_a_try_that_never_was_finite_is_not_kept_for_being_feasible():
-    class Low(Constraint):
-        def violation(self, x):
-            return x.mean(dim=1) - 0.2
+    class Low(Projected):
+        def values(self, x):
+            return x.mean(dim=1, keepdim=True) - 0.2
 
         def project(self, x):
             return x

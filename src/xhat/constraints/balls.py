@@ -6,13 +6,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.constraints.base import Constraint
+from xhat.constraints.base import Projected
 from xhat.core import check_rows, check_tensor, per_row
 
 __all__ = ["Ball", "L1Ball", "L2Ball", "LinfBall"]
 
 
-class Ball(Constraint):
+class Ball(Projected):
     """All ``x`` within a distance of a centre; the norm is the subclass's.
 
     Args:
@@ -25,6 +25,7 @@ class Ball(Constraint):
     """
 
     per_candidate: ClassVar[tuple[str, ...]] = ("center", "radius")
+    survives_clipping: ClassVar[bool] = True
 
     def __init__(self, center: Tensor, radius: Tensor | float) -> None:
         self.center = check_tensor("the center", center)
@@ -39,9 +40,9 @@ class Ball(Constraint):
         if bool((self.radius <= 0).any()):
             raise ValueError(f"the radius must be above 0, but is {float(self.radius.min()):g}.")
 
-    def violation(self, x: Tensor) -> Tensor:
-        """Return the distance beyond the radius."""
-        return self._norm((x - self.center).flatten(1)) - self.radius
+    def values(self, x: Tensor) -> Tensor:
+        """Return the distance beyond the radius, ``(n, 1)``."""
+        return (self._norm((x - self.center).flatten(1)) - self.radius)[:, None]
 
     def project(self, x: Tensor) -> Tensor:
         """Return the nearest point of the ball."""

@@ -1,23 +1,52 @@
-"""The one noun of this room."""
+"""The nouns of this room: what must hold, and what of it has a nearest point in closed form."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
 from xhat.core import PerCandidate
 
-__all__ = ["Constraint"]
+__all__ = ["Constraint", "Projected"]
 
 
 class Constraint(PerCandidate, ABC):
-    """A condition on every candidate's ``x``."""
+    """A condition, or several, on every candidate's ``x``.
+
+    Attributes:
+        equality: whether ``values`` must be 0; otherwise they must be 0 or below.
+    """
+
+    equality: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """What messages and tables call it."""
+        return type(self).__name__
 
     @abstractmethod
-    def violation(self, x: Tensor) -> Tensor:
-        """Return by how much ``x``, ``(n, *x_shape)``, breaks the condition: ``(n,)``, <= 0 if not.
+    def values(self, x: Tensor) -> Tensor:
+        """Return how ``x``, ``(n, *x_shape)``, stands to each of ``k`` conditions: ``(n, k)``.
 
-        The unit is that of the condition itself (for a ball: distance beyond the radius).
+        Differentiable, and in the unit of the condition itself (for a ball: distance beyond the
+        radius).
         """
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return by how much ``x`` breaks the worst of the conditions: ``(n,)``, <= 0 if none."""
+        values = self.values(x)
+        return values.abs().amax(dim=1) if self.equality else values.amax(dim=1)
+
+
+class Projected(Constraint):
+    """A constraint that has a closed-form projection.
+
+    Attributes:
+        survives_clipping: whether a feasible ``x`` stays feasible when its features are clipped to
+            bounds, as long as the constraint's own centre lies within them.
+    """
+
+    survives_clipping: ClassVar[bool] = False
 
     @abstractmethod
     def project(self, x: Tensor) -> Tensor:

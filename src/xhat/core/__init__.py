@@ -19,6 +19,7 @@ from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileErro
 from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
 from xhat.core.records import PerCandidate, evaluation_mode, modules_of, per_row
 from xhat.core.seeding import candidate_noise, generator, numpy_generator
+from xhat.core.wording import short
 
 __all__ = [
     "InputWarning",
@@ -42,4 +43,5 @@ __all__ = [
     "numpy_generator",
     "per_row",
     "sha256_of",
+    "short",
 ]
