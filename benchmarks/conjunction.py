@@ -21,11 +21,15 @@ import torch
 from record import RESULTS, provenance, table, write
 from scipy.optimize import minimize
 
-from xhat.study.avoidance import Avoidance, avoid
+from xhat.objectives import Measurement, Objective
+from xhat.problem import Problem
+from xhat.solve import Compute, solve
+from xhat.study.avoidance import CERTIFIED, Avoidance, Burns, avoid, conditions
 from xhat.tasks.conjunction import (
     HELD_OUT,
     Encounters,
     Plain,
+    Surrogate,
     approach,
     describe,
     errors,
@@ -184,12 +188,55 @@ def gaps(encounters: Encounters) -> dict[str, Any]:
     }
 
 
+def least_risk(found: Avoidance) -> list[float]:
+    """Return the least ``log10 Pc`` within all limits, for each encounter without a burn.
+
+    The risk itself is minimised on the surrogate from random starts; of the results the truth is
+    asked.
+    """
+    ids = (~found.certified).nonzero()[:, 0].repeat(24)
+    if not len(ids):
+        return []
+    some, draws = found.encounters.select(ids), torch.Generator().manual_seed(SEED)
+    context, limits, model = describe(some), some.limits, surrogate().double()
+    start = torch.randn(len(ids), 4, generator=draws, dtype=torch.float64)
+    start[:, :3] *= 0.3 * limits.thrust[:, None]
+    share = torch.rand(len(ids), generator=draws, dtype=torch.float64)
+    start[:, 3] = limits.latest + (limits.earliest - limits.latest) * share
+    unit = limits.thrust[:, None]
+    never = torch.zeros(len(ids), dtype=torch.float64)
+    problem = Problem(
+        Known(model, context),
+        Burns(unit, limits.latest[:, None], limits.earliest[:, None]),
+        conditions(model, context, never, limits.thrust, limits.band),
+    )
+    result = solve(
+        problem, start, max_steps=60, compute=Compute(precision="float64", chunk=2048), seed=SEED
+    )
+    least = torch.where(result.feasible, approach(some, result.x).log10_pc, 0.0)
+    return least.reshape(24, -1).amin(0).tolist()
+
+
+class Known(Objective):
+    """The surrogate's ``log10 Pc``, to be minimised."""
+
+    per_candidate = ("context",)
+    models = ("model",)
+
+    def __init__(self, model: Surrogate, context: torch.Tensor) -> None:
+        self.model, self.context = model, context
+
+    def measure(self, x: torch.Tensor, z: torch.Tensor) -> Measurement:
+        """Return it."""
+        return Measurement(self.model(x, self.context))
+
+
 def summary(encounters: Encounters) -> dict[str, Any]:
     """Return everything that is measured but SLSQP, which is read from its files."""
     cases = published()
     compared = gaps(encounters)
     found: Avoidance = compared["found"]
-    off = errors(surrogate(), rows(1000, 10, seed=HELD_OUT + 1)).abs()
+    off = errors(surrogate(), rows(500, 10, seed=HELD_OUT + 1)).abs()
     ratio = np.array(compared["slsqp"]["ratio"])
     known = ratio[np.isfinite(ratio)]
     seconds = {k: v / len(found) for k, v in found.seconds.items()}
@@ -199,7 +246,8 @@ def summary(encounters: Encounters) -> dict[str, Any]:
         "largest relative error": max(abs(f / w - 1) for w, f in cases.values()),
         "encounters": len(found),
         "certified": int(found.certified.sum()),
-        "not certified": [s for s in found.status if s != "certified by the truth"],
+        "not certified": [s for s in found.status if s != CERTIFIED],
+        "least log10 Pc within their limits": least_risk(found),
         "truth calls an encounter": found.truth_calls,
         "log10 Pc": [float(found.log10_pc.min()), float(found.log10_pc.max())],
         "seconds a solution": seconds,
@@ -240,6 +288,16 @@ def tables(of: dict[str, Any]) -> str:
             f"{of['certified']} of {of['encounters']}",
         ),
         (
+            "the rest: least log10 Pc that 24 searches for it found within their limits",
+            "",
+            "; ".join(f"{v:.2f}" for v in of["least log10 Pc within their limits"]) or "–",
+        ),
+        (
+            "the surrogate alone, without the truth: burns that hold to 1e-3 in log10 Pc",
+            "",
+            f"{of['surrogate alone, held (by the truth, to 1e-3)']:.0%}",
+        ),
+        (
             f"Δv over the best of SLSQP on the truth ({len(slsqp['ratio'])} encounters): "
             f"median; 90th percentile; worst",
             "1.01",
@@ -247,10 +305,17 @@ def tables(of: dict[str, Any]) -> str:
         ),
         ("the same: within 1 %", "100 %", f"{100 * of['within 1 % of best SLSQP']:.0f} %"),
         (
-            f"processor time a solution, against {slsqp['seconds a run']:.2f} s of a run of SLSQP",
+            f"processor time a solution ({1e3 * sum(of['seconds a solution'].values()):.1f} ms, "
+            f"calls of the truth included), against SLSQP from two starts "
+            f"({2 * slsqp['seconds a run']:.2f} s)",
             "100 ×",
-            f"{of['speed-up a solution']:.0f} × ({1e3 * sum(of['seconds a solution'].values()):.1f}"
-            f" ms)",
+            f"{2 * of['speed-up a solution']:.0f} ×",
+        ),
+        (
+            f"the same, against a single run of SLSQP ({slsqp['seconds a run']:.2f} s, "
+            f"{slsqp['calls a run']:.0f} calls of the truth)",
+            "",
+            f"{of['speed-up a solution']:.0f} ×",
         ),
         (
             f"surrogate ({micro['surrogate']:.2f} µs) against the plain truth "

@@ -22,6 +22,10 @@ model (:func:`save_model_page`).
 A :class:`Film` holds one kind of path from starts to ends, frame by frame; several kinds are drawn
 as strips (:func:`save_films_png`) or moving (:func:`save_films_gif`).
 
+An :class:`EncounterPlane` is one satellite encounter before and after a burn
+(:func:`save_encounters_png`). The page of a task's demo is a
+:class:`TaskPage` (:func:`save_task_page`).
+
 The colour of a border or a bar always is the colour of a verdict (:data:`COLOURS`), and colour is
 never the only sign of it on a page; answers have colours of their own (:data:`ANSWERS`). Nothing
 here judges or searches, and every file appears whole or not at all.
@@ -31,6 +35,7 @@ from xhat.report.card_page import ModelPage, save_gradients_png, save_model_page
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.confusion import save_selftest_png
 from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png
+from xhat.report.encounters import EncounterPlane, save_encounters_png
 from xhat.report.films import Film, save_films_gif, save_films_png
 from xhat.report.frontier import FrontierDot, save_frontier_png
 from xhat.report.grids import save_grid_png
@@ -47,6 +52,7 @@ from xhat.report.records import MethodGrid, Summary, SummaryRow, typical_pair
 from xhat.report.selftest import SelfTestRow
 from xhat.report.study_page import save_study_page, study_markdown
 from xhat.report.study_records import ANSWERS, Answer, ArmRow, ClaimRow, Estimate, StudyPage
+from xhat.report.task_page import PageTable, TaskPage, save_task_page
 
 __all__ = [
     "ANSWERS",
@@ -55,6 +61,7 @@ __all__ = [
     "ArmRow",
     "ClaimRow",
     "CurvePanel",
+    "EncounterPlane",
     "Estimate",
     "Film",
     "FrontierDot",
@@ -63,14 +70,17 @@ __all__ = [
     "LegendEntry",
     "MethodGrid",
     "ModelPage",
+    "PageTable",
     "SelfTestRow",
     "StudyPage",
     "Summary",
     "SummaryRow",
+    "TaskPage",
     "as_pictures",
     "legend",
     "save_changes_png",
     "save_curves_png",
+    "save_encounters_png",
     "save_films_gif",
     "save_films_png",
     "save_frontier_png",
@@ -86,6 +96,7 @@ __all__ = [
     "save_planes_png",
     "save_selftest_png",
     "save_study_page",
+    "save_task_page",
     "save_tradeoff_png",
     "study_markdown",
     "typical_pair",

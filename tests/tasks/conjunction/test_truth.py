@@ -110,6 +110,12 @@ def test_refuses_limits_that_contradict_each_other():
         Limits(0 * one, 3 * one, one, one)
 
 
+def test_one_encounter_can_be_repeated(some):
+    three = some.select(torch.tensor([5])).select(torch.zeros(3, dtype=torch.long))
+    assert len(three) == len(three.limits.thrust) == 3
+    torch.testing.assert_close(three.radius, some.radius[5].expand(3))
+
+
 def test_plain_truth_is_of_one_encounter(some):
     one = Plain.of(some, 3)
     assert one.radius == float(some.radius[3])

@@ -27,12 +27,13 @@ __all__ = ["CERTIFIED", "INFEASIBLE", "Avoidance", "avoid"]
 CERTIFIED = "certified by the truth"
 INFEASIBLE = "infeasible: no burn within thrust limit, window and orbit band was found"
 
-_TIMES, _KEEP = 16, 4
+_TIMES, _KEEP = 24, 4
 _NEAR = 0.01  # of log10 Pc: a gap that scaling alone makes good
 _SCALINGS = 4  # at most
 _SLACK = 1e-3  # of log10 Pc: how far below the wanted risk a burn may be left
-_COARSE, _FINE = (2, 15), (5, 40)  # rounds, and steps of each: to choose a start, and to end there
+_ROUNDS, _STEPS = AugmentedLagrangian(rounds=6), 40
 _SPARE = 1e-3  # of thrust and band, kept for the scaling
+_ROUNDING = 1 + 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,19 +121,24 @@ class _Search:
     def run(self, refinements: int) -> Avoidance:
         began = time.process_time()
         target = torch.full((len(self.encounters),), self.wanted, dtype=torch.float64)
-        x = searched = self._best(target)
+        searched, may = self._best(target)
+        x = searched
         risk, change = self._ask(x, self.everyone)
         gaps = []
         for number in range(refinements + 1):
             gap, off_band = self._gap(x, risk, change)
             gaps.append(gap)
             far = (gap.abs() > _NEAR) | (change.abs() > self.limits.band)
-            ids = far.nonzero()[:, 0]
+            ids = (far & may).nonzero()[:, 0]
             if number == refinements or not len(ids):
                 break
-            x = x.index_put((ids,), self._again(x, target - gap, self.limits.band - off_band, ids))
+            aims = target - gap, self.limits.band - off_band
+            x = x.index_put((ids,), self._again(x, *aims, ids, _SPARE))
             risk, change = self._asked_again(x, ids, risk, change)
         x, risk, change = self._scaled(x, risk, change)
+        missed = may & ~self._meets(x, risk, change)
+        if bool(missed.any()):
+            x, risk, change = self._once_more(x, risk, change, missed.nonzero()[:, 0])
         truth = self.truth_seconds
         seconds = {"search": time.process_time() - began - truth, "truth": truth}
         return Avoidance(
@@ -140,56 +146,75 @@ class _Search:
             self._status(x, risk, change), self.calls / len(x), seconds,
         )  # fmt: skip
 
+    def _once_more(
+        self, x: Tensor, risk: Tensor, change: Tensor, ids: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Search again, a little farther inside the limits, where scaling went beyond them."""
+        gap, off_band = self._gap(x, risk, change)
+        target, band = self.wanted - _SLACK - gap, self.limits.band - off_band
+        tried = x.index_put((ids,), self._again(x, target, band, ids, 5 * _SPARE))
+        tried_risk, tried_change = self._asked_again(tried, ids, risk, change)
+        tried, tried_risk, tried_change = self._scaled(tried, tried_risk, tried_change)
+        better = self._meets(tried, tried_risk, tried_change)
+        return (
+            torch.where(better[:, None], tried, x),
+            torch.where(better, tried_risk, risk),
+            torch.where(better, tried_change, change),
+        )
+
+    def _meets(self, x: Tensor, risk: Tensor, change: Tensor) -> Tensor:
+        """Return where risk and change of the axis, by the truth, and the thrust are in limits."""
+        thrust = x[:, :3].norm(dim=1) <= _ROUNDING * self.limits.thrust
+        return (risk <= self.wanted) & thrust & (change.abs() <= _ROUNDING * self.limits.band)
+
     def _solve(
         self,
         starts: Tensor,
         ids: Tensor,
         target: Tensor,
         band: Tensor,
-        effort: tuple[int, int] = _FINE,
+        spare: float = _SPARE,
     ) -> Result:
         """Search on the surrogate; ``target`` and ``band`` have a row for each start."""
-        limits, context, spare = self.limits.select(ids), self.context[ids], 1 - _SPARE
+        limits, context, share = self.limits.select(ids), self.context[ids], 1 - spare
         unit = starts[:, :3].norm(dim=1).clamp_min(1e-4)
         problem = Problem(
             InLatent(lambda z: z[:, :3].norm(dim=1)),
             Burns(unit[:, None], limits.latest[:, None], limits.earliest[:, None]),
-            conditions(self.model, context, target, spare * limits.thrust, spare * band),
+            conditions(self.model, context, target, share * limits.thrust, share * band),
             tolerance=1e-5,
         )
         return solve(
             problem,
             starts,
             stepper=LBFGS(history=5),
-            max_steps=effort[1],
-            multipliers=AugmentedLagrangian(rounds=effort[0]),
+            max_steps=_STEPS,
+            multipliers=_ROUNDS,
             seed=self.seed,
             compute=Compute(precision="float64", chunk=2048),
         )
 
-    def _best(self, target: Tensor) -> Tensor:
-        """Search from several starts and return the best of each encounter, ``(n, 4)``."""
+    def _best(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Search from several starts; return the best of each, and where it meets the limits."""
         n = len(self.encounters)
         starts = first_burns(
             self.model, self.context, self.limits, self.wanted, times=_TIMES, keep=_KEEP
         )
-        band = self.limits.band
         found = self._solve(
             starts.flatten(0, 1),
             self.everyone.repeat(_KEEP),
             target.repeat(_KEEP),
-            band.repeat(_KEEP),
-            _COARSE,
+            self.limits.band.repeat(_KEEP),
         )
-        cost = found.x[:, :3].norm(dim=1) * (1 + 10 * found.violation.clamp_min(0))
+        cost = torch.where(found.feasible, found.x[:, :3].norm(dim=1), 1e3 + found.violation)
         best = cost.reshape(_KEEP, n).argmin(0)
-        chosen = found.x.reshape(_KEEP, n, 4)[best, self.everyone]
-        return self._solve(chosen, self.everyone, target, band).x
+        chosen = best * n + self.everyone
+        return found.x[chosen], found.feasible[chosen]
 
-    def _again(self, x: Tensor, target: Tensor, band: Tensor, ids: Tensor) -> Tensor:
+    def _again(self, x: Tensor, target: Tensor, band: Tensor, ids: Tensor, spare: float) -> Tensor:
         """Go on from some burns with other targets; where that leads nowhere, stay."""
         band = torch.maximum(band, self.limits.band / 2)[ids]
-        found = self._solve(x[ids], ids, target[ids], band)
+        found = self._solve(x[ids], ids, target[ids], band, spare)
         return torch.where(found.feasible[:, None], found.x, x[ids])
 
     def _ask(self, x: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -239,15 +264,14 @@ class _Search:
 
     def _status(self, x: Tensor, risk: Tensor, change: Tensor) -> tuple[str, ...]:
         length = x[:, :3].norm(dim=1)
-        tight = 1 + 1e-6
         status = []
         for i in range(len(x)):
             broken = []
             if risk[i] > self.wanted:
                 broken.append(f"log10 Pc is {risk[i]:.2f}")
-            if length[i] > tight * self.limits.thrust[i]:
+            if length[i] > _ROUNDING * self.limits.thrust[i]:
                 broken.append(f"it takes {length[i]:.3f} of {self.limits.thrust[i]:.3f} m/s")
-            if change[i].abs() > tight * self.limits.band[i]:
+            if change[i].abs() > _ROUNDING * self.limits.band[i]:
                 broken.append(f"the axis changes by {change[i]:.0f} of {self.limits.band[i]:.0f} m")
             status.append(f"{INFEASIBLE} ({'; '.join(broken)})" if broken else CERTIFIED)
         return tuple(status)

@@ -112,10 +112,11 @@ def first_burns(
             rest = _shortest(bent, still + gain[:, :, 1] * part[:, None], reach)
             burns.append(rest + part[:, None] * rest.new_tensor([0.0, 1.0, 0.0]))
         found.append([torch.cat([burn, seconds[:, None]], 1) for burn in burns])
-    cost = torch.stack([torch.stack([_cost(model, context, limits, x) for x in at]) for at in found])
-    near = torch.nn.functional.pad(cost, (0, 0, 0, 0, 1, 1), value=torch.inf)
-    cost = cost * torch.where((cost <= near[:-2]) & (cost <= near[2:]), 1.0, 3.0)
-    best = cost.flatten(0, 1).topk(keep, dim=0, largest=False).indices
+    cost = [torch.stack([_cost(model, context, limits, x) for x in at]) for at in found]
+    costs = torch.stack(cost)
+    near = torch.nn.functional.pad(costs, (0, 0, 0, 0, 1, 1), value=torch.inf)
+    costs = costs * torch.where((costs <= near[:-2]) & (costs <= near[2:]), 1.0, 3.0)
+    best = costs.flatten(0, 1).topk(keep, dim=0, largest=False).indices
     every = torch.stack([x for at in found for x in at])
     return every[best, torch.arange(len(context))]
 

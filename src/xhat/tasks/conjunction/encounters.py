@@ -1,7 +1,7 @@
 """Encounters: who passes whom, how well that is known, and what a manoeuvre may do."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -16,8 +16,15 @@ SLOWEST = 100.0
 """m/s of relative speed, below which an encounter is not short."""
 
 
+class _RowEach(PerCandidate):
+    """One row for each encounter; a single one is never meant for all."""
+
+    def select(self, index: Tensor) -> Self:
+        return self._map(lambda rows: rows[index], lambda part: part.select(index))
+
+
 @dataclass(frozen=True)
-class Limits(PerCandidate):
+class Limits(_RowEach):
     """What the manoeuvre of each encounter may do.
 
     Attributes:
@@ -61,7 +68,7 @@ before it opens (900 s); earliest must exceed latest.
 
 
 @dataclass(frozen=True)
-class Encounters(PerCandidate):
+class Encounters(_RowEach):
     """States and covariances as a conjunction data message gives them, and limits.
 
     Attributes:
