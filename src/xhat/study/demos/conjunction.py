@@ -7,19 +7,15 @@
 import json
 import time
 from dataclasses import dataclass
-from math import pi
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import xhat
 from xhat.core import atomic_folder_check, atomic_write
 from xhat.learning.checkpoints import versions
 from xhat.report import (
-    CurvePanel,
-    EncounterPlane,
     PageTable,
     TaskPage,
     save_curves_png,
@@ -27,24 +23,18 @@ from xhat.report import (
     save_task_page,
 )
 from xhat.study.avoidance import Avoidance, avoid
+from xhat.study.demos.conjunction_pictures import panel_of, plane_of, power
 from xhat.study.demos.demonstration import Demonstration, Stage, Tell
 from xhat.tasks.conjunction import (
     Approach,
     approach,
-    describe,
-    encounter_plane,
-    log10_probability,
     published,
     simulate,
-    surrogate,
-    truth,
 )
-from xhat.tasks.conjunction.approaching import fly
 
 __all__ = ["CONJUNCTION", "Found"]
 
 COUNT, SHOWN, LISTED = 100, 6, 16
-_POINTS = 11  # of a curve
 TITLE = "The smallest burn that avoids a collision"
 
 
@@ -102,14 +92,14 @@ def write(found: Found, out: str | Path, *, command: str = "xhat demo --task con
     ids = _examples(found)
     save_encounters_png(
         out / "encounters.png",
-        [_plane(found, i) for i in ids],
+        [plane_of(found.avoidance, found.before, i) for i in ids],
         title="Six encounters in the plane across their relative velocity",
         note="The other body is at the origin; the black dot has the radius of both together. "
         "Shaded: a predicted position there means Pc > 1e-5. Axes differ in scale.",
     )
     save_curves_png(
         out / "burns.png",
-        [_panel(found, i) for i in ids],
+        [panel_of(found.avoidance, i) for i in ids],
         title="Probability of collision over the size of the burn",
     )
     with atomic_write(out / "results.json") as temporary:
@@ -169,75 +159,6 @@ def _examples(found: Found) -> list[int]:
     return order[places].tolist()
 
 
-def _plane(found: Found, i: int) -> EncounterPlane:
-    """Return encounter ``i`` in the axes of its covariance before the burn, the wide one first."""
-    of = found.avoidance.encounters.select(torch.tensor([i]))
-    values, axes = torch.linalg.eigh(found.before.covariance[i])
-    axes, deviation = axes.flip(1), values.sqrt().flip(0)
-    before = axes.T @ found.before.miss[i]
-    plane = axes.T @ encounter_plane(of.primary[:, 3:] - of.secondary[:, 3:])[0]
-    x = found.avoidance.x[i : i + 1]
-    moved = fly(of, x)[2] - fly(of, 0 * x)[2]
-    after = before + plane @ moved[0, :3]
-    sign = torch.where(before < 0, -1.0, 1.0).double()
-    period = 2 * pi / float(describe(of)[0, 0])
-    return EncounterPlane(
-        title=f"Encounter {i}: Pc {_power(found.before.log10_pc[i])} → "
-        f"{_power(found.after.log10_pc[i])}",
-        lines=(
-            f"{100 * float(found.avoidance.length[i]):.2f} cm/s, {float(x[0, 3]) / 60:.0f} min "
-            f"({float(x[0, 3]) / period:.2f} revolutions) before",
-            f"passing at {float(of.speed[0]) / 1e3:.1f} km/s",
-        ),
-        before=(sign * before).numpy(),
-        after=(sign * after).numpy(),
-        deviations=deviation.numpy(),
-        radius=float(of.radius[0]),
-        risky=_risky(deviation, float(of.radius[0]), found.avoidance.wanted),
-    )
-
-
-def _risky(deviation: torch.Tensor, radius: float, wanted: float) -> np.ndarray:
-    """Return where ``log10 Pc`` is as wanted, in 90 directions, by bisection."""
-    angle = torch.linspace(0, 2 * pi, 91, dtype=torch.float64)
-    way = torch.stack([angle.cos(), angle.sin()], 1) * deviation
-    low, high = torch.zeros_like(angle), torch.full_like(angle, 12.0)
-    spread = torch.diag(deviation.square()).expand(len(angle), 2, 2)
-    size = torch.full_like(angle, radius)
-    for _ in range(24):
-        middle = (low + high) / 2
-        above = log10_probability(middle[:, None] * way, spread, size, nodes=24) > wanted
-        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
-    return (low[:, None] * way).numpy()
-
-
-def _panel(found: Found, i: int) -> CurvePanel:
-    """Truth and surrogate along the burn; they agree, so their points alternate."""
-    scale = torch.linspace(0, 2, 2 * _POINTS - 1, dtype=torch.float64)
-    many = found.avoidance.encounters.select(torch.full((len(scale),), i))
-    x = found.avoidance.x[i].repeat(len(scale), 1)
-    x[:, :3] *= scale[:, None]
-    asked, rest = slice(0, None, 2), slice(1, None, 2)
-    with torch.no_grad():
-        learned = surrogate().double()(x, describe(many))[rest]
-    known = truth(many.select(torch.arange(len(scale))[asked]), x[asked])
-    size = (100 * x[:, :3].norm(dim=1)).numpy()
-    return CurvePanel(
-        f"Encounter {i}",
-        "Δv, cm/s",
-        "log10 Pc",
-        {
-            "truth": (size[asked], known.numpy()),
-            "surrogate": (size[rest], learned.numpy()),
-            "wanted": (size[[0, -1]], np.full(2, found.avoidance.wanted)),
-        },
-    )
-
-
-def _power(log10: Any) -> str:
-    return f"{10 ** float(log10):.1e}"
-
-
 def _lead(found: Found) -> str:
     of = found.avoidance
     n = int(of.certified.sum())
@@ -268,8 +189,8 @@ def _row(found: Found, i: int) -> tuple[str, ...]:
         str(i),
         f"{float(of.encounters.speed[i]) / 1e3:.1f}",
         f"{miss[0]:.0f} → {miss[1]:.0f}",
-        _power(found.before.log10_pc[i]),
-        _power(found.after.log10_pc[i]),
+        power(found.before.log10_pc[i]),
+        power(found.after.log10_pc[i]),
         f"{100 * float(of.length[i]):.2f} of {100 * float(limits.thrust[i]):.1f}",
         f"{float(of.x[i, 3]) / 60:.0f}",
         f"{float(of.axis_change[i]):+.0f} of {float(limits.band[i]):.0f}",
