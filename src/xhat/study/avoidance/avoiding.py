@@ -270,7 +270,7 @@ class _Search:
             if risk[i] > self.wanted:
                 broken.append(f"log10 Pc is {risk[i]:.2f}")
             if length[i] > _ROUNDING * self.limits.thrust[i]:
-                broken.append(f"it takes {length[i]:.3f} of {self.limits.thrust[i]:.3f} m/s")
+                broken.append(f"it takes {length[i]:.3g} of {self.limits.thrust[i]:.3g} m/s")
             if change[i].abs() > _ROUNDING * self.limits.band[i]:
                 broken.append(f"the axis changes by {change[i]:.0f} of {self.limits.band[i]:.0f} m")
             status.append(f"{INFEASIBLE} ({'; '.join(broken)})" if broken else CERTIFIED)
