@@ -21,6 +21,7 @@ from xhat.learning.kernels import KernelClassifier
 from xhat.learning.line import Line, LineLoss
 from xhat.learning.metric import ContrastiveLoss, MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
+from xhat.learning.perceptron import Perceptron
 from xhat.learning.temperature import Tempered, fit_temperature
 from xhat.learning.training import EpochRecord, Loss, fit, has_fast_bfloat16, predict
 from xhat.learning.variational import VariationalLoss, fit_vae, rebuilding_loss
@@ -45,6 +46,7 @@ __all__ = [
     "LineLoss",
     "Loss",
     "MetricEmbedding",
+    "Perceptron",
     "ResidualNet",
     "Shift",
     "SmallCNN",

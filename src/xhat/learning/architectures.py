@@ -15,6 +15,7 @@ from xhat.learning.kernels import KernelClassifier
 from xhat.learning.line import Line
 from xhat.learning.metric import MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
+from xhat.learning.perceptron import Perceptron
 
 __all__ = ["NETWORKS", "build"]
 
@@ -34,6 +35,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
         MetricEmbedding,
         Line,
         DistanceField,
+        Perceptron,
     )
 }
 

@@ -26,6 +26,10 @@ A :class:`FieldSlice` is a plane through a signed distance (:func:`save_slices_p
 A :class:`Film` holds one kind of path from starts to ends, frame by frame; several kinds are drawn
 as strips (:func:`save_films_png`) or moving (:func:`save_films_gif`).
 
+An :class:`EncounterPlane` is one satellite encounter before and after a burn
+(:func:`save_encounters_png`). The page of a task's demo is a
+:class:`TaskPage` (:func:`save_task_page`).
+
 The colour of a border or a bar always is the colour of a verdict (:data:`COLOURS`), and colour is
 never the only sign of it on a page; answers have colours of their own (:data:`ANSWERS`). Nothing
 here judges or searches, and every file appears whole or not at all.
@@ -35,6 +39,7 @@ from xhat.report.card_page import ModelPage, save_gradients_png, save_model_page
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.confusion import save_selftest_png
 from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png
+from xhat.report.encounters import EncounterPlane, save_encounters_png
 from xhat.report.fields import Arrows, FieldSlice, save_slices_png
 from xhat.report.films import Film, save_films_gif, save_films_png
 from xhat.report.frontier import FrontierDot, save_frontier_png
@@ -64,6 +69,7 @@ __all__ = [
     "Arrows",
     "ClaimRow",
     "CurvePanel",
+    "EncounterPlane",
     "Estimate",
     "FieldSlice",
     "Film",
@@ -87,6 +93,7 @@ __all__ = [
     "render_scene",
     "save_changes_png",
     "save_curves_png",
+    "save_encounters_png",
     "save_films_gif",
     "save_films_png",
     "save_frontier_png",
