@@ -19,6 +19,10 @@ plain numbers: :func:`save_tradeoff_png`, :func:`save_curves_png`, :func:`save_m
 dimensions (:func:`save_latent_maps_png`), a :class:`ModelPage` what was measured of one trained
 model (:func:`save_model_page`).
 
+An :class:`AirfoilPanel` holds airfoils with their polars by surrogate and by simulator
+(:func:`save_airfoils_png`). The page of a task's demo is a :class:`TaskPage`
+(:func:`save_task_page`).
+
 A :class:`Film` holds one kind of path from starts to ends, frame by frame; several kinds are drawn
 as strips (:func:`save_films_png`) or moving (:func:`save_films_gif`).
 
@@ -27,6 +31,7 @@ never the only sign of it on a page; answers have colours of their own (:data:`A
 here judges or searches, and every file appears whole or not at all.
 """
 
+from xhat.report.airfoils import AirfoilCurve, AirfoilPanel, save_airfoils_png
 from xhat.report.card_page import ModelPage, save_gradients_png, save_model_page
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.confusion import save_selftest_png
@@ -47,10 +52,13 @@ from xhat.report.records import MethodGrid, Summary, SummaryRow, typical_pair
 from xhat.report.selftest import SelfTestRow
 from xhat.report.study_page import save_study_page, study_markdown
 from xhat.report.study_records import ANSWERS, Answer, ArmRow, ClaimRow, Estimate, StudyPage
+from xhat.report.task_page import PageTable, TaskPage, save_task_page
 
 __all__ = [
     "ANSWERS",
     "COLOURS",
+    "AirfoilCurve",
+    "AirfoilPanel",
     "Answer",
     "ArmRow",
     "ClaimRow",
@@ -63,12 +71,15 @@ __all__ = [
     "LegendEntry",
     "MethodGrid",
     "ModelPage",
+    "PageTable",
     "SelfTestRow",
     "StudyPage",
     "Summary",
     "SummaryRow",
+    "TaskPage",
     "as_pictures",
     "legend",
+    "save_airfoils_png",
     "save_changes_png",
     "save_curves_png",
     "save_films_gif",
@@ -86,6 +97,7 @@ __all__ = [
     "save_planes_png",
     "save_selftest_png",
     "save_study_page",
+    "save_task_page",
     "save_tradeoff_png",
     "study_markdown",
     "typical_pair",

@@ -7,6 +7,7 @@ the truth, ``specification`` and ``design`` the question.
 from xhat.tasks.airfoil.catalogue import Catalogue, catalogue
 from xhat.tasks.airfoil.design import (
     ANGLE,
+    EDGE,
     MARGIN,
     Design,
     Drag,
@@ -47,6 +48,7 @@ from xhat.tasks.airfoil.xfoil import (
 
 __all__ = [
     "ANGLE",
+    "EDGE",
     "INSTALL",
     "MARGIN",
     "PARAMETERS",

@@ -1,8 +1,9 @@
 """The question: the least drag at given lifts, within limits, where the surrogate can be trusted.
 
-A design is the 18 parameters of the shape and, for each of ``k`` conditions, the angle of attack in
-tens of degrees: ``(n, 18 + k)``. What is asked of each stands in a row of numbers
-(``Specification.row``), so that designs of many specifications are searched in one batch:
+A design is the 18 parameters of the shape, the trailing edge in fiftieths of the chord, and for
+each of ``k`` conditions the angle of attack in tens of degrees: ``(n, 18 + k)``. What is asked of
+each stands in a row of numbers (``Specification.row``), so that designs of many specifications are
+searched in one batch:
 
     minimise    mean over conditions of ln CD
     subject to  CL = the given lift                                     (``lift``)
@@ -34,6 +35,7 @@ from xhat.tasks.airfoil.surrogate import Aerodynamics, surrogate
 
 __all__ = [
     "ANGLE",
+    "EDGE",
     "LIMITS",
     "MARGIN",
     "Design",
@@ -46,7 +48,7 @@ __all__ = [
     "trim",
 ]
 
-ANGLE = 10.0  # degrees to the unit of a design's angles, which makes all features of one size
+ANGLE, EDGE = 10.0, 0.02  # degrees and chords to the unit of a design: all are of one size
 LIMITS = 5  # numbers of a row beside lifts and Reynolds numbers
 MARGIN = 0.004  # of the moment: what surrogate and XFoil differ by in nine cases of ten
 _GAP = 0.06  # least thickness over the class function; 95 % of real airfoils have more
@@ -54,7 +56,7 @@ _STATIONS = 24
 _OF_RADIUS, _OF_WIGGLE = 10.0, 0.1  # which make all limits of one size
 _SECANTS, _SLOPE = 7, 0.1  # of CL per degree
 _LOW = (0.06, *[-0.25] * 7, *[-0.60] * 8, -0.5, 0.0)
-_HIGH = (0.60, *[0.80] * 7, -0.04, *[0.50] * 7, 0.8, 0.01)
+_HIGH = (0.60, *[0.80] * 7, -0.04, *[0.50] * 7, 0.8, 0.5)
 _STEEP = (-0.6, 1.4)  # tens of degrees
 
 
@@ -102,11 +104,13 @@ class Design:
                 f"a design must have {PARAMETERS} parameters and one angle or more, but has shape "
                 f"{tuple(x.shape)}."
             )
-        return cls(x[:, :PARAMETERS], ANGLE * x[:, PARAMETERS:])
+        shape, edge = x[:, : PARAMETERS - 1], x[:, PARAMETERS - 1 : PARAMETERS]
+        return cls(torch.cat([shape, EDGE * edge], 1), ANGLE * x[:, PARAMETERS:])
 
     def joined(self) -> Tensor:
         """Return ``(n, 18 + k)``."""
-        return torch.cat([self.parameters, self.angles / ANGLE], 1)
+        shape, edge = self.parameters[:, :-1], self.parameters[:, -1:]
+        return torch.cat([shape, edge / EDGE, self.angles / ANGLE], 1)
 
 
 class Flight(nn.Module):
@@ -224,7 +228,7 @@ class _Limits(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor, rows: Tensor) -> Tensor:
-        shape = shape_limits(x[:, :PARAMETERS], rows)
+        shape = shape_limits(Design.of(x).parameters, rows)
         if not self.trust:
             return shape[:, :1]
         seen = self.flight(x, rows)
@@ -253,7 +257,7 @@ def apart(x: Tensor) -> Tensor:
     """
     at = torch.linspace(0, 1, _STATIONS + 2, dtype=x.dtype, device=x.device)[1:-1]
     at = (1 - (torch.pi * at).cos()) / 2
-    return _GAP - thickness(x[:, :PARAMETERS], at) / (at.sqrt() * (1 - at))
+    return _GAP - thickness(Design.of(x).parameters, at) / (at.sqrt() * (1 - at))
 
 
 def trim(parameters: Tensor, rows: Tensor, model: nn.Module | None = None) -> Tensor:
