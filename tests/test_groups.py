@@ -13,10 +13,12 @@ from xhat.groups import (
     GROUPS,
     Dihedral,
     Group,
+    MatrixGroup,
     Mirror,
     Permutations,
     Rotations,
     SignFlips,
+    Translations,
     average,
     group,
 )
@@ -26,6 +28,8 @@ SHAPE = (1, 6, 6)
 EXCHANGES = [(*row, 3, 4, 5) for row in permutations(range(3))]  # S3, which does not commute
 SHIFTS = torch.stack([torch.arange(36).roll(12 * k) for k in range(3)])
 
+SWAP = torch.stack([torch.eye(6), torch.eye(6).flip(0)])
+
 ENTRIES: list[Entry] = [
     *(Entry(name, lambda n, name=name: group(name), (type(group(name)),)) for name in GROUPS),
     Entry("c1", lambda n: Rotations(1)),
@@ -34,6 +38,8 @@ ENTRIES: list[Entry] = [
     Entry("shifts", lambda n: Permutations(SHIFTS), (Permutations,)),
     Entry("exchanges", lambda n: Permutations(EXCHANGES, axis=-1)),
     Entry("negation", lambda n: SignFlips([[1] * 36, [-1] * 36]), (SignFlips,)),
+    Entry("translations", lambda n: Translations((6, 6), (3, 2)), (Translations,)),
+    Entry("swap", lambda n: MatrixGroup(SWAP, axis=-1), (MatrixGroup,)),
     Entry("signs", lambda n: SignFlips.independent([0, 7, 20], 36)),
 ]
 EXACT = [entry for entry in ENTRIES if entry.make(1).exact]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.laws.registry import ConvNet, autoencoder, starts, targets
-from xhat.constraints import LinfBall
+from xhat.constraints import Certificate, LinfBall
 from xhat.core import SearchFailedError, UnreadableFileError
 from xhat.objectives import CrossEntropy, Match
 from xhat.problem import Problem
@@ -33,6 +33,10 @@ def assert_equal(one: Result, other: Result) -> None:
         if isinstance(mine, torch.Tensor):
             assert mine.dtype == theirs.dtype, field.name
             assert torch.equal(mine.nan_to_num(-1), theirs.nan_to_num(-1)), field.name
+        elif isinstance(mine, Certificate):
+            assert torch.equal(mine.violation, theirs.violation)
+            assert (mine.names, mine.tolerance) == (theirs.names, theirs.tolerance)
+            assert mine.precision == theirs.precision
         elif field.name != "trajectory":
             assert mine == theirs, field.name
 
@@ -164,7 +168,7 @@ def test_a_column_of_ones_own_has_a_row_per_candidate_and_a_name_of_its_own(tmp_
 def test_a_failure_says_what_failed_and_not_only_why_the_search_ended():
     problem = Problem(CrossEntropy(lambda x: x, 0), Box(), LinfBall(torch.full((1, 2), 3.0), 0.5))
     apart = solve(problem, torch.tensor([[0.6, 0.4]]), stop=TargetReached(), max_steps=2)
-    with pytest.raises(SearchFailedError, match=r"but a constraint is violated by 1\.5\."):
+    with pytest.raises(SearchFailedError, match=r"and LinfBall is violated by 1\.5\."):
         apart.raise_if_failed()
     problem = Problem(CrossEntropy(lambda x: x, 0), Box())
     short = solve(problem, torch.tensor([[0.0, 1.0]]), stop=TargetReached(), max_steps=1)

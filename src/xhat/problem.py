@@ -5,17 +5,27 @@ minimise  objective(decode(z))   over z,   subject to   constraint(decode(z)) <=
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from xhat.constraints import Constraint, Projected
+from xhat.constraints import (
+    AffineEquality,
+    Bounds,
+    Constraint,
+    Fixed,
+    Projected,
+    contradiction,
+    nearest_in_all,
+)
 from xhat.core import PerCandidate, check_positive
 from xhat.objectives import Objective, as_objective
-from xhat.spaces import Space
+from xhat.spaces import Affine, Box, Logit, Masked, Space
 
 __all__ = ["Problem"]
+
+_CHECKED = 100  # candidates whose linear constraints are tried before a search
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class Problem(PerCandidate):
     space: Space
     constraints: tuple[Constraint, ...] = ()
     tolerance: float = 1e-5
+    _clipped: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the parts."""
@@ -58,21 +69,25 @@ class Problem(PerCandidate):
                 raise TypeError(f"constraints must be Constraints, not {kind}.")
         check_positive("tolerance", self.tolerance, zero=True)
         _ = self.rows
+        object.__setattr__(self, "_clipped", _survives(self.space, self.projected))
 
     @property
     def projected(self) -> tuple[Projected, ...]:
         """The constraints that are kept by projection after every step.
 
-        A projection moves ``x``, so the space must be able to carry that back to ``z``.
+        A projection moves ``x``, so the space must be able to carry that back to ``z``; and
+        together with it, and with others, only convex constraints can be kept.
         """
         of_form = (part for part in self.constraints if isinstance(part, Projected))
-        return tuple(of_form) if self.space.exact else ()
+        return tuple(part for part in of_form if self._carried(part))
 
     @property
     def general(self) -> tuple[Constraint, ...]:
         """The constraints that are kept by multipliers: all that are not ``projected``."""
-        exact = self.space.exact
-        return tuple(c for c in self.constraints if not (exact and isinstance(c, Projected)))
+        return tuple(part for part in self.constraints if not self._carried(part))
+
+    def _carried(self, part: Constraint) -> bool:
+        return self.space.carries and isinstance(part, Projected) and part.convex
 
     def check(self, x0: Tensor) -> None:
         """Try everything on the first candidate, before a search begins.
@@ -101,12 +116,20 @@ class Problem(PerCandidate):
                 with _told(f"the constraint {constraint.name} cannot take {start}"):
                     _check_values(constraint, leaf)
         for constraint in self.constraints:
-            center = getattr(constraint, "center", x0)
-            if center.shape[1:] != x0.shape[1:]:
-                raise ValueError(
-                    f"{type(constraint).__name__} is made for inputs of shape "
-                    f"{tuple(center.shape[1:])}, but the starts have shape {tuple(x0.shape[1:])}."
-                )
+            if isinstance(constraint, Projected):
+                constraint.check(x0)
+        self._check_contradictions(x0)
+
+    def _check_contradictions(self, x0: Tensor) -> None:
+        """Raise ``ValueError`` if linear constraints exclude each other, for a candidate."""
+        if self._clipped or not any(isinstance(part, Projected) for part in self.constraints):
+            return
+        for number in range(min(self.rows, _CHECKED)):
+            one = self.select(torch.tensor([number]))
+            parts = [part for part in one.constraints if isinstance(part, Projected)]
+            names = contradiction((*parts, *_bounds(one.space, x0)), x0)
+            if names is not None:
+                raise ValueError(_contradicting(names, number, self.rows))
 
     def check_count(self, n: int) -> None:
         """Raise ``ValueError`` if this problem is not made for ``n`` candidates."""
@@ -117,11 +140,16 @@ class Problem(PerCandidate):
             )
 
     def project(self, z: Tensor) -> Tensor:
-        """Return ``z`` moved to where the constraints and the space hold."""
-        if self.projected:
-            x = self.space.decode(z)
-            for constraint in self.projected:
-                x = constraint.project(x)
+        """Return ``z`` moved to where the constraints and the space hold.
+
+        In a box, one ball whose centre lies within is projected onto, and then clipped: that is
+        feasible, if not always nearest. Everything else goes through Dykstra's algorithm, together
+        with the space.
+        """
+        if self._clipped:
+            z = self.space.encode(self.projected[0].project(self.space.decode(z)))
+        elif self.projected:
+            x = nearest_in_all((*self.projected, _Inside(self.space)), self.space.decode(z))
             z = self.space.encode(x)
         return self.space.project(z)
 
@@ -131,6 +159,45 @@ class Problem(PerCandidate):
         for constraint in self.constraints:
             worst = torch.maximum(worst, constraint.violation(x))
         return worst
+
+
+class _Inside(Projected):
+    """The inputs of a space that carries projections."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return by how much the nearest input of the space differs, ``(n, d)``."""
+        return (x - self.project(x)).abs().flatten(1)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return the nearest input of the space."""
+        return self.space.decode(self.space.project(self.space.encode(x)))
+
+
+def _survives(space: Space, projected: tuple[Projected, ...]) -> bool:
+    """Whether the only constraint is a ball that clipping to the space cannot break."""
+    if type(space) is not Box or len(projected) != 1 or not projected[0].survives_clipping:
+        return False
+    center = getattr(projected[0], "center", None)
+    if center is None or any(
+        b.ndim > 1 and b.shape[1:] != center.shape[1:] for b in (space.low, space.high)
+    ):
+        return False
+    return bool(((center >= space.low.to(center)) & (center <= space.high.to(center))).all())
+
+
+def _bounds(space: Space, x: Tensor) -> tuple[Projected, ...]:
+    """Return what a space says of its inputs in linear conditions."""
+    if isinstance(space, Masked):
+        held = Fixed(~space.mask[0], space.values) if not bool(space.mask.all()) else None
+        return (*_bounds(space.space, x), *((held,) if held else ()))
+    if isinstance(space, Box | Logit):
+        return (Bounds(space.low.expand_as(x), space.high.expand_as(x)),)
+    if isinstance(space, Affine):
+        return (AffineEquality(space.planes[0].reshape(-1, *space.shape), space.offsets),)
+    return ()
 
 
 @contextmanager
@@ -157,6 +224,13 @@ def _check_values(constraint: Constraint, x: Tensor) -> None:
             f"the constraint {constraint.name} cannot be differentiated with respect to the "
             f"input; remove no_grad, detach, rounding and numpy from its function."
         )
+
+
+def _contradicting(names: tuple[str, ...], number: int, rows: int) -> str:
+    who = f", for candidate {number}" if rows > 1 else ""
+    what = " and ".join((", ".join(names[:-1]), names[-1]))
+    them = "both" if len(names) == 2 else "all of them"
+    return f"{what} contradict each other{who}: no input fulfils {them}; relax or drop one."
 
 
 def _named(name: str, value: Tensor) -> str:

@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from xhat.constraints import Certificate
 from xhat.core import SearchFailedError, UnreadableFileError, atomic_write
 
 __all__ = ["Result", "Trajectory"]
 
 _TENSORS = ("x0", "x", "z")
 _NUMBERS = ("loss", "confidence", "violation", "reached", "steps", "evaluations")
+_CERTIFIED = "violations"  # one column of lists, a value for each constraint
 _WHOLE = ("targeted", "seed", "seconds")  # one value for all candidates
 
 
@@ -61,6 +63,8 @@ class Result:
         targeted: whether the objective has a target that ``reached`` speaks of.
         seed: the seed of every random choice.
         seconds: wall-clock time of the whole search.
+        certificate: every constraint's violation at ``x`` by name, evaluated in float64, with the
+            tolerance; None where nothing was declared.
         trajectory: where it was asked for.
     """
 
@@ -78,6 +82,7 @@ class Result:
     targeted: bool = False
     seed: int = 0
     seconds: float = 0.0
+    certificate: Certificate | None = field(default=None, repr=False)
     trajectory: Trajectory | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -104,8 +109,13 @@ class Result:
         if not bool(torch.isfinite(self.loss[i])):
             return self.status[i]
         if not bool(self.feasible[i]):
-            return f"{self.status[i]}, but a constraint is violated by {self.violation[i]:.3g}"
+            return f"{self.status[i]}, and {self._broken(i)} is violated by {self.violation[i]:.3g}"
         return f"{self.status[i]}, and the target is not reached"
+
+    def _broken(self, i: int) -> str:
+        if self.certificate is None:
+            return "a constraint"
+        return self.certificate.names[int(self.certificate.violation[i].argmax())]
 
     def to_table(self, columns: Mapping[str, Any] | None = None) -> pa.Table:
         """Return an Arrow table with one row per candidate.
@@ -120,7 +130,7 @@ class Result:
         """
         arrays = {name: pa.array(values) for name, values in (columns or {}).items()}
         for name, values in arrays.items():
-            if name in ("status", *_NUMBERS, "feasible", *_TENSORS):
+            if name in ("status", *_NUMBERS, "feasible", *_TENSORS, _CERTIFIED):
                 raise ValueError(f"a result has a column {name!r} of its own; choose another name.")
             if len(values) != len(self):
                 raise ValueError(
@@ -133,12 +143,17 @@ class Result:
         for name in _TENSORS:
             rows = getattr(self, name).cpu().flatten(1)
             flat = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
-            values = pa.array(np.ascontiguousarray(flat).reshape(-1))
-            arrays[name] = pa.FixedSizeListArray.from_arrays(values, flat.shape[1])
-        about = {
+            arrays[name] = _lists(flat)
+        about: dict[str, Any] = {
             "shapes": {name: list(getattr(self, name).shape[1:]) for name in _TENSORS},
             **{name: getattr(self, name) for name in _WHOLE},
         }
+        if self.certificate is not None:
+            arrays[_CERTIFIED] = _lists(self.certificate.violation.numpy())
+            about["certificate"] = {
+                name: getattr(self.certificate, name)
+                for name in ("names", "tolerance", "precision")
+            }
         return pa.table(arrays).replace_schema_metadata({"xhat": json.dumps(about)})
 
     def save(self, path: str | Path, columns: Mapping[str, Any] | None = None) -> None:
@@ -180,10 +195,26 @@ class Result:
         about = json.loads((table.schema.metadata or {})[b"xhat"])
         found: dict[str, Any] = {}
         for name in _TENSORS:
-            flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            shape = (table.num_rows, *about["shapes"][name])
-            found[name] = torch.from_numpy(flat.reshape(shape).copy())
+            found[name] = _rows(table, name).reshape(table.num_rows, *about["shapes"][name])
         for name in (*_NUMBERS, "feasible"):
             found[name] = torch.from_numpy(table[name].to_numpy().copy())
+        if "certificate" in about:
+            of = about["certificate"]
+            found["certificate"] = Certificate(
+                names=tuple(of["names"]),
+                violation=_rows(table, _CERTIFIED),
+                tolerance=of["tolerance"],
+                precision=tuple(of["precision"]),
+            )
         status = tuple(table["status"].to_pylist())
         return cls(**found, status=status, **{name: about[name] for name in _WHOLE})
+
+
+def _lists(rows: np.ndarray) -> pa.FixedSizeListArray:
+    values = pa.array(np.ascontiguousarray(rows).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(values, rows.shape[1])
+
+
+def _rows(table: pa.Table, name: str) -> Tensor:
+    flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return torch.from_numpy(flat.reshape(table.num_rows, -1).copy())

@@ -5,24 +5,45 @@ from itertools import product
 
 import pytest
 import torch
+from torch import Tensor
 
-from tests.laws.registry import CONSTRAINTS, OBJECTIVES, SPACES, STEPPERS, ConvNet, Entry, starts
+from tests.laws.registry import CONSTRAINTS, OBJECTIVES, SPACES, STEPPERS, ConvNet, Entry
 from xhat.problem import Problem
 from xhat.result import Result
 from xhat.solve import Compute, Plateau, StopRule, TargetReached, solve
 
 N, STEPS, CHUNK = 3, 4, 2
 
+# A covering design: every pair of a space and an objective, with the steppers in turn, so that
+# every pair of two kinds occurs without the cost of all triples.
+TRIPLES = [
+    (space, objective, STEPPERS[(i + j) % len(STEPPERS)])
+    for i, space in enumerate(SPACES)
+    for j, objective in enumerate(OBJECTIVES)
+]
+
+
+def _fit(space: Entry, constraint: Entry) -> bool:
+    """Whether a constraint is kept by projection in a space, and holds at its starts.
+
+    Logit does not reach its bounds, and so not what holds only there.
+    """
+    if not (space.make(2).carries and constraint.make(2).convex):
+        return False
+    holds = bool((constraint.make(6).violation(space.starts(6)) <= 1e-6).all())
+    return holds and not (constraint.thin and space.name == "logit")
+
+
 every_triple = pytest.mark.parametrize(
     ("space", "objective", "stepper"),
-    [pytest.param(*t, id="-".join(map(str, t))) for t in product(SPACES, OBJECTIVES, STEPPERS)],
+    [pytest.param(*triple, id="-".join(map(str, triple))) for triple in TRIPLES],
 )
 every_projection = pytest.mark.parametrize(
     ("space", "constraint"),
     [
         pytest.param(space, constraint, id=f"{space}-{constraint}")
         for space, constraint in product(SPACES, CONSTRAINTS)
-        if space.make(2).exact
+        if _fit(space, constraint)
     ],
 )
 
@@ -31,9 +52,9 @@ def make_problem(space: Entry, objective: Entry, n: int = N) -> Problem:
     return Problem(objective.make(n), space.make(n))
 
 
-def rule_for(problem: Problem) -> StopRule:
+def rule_for(problem: Problem, x: Tensor) -> StopRule:
     """A rule that lets the candidates leave at different steps."""
-    found = problem.objective.measure(starts(N), problem.space.encode(starts(N)))
+    found = problem.objective.measure(x, problem.space.encode(x))
     return Plateau(2, 0.05) if found.reached is None else TargetReached()
 
 
@@ -62,13 +83,13 @@ class Search:
 def searched(space: Entry, objective: Entry, stepper: Entry) -> Search:
     """Search in chunks, under the caller's ``no_grad``, which must not matter."""
     problem = make_problem(space, objective)
-    rule, models = rule_for(problem), networks(problem)
+    rule, models = rule_for(problem, space.starts(N)), networks(problem)
     for network in models:
         network.seen = network.most = 0
     with torch.no_grad():
         result = solve(
             problem,
-            starts(N),
+            space.starts(N),
             stepper=stepper.make(N),
             stop=rule,
             max_steps=STEPS,

@@ -1,7 +1,8 @@
 """Everything that the promises of the engine are tried on; a newcomer joins by one line.
 
-An entry makes a thing for ``n`` candidates that start at ``starts(n)``, images of 1 x 6 x 6. Its
-models are fresh, so that a test may look at them before and after.
+An entry makes a thing for ``n`` candidates that start at its own ``starts(n)``, images of
+1 x 6 x 6: real digits, unless its space does not hold them. Its models are fresh, so that a test
+may look at them before and after.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xhat import constraints, objectives, solve, spaces
+from xhat import constraints, groups, objectives, solve, spaces
 from xhat.core import generator
 from xhat.tasks.mnist import load_mnist
 
@@ -102,11 +103,17 @@ class Entry:
         name: of the entry.
         make: for ``n`` candidates.
         covers: the public classes that it stands for.
+        starts: inputs of the space, ``(n, 1, 6, 6)``.
+        free: whether its projection of ``z`` has nothing to do.
+        thin: whether it is a constraint without room inside, such as an equation.
     """
 
     name: str
     make: Callable[[int], Any]
     covers: tuple[type, ...] = field(default=())
+    starts: Callable[[int], Tensor] = starts
+    free: bool = False
+    thin: bool = False
 
     def __repr__(self) -> str:
         return self.name
@@ -131,6 +138,52 @@ def ink(x: Tensor) -> Tensor:
     return x.flatten(1).square().sum(dim=1)
 
 
+def shares(n: int) -> Tensor:
+    """The digits' ink as shares of 2."""
+    return 2 * starts(n) / starts(n).sum(dim=(1, 2, 3), keepdim=True)
+
+
+def unit_rows(n: int) -> Tensor:
+    return nn.functional.normalize(textured(n) - 0.3, dim=-1)
+
+
+def of_length_two(n: int) -> Tensor:
+    return 2 * nn.functional.normalize(starts(n).flatten(1), dim=1).reshape(n, *SHAPE)
+
+
+def increasing(n: int) -> Tensor:
+    return textured(n).sort(dim=-1).values
+
+
+def inner(n: int) -> Tensor:
+    return 0.1 + 0.8 * textured(n)
+
+
+def whole(n: int) -> Tensor:
+    return starts(n).round()
+
+
+def mirrored(n: int) -> Tensor:
+    return groups.Mirror().symmetrize(starts(n))
+
+
+def paired(n: int) -> Tensor:
+    """Every two neighbours in a row are equal."""
+    return starts(n)[..., ::2].repeat_interleave(2, dim=-1)
+
+
+def equations() -> tuple[Tensor, Tensor]:
+    """Four sums of pixels, one of which follows from the others; all starts meet them."""
+    rows = torch.zeros(4, *SHAPE)
+    rows[0, 0, 0], rows[1, 0, :, 0], rows[2, 0, 5, 2:] = 1.0, 1.0, 2.0
+    rows[3] = rows[0] + rows[1]
+    return rows, torch.tensor([1.0, 0.5, 1.5, 1.5])
+
+
+def in_planes(n: int) -> Tensor:
+    return constraints.AffineEquality(*equations()).project(textured(n))
+
+
 SPACES: list[Entry] = [
     Entry("box", lambda n: spaces.Box(0, 1), (spaces.Box,)),
     Entry(
@@ -151,6 +204,38 @@ SPACES: list[Entry] = [
             starts(n),
         ),
         (spaces.Held,),
+    ),
+    Entry("softmax", lambda n: spaces.Softmax(2.0), (spaces.Softmax,), shares),
+    Entry("sphere", lambda n: spaces.Normalized(2.0), (spaces.Normalized,), of_length_two),
+    Entry("unit-rows", lambda n: spaces.Normalized(axis=-1), (spaces.Normalized,), unit_rows),
+    Entry(
+        "squashed", lambda n: spaces.Squashed(starts(n), radii(n, 0.5)), (spaces.Squashed,), starts
+    ),
+    Entry("affine", lambda n: spaces.Affine(*equations()), (spaces.Affine,), in_planes, free=True),
+    Entry("ordered", lambda n: spaces.Ordered(0, 1), (spaces.Ordered,), increasing),
+    Entry(
+        "summed",
+        lambda n: spaces.Summed(0, 1, inner(n).sum(dim=(1, 2, 3))),
+        (spaces.Summed,),
+        inner,
+    ),
+    Entry(
+        "symmetric",
+        lambda n: spaces.Symmetric(spaces.Box(), groups.Mirror()),
+        (spaces.Symmetric,),
+        mirrored,
+    ),
+    Entry(
+        "tied",
+        lambda n: spaces.Tied(spaces.Box(), torch.arange(36).reshape(SHAPE) // 2),
+        (spaces.Tied,),
+        paired,
+    ),
+    Entry("rounded", lambda n: spaces.Rounded(spaces.Box()), (spaces.Rounded,), whole),
+    Entry(
+        "held-ordered",
+        lambda n: spaces.Held(spaces.Box(), constraints.Monotone(axis=-1)),
+        starts=increasing,
     ),
     Entry(
         "masked-latent", lambda n: spaces.Masked(spaces.Latent(*autoencoder()), mask(), starts(n))
@@ -240,12 +325,90 @@ OBJECTIVES: list[Entry] = [
     ),
 ]
 
+
+def sparse() -> Tensor:
+    return torch.where(mask(), 0.0, 1.0)[None]
+
+
+def bright(n: int) -> Tensor:
+    """Digits with one pixel that is not black."""
+    x = textured(n)
+    x[:, 0, 2, 2] = 1.0
+    return x
+
+
 CONSTRAINTS: list[Entry] = [
     Entry(
         "linf", lambda n: constraints.LinfBall(starts(n), radii(n, 0.2)), (constraints.LinfBall,)
     ),
     Entry("l2", lambda n: constraints.L2Ball(starts(n), radii(n, 0.7)), (constraints.L2Ball,)),
     Entry("l1", lambda n: constraints.L1Ball(starts(n), radii(n, 2.0)), (constraints.L1Ball,)),
+    Entry(
+        "bounds",
+        lambda n: constraints.Bounds(starts(n) - 0.2, starts(n) + 0.3),
+        (constraints.Bounds,),
+    ),
+    Entry(
+        "halfspace",
+        lambda n: constraints.Halfspace(sparse(), (sparse() * starts(n)).sum(dim=(1, 2, 3)) + 0.4),
+        (constraints.Halfspace,),
+    ),
+    Entry(
+        "wedge",
+        lambda n: constraints.Intersection(
+            (
+                constraints.L2Ball(starts(n), radii(n, 0.7)),
+                constraints.Halfspace(sparse(), (sparse() * starts(n)).sum(dim=(1, 2, 3)) + 0.4),
+            )
+        ),
+        (constraints.Intersection,),
+    ),
+    Entry(
+        "cone",
+        lambda n: constraints.SecondOrderCone(height=14, slope=10.0),
+        (constraints.SecondOrderCone,),
+        bright,
+    ),
+    Entry(
+        "planes",
+        lambda n: constraints.AffineEquality(
+            equations()[0], starts(n).flatten(1) @ equations()[0].flatten(1).T
+        ),
+        (constraints.AffineEquality,),
+        thin=True,
+    ),
+    Entry(
+        "simplex",
+        lambda n: constraints.Simplex(shares(n).sum(dim=(1, 2, 3))),
+        (constraints.Simplex,),
+        shares,
+        thin=True,
+    ),
+    Entry(
+        "sum",
+        lambda n: constraints.SumWithin(0.0, 1.0, starts(n).sum(dim=(1, 2, 3))),
+        (constraints.SumWithin,),
+        thin=True,
+    ),
+    Entry(
+        "sphere",
+        lambda n: constraints.Sphere(starts(n) - 0.1, radii(n, 0.6)[:1]),
+        (constraints.Sphere,),
+        thin=True,
+    ),
+    Entry(
+        "order", lambda n: constraints.Monotone(-1), (constraints.Monotone,), increasing, thin=True
+    ),
+    Entry(
+        "fixed", lambda n: constraints.Fixed(~mask(), starts(n)), (constraints.Fixed,), thin=True
+    ),
+    Entry(
+        "mirror",
+        lambda n: constraints.Invariance(groups.Mirror()),
+        (constraints.Invariance,),
+        mirrored,
+        thin=True,
+    ),
 ]
 
 STEPPERS: list[Entry] = [
@@ -254,6 +417,7 @@ STEPPERS: list[Entry] = [
     Entry("sign", lambda n: solve.SignDescent(0.03), (solve.SignDescent,)),
     Entry("normalised", lambda n: solve.NormalizedDescent(0.1), (solve.NormalizedDescent,)),
     Entry("adam", lambda n: solve.Adam(0.05), (solve.Adam,)),
+    Entry("vector-adam", lambda n: solve.VectorAdam(0.3), (solve.VectorAdam,)),
     Entry("lbfgs", lambda n: solve.LBFGS(history=3), (solve.LBFGS,)),
 ]
 
@@ -270,7 +434,7 @@ STOP_RULES: list[Entry] = [
 FAMILIES: dict[type, tuple[object, list]] = {
     spaces.Space: (spaces, SPACES),
     objectives.Objective: (objectives, OBJECTIVES),
-    constraints.Constraint: (constraints, CONSTRAINTS),
+    constraints.Projected: (constraints, CONSTRAINTS),
     solve.Stepper: (solve, STEPPERS),
     solve.StopRule: (solve, STOP_RULES),
 }

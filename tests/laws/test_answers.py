@@ -13,19 +13,19 @@ from tests.laws.problems import (
     networks,
     searched,
 )
-from tests.laws.registry import OBJECTIVES, SPACES, STOP_RULES, starts
+from tests.laws.registry import OBJECTIVES, SPACES, STOP_RULES
 from xhat.objectives import InLatent
 from xhat.solve import Compute, MaxSteps, Plateau, SignDescent, TargetReached, solve
 
 SENTENCES = {TargetReached.sentence, Plateau.sentence, MaxSteps.sentence}
 
 
-def every_candidate_has_an_answer_in_a_sentence(search: Search) -> None:
+def every_candidate_has_an_answer_in_a_sentence(search: Search, x0: torch.Tensor) -> None:
     problem, result = search.problem, search.result
     assert len(result) == len(result.status) == N
     assert set(result.status) <= SENTENCES
-    assert torch.equal(result.x0, starts(N))
-    assert result.x.shape == starts(N).shape
+    assert torch.equal(result.x0, x0)
+    assert result.x.shape == x0.shape
     assert torch.allclose(problem.space.decode(result.z), result.x, atol=1e-6)
     for tensor in (result.x, result.z, result.loss):
         assert torch.isfinite(tensor).all()
@@ -72,7 +72,7 @@ def work_is_what_the_result_says_and_in_batches_within_the_chunk(search: Search)
 @every_triple
 def test_the_answer_of_every_search(space, objective, stepper):
     search = searched(space, objective, stepper)
-    every_candidate_has_an_answer_in_a_sentence(search)
+    every_candidate_has_an_answer_in_a_sentence(search, space.starts(N))
     the_loss_belongs_to_that_very_x_and_is_the_best_seen(search)
     every_frame_carries_its_own_loss_and_the_last_is_the_answer(search)
     work_is_what_the_result_says_and_in_batches_within_the_chunk(search)
@@ -87,10 +87,11 @@ def test_who_has_left_is_never_shown_to_the_model_again(space, rule):
     (network,) = networks(problem)
     stop = rule.make(n)
     options = {"stepper": SignDescent(0.1), "stop": stop, "max_steps": 12}
-    result = solve(problem, starts(n), compute=Compute(chunk=3), **options)
+    x0 = space.starts(n)
+    result = solve(problem, x0, compute=Compute(chunk=3), **options)
     assert network.seen == int(result.evaluations.sum()) + 1
     assert network.most == 3
     assert set(result.status) <= {stop.sentence, MaxSteps.sentence}
-    assert torch.equal(result.x0, starts(n))
-    alone = solve(problem.select(torch.tensor([5])), starts(n)[5:6], **options)
+    assert torch.equal(result.x0, x0)
+    alone = solve(problem.select(torch.tensor([5])), x0[5:6], **options)
     assert torch.allclose(result.x[5:6], alone.x, atol=1e-4)  # so the order was kept

@@ -186,7 +186,8 @@ BAD = {
     # ranges
     "a start outside the bounds": (lambda: search(x0=255 * starts(2)), r"in \[0, 1\].*to 254"),
     "empty bounds": (lambda: s.Box(1, 1), r"low must be below high"),
-    "infinite bounds": (lambda: s.Box(0, torch.inf), r"high must be finite.*infinity"),
+    "infinite bounds": (lambda: s.Logit(0, torch.inf), r"high must be finite.*infinity"),
+    "a bound of NaN": (lambda: s.Box(0, torch.nan), r"high must be finite.*NaN"),
     "a mask of nothing": (
         lambda: s.Masked(s.Box(), torch.zeros(SHAPE, dtype=torch.bool), starts(2)),
         r"lets no feature change",

@@ -26,7 +26,8 @@ def assert_same(one, other, index=slice(None)):
 @every_triple
 def test_alone_in_a_batch_and_in_another_order_are_the_same(space, objective, stepper):
     problem = make_problem(space, objective)
-    rule = rule_for(problem)
+    x0 = space.starts(N)
+    rule = rule_for(problem, x0)
     for module in problem.modules():
         module.double()
     order = torch.tensor([2, 0, 1])
@@ -34,7 +35,7 @@ def test_alone_in_a_batch_and_in_another_order_are_the_same(space, objective, st
     def run(index: torch.Tensor, chunk: int):
         return solve(
             problem.select(index),
-            starts(N)[index],
+            x0[index],
             stepper=stepper.make(N),
             stop=rule,
             max_steps=3,
@@ -49,10 +50,11 @@ def test_alone_in_a_batch_and_in_another_order_are_the_same(space, objective, st
 def test_with_a_constraint_as_well(entry):
     n, order = 5, torch.tensor([4, 2, 0, 3, 1])
     problem = Problem(CrossEntropy(ConvNet().double(), targets(n)), Box(), entry.make(n))
+    x0 = entry.starts(n)
     options = {"stop": TargetReached(0.3), "max_steps": 6, "restarts": Restarts(3, 0.2)}
-    whole = solve(problem, starts(n), compute=Compute(precision="float64"), **options)
+    whole = solve(problem, x0, compute=Compute(precision="float64"), **options)
     compute = Compute(chunk=2, precision="float64")
-    turned = solve(problem.select(order), starts(n)[order], compute=compute, **options)
+    turned = solve(problem.select(order), x0[order], compute=compute, **options)
     assert_same(turned, whole, order)
     assert len(set(whole.steps.tolist())) > 1  # they did leave at different times
 
@@ -158,7 +160,7 @@ def test_restarts_differ_by_seed_and_by_candidate(space):
     tries = Restarts(1, 0.3, from_start=False)
 
     def moved(seed: int) -> torch.Tensor:
-        return solve(problem, starts(2), restarts=tries, seed=seed, max_steps=1).z
+        return solve(problem, space.starts(2), restarts=tries, seed=seed, max_steps=1).z
 
     assert torch.equal(moved(0), moved(0))
     assert not torch.equal(moved(0), moved(1))

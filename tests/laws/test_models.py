@@ -36,7 +36,7 @@ def test_a_search_leaves_every_model_as_it_was(space, objective, stepper):
     problem = make_problem(space, objective)
     modules = list(problem.modules())
     before = [portrait(module) for module in modules]
-    solve(problem, starts(N), stepper=stepper.make(N), max_steps=STEPS)
+    solve(problem, space.starts(N), stepper=stepper.make(N), max_steps=STEPS)
     assert all(map(same, before, map(portrait, modules)))
 
 

@@ -10,6 +10,12 @@ from xhat.problem import Problem
 from xhat.spaces import Box, Masked
 
 N = 6
+IMPLIED = {  # what the space alone holds already
+    ("logit", "halfspace"),
+    ("masked-box", "halfspace"),
+    ("masked-box", "fixed"),
+    ("symmetric", "mirror"),
+}
 
 
 def scattered(like: torch.Tensor, reach: float = 3.0) -> torch.Tensor:
@@ -20,19 +26,22 @@ def scattered(like: torch.Tensor, reach: float = 3.0) -> torch.Tensor:
 @pytest.mark.parametrize("entry", SPACES, ids=str)
 def test_a_space_projects_once_and_for_all(entry):
     space = entry.make(N)
-    z = scattered(space.begin(starts(N)), 20.0)
+    z = scattered(space.begin(entry.starts(N)), 2000.0)
     once = space.project(z)
-    assert not torch.equal(once, z)
+    assert torch.equal(once, z) == entry.free
     assert torch.equal(space.project(once), once)
-    Box(-1.0, 2.0).check(space.decode(once))
+    if space.exact:
+        space.check(space.decode(once))
+    if not entry.free:
+        Box(-1.0, 6.0).check(space.decode(once))
     with pytest.raises(ValueError, match=r"must lie in"):
-        Box(-1.0, 2.0).check(z)
+        Box(-1.0, 6.0).check(z)
 
 
 @pytest.mark.parametrize("entry", SPACES, ids=str)
 def test_exact_spaces_return_what_they_encoded(entry):
     space = entry.make(N)
-    x = space.decode(space.project(scattered(space.begin(starts(N)))))
+    x = space.decode(space.project(scattered(space.begin(entry.starts(N)))))
     again = space.decode(space.encode(x))
     assert torch.allclose(again, x, atol=2e-6) == space.exact
 
@@ -40,7 +49,7 @@ def test_exact_spaces_return_what_they_encoded(entry):
 @pytest.mark.parametrize("entry", SPACES, ids=str)
 def test_a_search_begins_at_the_start(entry):
     space = entry.make(N)
-    x0 = starts(N)
+    x0 = entry.starts(N)
     error = (space.decode(space.begin(x0)) - x0).abs().max()
     assert (error <= 1 / 512 + 1e-6) == space.exact
 
@@ -48,7 +57,7 @@ def test_a_search_begins_at_the_start(entry):
 @pytest.mark.parametrize("entry", SPACES, ids=str)
 def test_decoding_has_a_gradient_wherever_features_are_free(entry):
     space = entry.make(N)
-    z = space.begin(starts(N)).requires_grad_(True)
+    z = space.begin(entry.starts(N)).requires_grad_(True)
     weights = 1 + torch.rand(starts(1).shape, generator=generator(0))
     (gradient,) = torch.autograd.grad((space.decode(z) * weights).sum(), z)
     held = isinstance(space, Masked) and space.exact
@@ -60,27 +69,43 @@ def test_decoding_has_a_gradient_wherever_features_are_free(entry):
 @pytest.mark.parametrize("entry", CONSTRAINTS, ids=str)
 def test_a_constraint_projects_once_and_for_all(entry):
     constraint = entry.make(N)
-    far = starts(N) + scattered(starts(N))
-    assert (constraint.violation(far) > 0.1).all()
+    x0 = entry.starts(N)
+    far = x0 + scattered(x0)
+    outside = constraint.violation(far) > 0
+    assert (constraint.violation(far) > 0.1).any()
     once = constraint.project(far)
-    assert (constraint.violation(once) <= 1e-5).all()
-    assert (constraint.violation(once) > -1e-4).all()  # on the border, not somewhere inside
+    assert (constraint.violation(once) <= 1e-6).all()
+    assert (constraint.violation(once)[outside] > -1e-4).all()  # on the border, not inside
+    assert torch.allclose(once[~outside], far[~outside], atol=1e-6)
     assert torch.allclose(constraint.project(once), once, atol=1e-6)
-    near = starts(N) + 1e-3 * scattered(starts(N))
-    assert (constraint.violation(near) < 0).all()
+    near = x0 + (0.0 if entry.thin else 1e-3) * scattered(x0)
+    assert (constraint.violation(near) <= 1e-6 * entry.thin).all()
     assert torch.allclose(constraint.project(near), near, atol=1e-6)
+    if constraint.convex:  # no nearer on the way to what is known to hold
+        way = once + 0.1 * (x0 - once)
+        assert ((far - way).flatten(1).norm(dim=1) >= (far - once).flatten(1).norm(dim=1)).all()
+
+
+@pytest.mark.parametrize("entry", CONSTRAINTS, ids=str)
+def test_in_float64_a_projection_holds_to_1e_12(entry):
+    x0 = entry.starts(N).double()
+    constraint = entry.make(N).to("cpu", torch.float64)
+    once = constraint.project(x0 + scattered(x0))
+    assert once.dtype == torch.float64
+    assert (constraint.violation(once) <= 1e-12).all()
 
 
 @every_projection
 def test_together_they_hold_as_well(space, constraint):
     problem = Problem(ink, space.make(N), constraint.make(N))
-    z = problem.space.encode(starts(N)) + scattered(starts(N))
+    problem.check(space.starts(N)[:1])
+    z = problem.space.encode(space.starts(N))
+    z = z + scattered(z)
     once = problem.project(z)
     x = problem.space.decode(once)
-    assert (problem.violation(problem.space.decode(problem.space.project(z))) > 1e-3).any()
-    edges = 36e-6 if (str(space), str(constraint)) == ("logit", "l1") else 0.0
-    # Logit keeps every pixel 1e-6 off its bounds, and in L1 these distances add up.
-    assert (problem.violation(x) <= problem.tolerance + edges).all()
+    before = problem.violation(problem.space.decode(problem.space.project(z)))
+    assert bool((before > 1e-3).any()) != ((str(space), str(constraint)) in IMPLIED)
+    assert (problem.violation(x) <= 1e-6).all()
     problem.space.check(x)
     assert torch.allclose(problem.space.decode(problem.project(once)), x, atol=2e-6)
 
@@ -90,5 +115,5 @@ def test_a_projection_that_cannot_be_carried_back_is_kept_by_multipliers_instead
     ball = CONSTRAINTS[0].make(2)
     problem = Problem(ink, space.make(2), ball)
     assert (problem.projected, problem.general) == (
-        ((ball,), ()) if problem.space.exact else ((), (ball,))
+        ((ball,), ()) if problem.space.carries else ((), (ball,))
     )

@@ -1,8 +1,10 @@
 import inspect
+from itertools import product
 
 import pytest
 
-from tests.laws.registry import FAMILIES
+from tests.laws.problems import TRIPLES
+from tests.laws.registry import FAMILIES, OBJECTIVES, SPACES, STEPPERS
 
 
 def concrete(room: object, noun: type) -> set[type]:
@@ -27,3 +29,24 @@ def test_every_entry_makes_what_it_says_under_a_name_of_its_own(noun):
     assert len({entry.name for entry in entries}) == len(entries)
     for entry in entries:
         assert isinstance(entry.make(2), noun)
+
+
+def test_every_pair_of_space_objective_and_stepper_is_tried():
+    def missing(triples):
+        wanted = (
+            product(SPACES, OBJECTIVES),
+            product(SPACES, STEPPERS),
+            product(OBJECTIVES, STEPPERS),
+        )
+        tried = zip(*(((s, o), (s, t), (o, t)) for s, o, t in triples), strict=True)
+        pairs = ({(a.name, b.name) for a, b in kind} for kind in tried)
+        return [
+            pair
+            for kind, done in zip(wanted, pairs, strict=True)
+            for pair in ((a.name, b.name) for a, b in kind)
+            if pair not in done
+        ]
+
+    assert not missing(TRIPLES)
+    assert len(TRIPLES) == len(SPACES) * len(OBJECTIVES)
+    assert missing(TRIPLES[1:])  # the check would notice one that is left out

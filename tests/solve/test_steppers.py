@@ -183,7 +183,7 @@ def test_history_forgets_the_oldest_pair_first():
         loss = (slope * z.square()).sum(dim=1) / 2 - z.sum(dim=1)
         z, state = stepper.step(z, loss, slope * z - 1, state)
     assert state["moves"].shape == (1, 2, 2)
-    assert (state["curvature"] > 0).all()
+    assert (state["known"] > 0).all()
     assert torch.allclose(state["changes"], slope * state["moves"])
 
 

@@ -101,7 +101,7 @@ def seen(rule, losses):
     memory, left = rule.init(losses.shape[1], losses.device), torch.full((losses.shape[1],), -1)
     for number, loss in enumerate(losses):
         count = torch.full((losses.shape[1],), number)
-        now = Snapshot(loss, None, None, count, count + 1, 0.0)
+        now = Snapshot(loss, loss, None, None, count, count + 1, 0.0)
         fired, memory = rule.fired(now, memory)
         left = torch.where(fired & (left < 0), number, left)
     return left.tolist()

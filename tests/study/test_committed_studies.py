@@ -10,7 +10,7 @@ from xhat.study.experiments.cells import Cells
 from xhat.study.experiments.running import Finished
 
 ROOT = Path(__file__).parents[2]
-FEWER = {"latent-size": 3, "ablation": 3, "diffusion": 3, "structure": 3}  # seeds, of many cells
+FEWER = {"latent-size": 3, "ablation": 3, "diffusion": 3}  # seeds, of many cells
 FOLDERS = sorted(path.parent for path in (ROOT / "studies").glob("*/results.json"))
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.constraints.base import Projected
+from xhat.constraints.base import Linear, Projected
 from xhat.core import check_rows, check_tensor, per_row
 
 __all__ = ["Ball", "L1Ball", "L2Ball", "LinfBall"]
@@ -49,6 +49,14 @@ class Ball(Projected):
         delta = x - self.center
         return self.center + self._shrink(delta.flatten(1)).reshape(delta.shape)
 
+    def check(self, x: Tensor) -> None:
+        """Raise ``ValueError`` unless the centre has the shape of one input."""
+        if self.center.shape[1:] != x.shape[1:]:
+            raise ValueError(
+                f"{self.name} is made for inputs of shape {tuple(self.center.shape[1:])}, but the "
+                f"starts have shape {tuple(x.shape[1:])}."
+            )
+
     @abstractmethod
     def _norm(self, delta: Tensor) -> Tensor: ...
 
@@ -68,6 +76,11 @@ class LinfBall(Ball):
         """Clip every feature to ``center - radius .. center + radius``."""
         radius = per_row(self.radius, x)
         return torch.clamp(x, self.center - radius, self.center + radius)
+
+    def linear(self, x: Tensor) -> Linear:
+        """Return the ball as bounds."""
+        radius = per_row(self.radius, x)
+        return Linear((self.center - radius).reshape(-1), (self.center + radius).reshape(-1))
 
     def _norm(self, delta: Tensor) -> Tensor:
         return delta.abs().amax(dim=1)

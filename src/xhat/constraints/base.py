@@ -1,13 +1,14 @@
 """The nouns of this room: what must hold, and what of it has a nearest point in closed form."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from xhat.core import PerCandidate
 
-__all__ = ["Constraint", "Projected"]
+__all__ = ["Constraint", "Linear", "Projected"]
 
 
 class Constraint(PerCandidate, ABC):
@@ -38,16 +39,45 @@ class Constraint(PerCandidate, ABC):
         return values.abs().amax(dim=1) if self.equality else values.amax(dim=1)
 
 
+@dataclass(frozen=True)
+class Linear:
+    """The linear conditions of one candidate, on the flattened input of ``d`` features.
+
+    Attributes:
+        low: ``(d,)``, the least that each feature may be; None for no bounds.
+        high: ``(d,)``, the most; None for no bounds.
+        upper: ``(m, d)`` and ``(m,)``: ``A x <= b``.
+        equal: ``(m, d)`` and ``(m,)``: ``A x = b``.
+    """
+
+    low: Tensor | None = None
+    high: Tensor | None = None
+    upper: tuple[Tensor, Tensor] | None = None
+    equal: tuple[Tensor, Tensor] | None = None
+
+
 class Projected(Constraint):
     """A constraint that has a closed-form projection.
 
     Attributes:
         survives_clipping: whether a feasible ``x`` stays feasible when its features are clipped to
             bounds, as long as the constraint's own centre lies within them.
+        convex: whether what is between two feasible points is feasible.
     """
 
     survives_clipping: ClassVar[bool] = False
+    convex: ClassVar[bool] = True
 
     @abstractmethod
     def project(self, x: Tensor) -> Tensor:
         """Return the feasible point nearest to ``x`` in Euclidean distance; idempotent."""
+
+    def linear(self, x: Tensor) -> Linear | None:  # noqa: ARG002 - for those that are
+        """Return the conditions on an input like ``x``, ``(1, *x_shape)``, if all are linear.
+
+        Asked of a constraint that is narrowed to one candidate.
+        """
+        return None
+
+    def check(self, x: Tensor) -> None:
+        """Raise ``ValueError`` unless it can hold for inputs like ``x``, ``(1, *x_shape)``."""

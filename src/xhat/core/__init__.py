@@ -17,8 +17,11 @@ from xhat.core.checks import (
 )
 from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError
 from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
+from xhat.core.planes import independent_rows
 from xhat.core.records import PerCandidate, evaluation_mode, modules_of, per_row
+from xhat.core.roots import increasing_root
 from xhat.core.seeding import candidate_noise, generator, numpy_generator
+from xhat.core.wording import short
 
 __all__ = [
     "InputWarning",
@@ -38,8 +41,11 @@ __all__ = [
     "check_tensor",
     "evaluation_mode",
     "generator",
+    "increasing_root",
+    "independent_rows",
     "modules_of",
     "numpy_generator",
     "per_row",
     "sha256_of",
+    "short",
 ]

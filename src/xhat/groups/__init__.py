@@ -15,17 +15,21 @@ way forward nor in the gradient. This room imports nothing of ours but ``core``.
 from xhat.groups.averages import average
 from xhat.groups.base import Group
 from xhat.groups.images import Dihedral, Mirror, Rotations
+from xhat.groups.matrices import MatrixGroup
 from xhat.groups.registry import GROUPS, group
+from xhat.groups.shifts import Translations
 from xhat.groups.tables import Permutations, SignFlips
 
 __all__ = [
     "GROUPS",
     "Dihedral",
     "Group",
+    "MatrixGroup",
     "Mirror",
     "Permutations",
     "Rotations",
     "SignFlips",
+    "Translations",
     "average",
     "group",
 ]

@@ -25,10 +25,12 @@ class Group(ABC):
     Attributes:
         exact: whether it acts as a group to the last bit: nothing is interpolated, and
             ``act(inverse(k), act(k, x))`` is ``x``.
+        acts: whether it acts as a group at all, if only to rounding; false where it interpolates.
         products: the table.
     """
 
     exact: bool = True
+    acts: bool = True
 
     def __init__(self, products: Sequence[Sequence[int]]) -> None:
         self.products = tuple(tuple(row) for row in products)
@@ -97,8 +99,8 @@ class Group(ABC):
     def symmetrize(self, x: Tensor) -> Tensor:
         """Return the mean of every input's orbit.
 
-        For an exact group that is the nearest symmetric input, and the map is a projection: what is
-        symmetric stays as it was, to the last bit.
+        Unless the group interpolates, that is the nearest symmetric input, and the map is a
+        projection: what is symmetric stays as it was; for an exact group, to the last bit.
         """
         return average(self.orbit(x))
 

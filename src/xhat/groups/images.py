@@ -39,7 +39,7 @@ class Rotations(Group):
     def __init__(self, count: int = 4) -> None:
         check_count("count", count)
         super().__init__([[(a + b) % count for b in range(count)] for a in range(count)])
-        self.exact = 4 % count == 0
+        self.exact = self.acts = 4 % count == 0
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ against real data (``Judge``):
 - *manifold*: how far real samples are in several representations and what dimension they have
   there (``Neighbours``), how likely the sample is among them (``Likelihood``), what a model of
   the data cannot rebuild (``Reconstruction``);
-- *structure*: which declared constraints hold, in float64 (``certify``);
+- *structure*: which declared constraints hold, in float64 (``xhat.constraints.certify``);
 - *truth*, where there is one: what it says, and where the surrogate parts from it (``ask``,
   ``gap_along``, ``audit_gradient``).
 """
@@ -21,7 +21,6 @@ from xhat.judges.judge import Judge
 from xhat.judges.jury import Jury, pooled
 from xhat.judges.neighbours import Neighbours
 from xhat.judges.outcomes import Outcome
-from xhat.judges.structure import Structure, certify
 from xhat.judges.truth import Truth, TruthEvidence, ask, disagreement, mean_absolute
 from xhat.judges.verdict import Axis, Verdict, Verdicts
 
@@ -38,14 +37,12 @@ __all__ = [
     "Outcome",
     "Penultimate",
     "Reconstruction",
-    "Structure",
     "Truth",
     "TruthEvidence",
     "Verdict",
     "Verdicts",
     "ask",
     "audit_gradient",
-    "certify",
     "competence_limit",
     "disagreement",
     "gap_along",

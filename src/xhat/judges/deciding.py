@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from xhat.constraints import Certificate
 from xhat.judges.neighbours import Near
 from xhat.judges.outcomes import Outcome
-from xhat.judges.structure import Structure
 from xhat.judges.truth import TruthEvidence
 from xhat.judges.verdict import MANIFOLD
 
@@ -39,7 +39,7 @@ def decide(
     groups: Sequence[str],
     nowhere: Tensor,
     reached: Tensor | None,
-    structure: Structure | None,
+    structure: Certificate | None,
     truth: TruthEvidence | None,
 ) -> tuple[Outcome, ...]:
     """Return the outcome of each of ``n`` samples.

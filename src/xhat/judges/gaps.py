@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xhat.core import check_fraction, check_positive
+from xhat.core import check_fraction, check_positive, short
 from xhat.judges.answers import finite
-from xhat.judges.structure import short
 from xhat.judges.truth import CHUNK, Truth, check_truth, checked_inputs, gap_between
 
 __all__ = ["GapAlong", "competence_limit", "gap_along"]

@@ -14,9 +14,9 @@ from xhat.core import (
     evaluation_mode,
     generator,
     modules_of,
+    short,
 )
 from xhat.judges.answers import answer, dtype_of, finite, flat
-from xhat.judges.structure import short
 from xhat.judges.truth import CHUNK, Truth, checked_inputs, of_truth
 
 __all__ = ["GradientAudit", "audit_gradient"]

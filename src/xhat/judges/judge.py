@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from xhat.constraints import Constraint
+from xhat.constraints import Constraint, certify
 from xhat.judges.axes import ManifoldAxis
 from xhat.judges.conformal import Calibration, Weighed
 from xhat.judges.deciding import Evidence, decide
@@ -43,7 +43,6 @@ from xhat.judges.inputs import (
 )
 from xhat.judges.jury import Jury
 from xhat.judges.neighbours import Neighbours
-from xhat.judges.structure import certify
 from xhat.judges.truth import Truth, ask
 from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
 

@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xhat.core import check_count, check_positive, check_tensor, evaluation_mode, modules_of
+from xhat.core import check_count, check_positive, check_tensor, evaluation_mode, modules_of, short
 from xhat.judges.answers import answers, as_tensor, dtype_of, finite, flat
-from xhat.judges.structure import short
 
 __all__ = [
     "CHUNK",

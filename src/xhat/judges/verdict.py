@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from xhat.constraints import Certificate
 from xhat.judges.neighbours import Near
 from xhat.judges.outcomes import Outcome
-from xhat.judges.structure import Structure
 from xhat.judges.truth import TruthEvidence
 
 __all__ = ["JURY", "MANIFOLD", "MEMBERS", "Axis", "Verdict", "Verdicts"]
@@ -70,7 +70,7 @@ class Verdicts:
     members: tuple[str, ...] = ()
     near: Near | None = None
     near_labels: Tensor | None = None
-    structure: Structure | None = None
+    structure: Certificate | None = None
     truth: TruthEvidence | None = None
 
     def __len__(self) -> int:

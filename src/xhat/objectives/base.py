@@ -23,11 +23,19 @@ class Measurement:
         reached: ``(n,)`` booleans, whether the model gives the target; None without a target.
         confidence: ``(n,)`` in [0, 1], the share of the model's predicted distribution that agrees
             with the target; None where the target is not a distribution.
+        merit: ``(n,)``, with a graph back to ``x``: what a search descends where that is not the
+            loss alone; None for the loss.
     """
 
     loss: Tensor
     reached: Tensor | None = None
     confidence: Tensor | None = None
+    merit: Tensor | None = None
+
+    @property
+    def descended(self) -> Tensor:
+        """What a search descends, ``(n,)``."""
+        return self.loss if self.merit is None else self.merit
 
 
 class Objective(PerCandidate, ABC):

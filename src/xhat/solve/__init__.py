@@ -8,7 +8,9 @@ respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd`
 """
 
 from xhat.solve.attacks import pgd
-from xhat.solve.loop import Compute, Progress, Restarts, solve
+from xhat.solve.lagrangian import AugmentedLagrangian
+from xhat.solve.loop import Compute, solve
+from xhat.solve.run import Progress, Restarts
 from xhat.solve.steppers import (
     LBFGS,
     Adam,
@@ -27,10 +29,12 @@ from xhat.solve.stopping import (
     StopRule,
     TargetReached,
 )
+from xhat.solve.vector_adam import VectorAdam
 
 __all__ = [
     "LBFGS",
     "Adam",
+    "AugmentedLagrangian",
     "Compute",
     "GradientDescent",
     "LossBelow",
@@ -46,6 +50,7 @@ __all__ = [
     "Stepper",
     "StopRule",
     "TargetReached",
+    "VectorAdam",
     "pgd",
     "solve",
 ]

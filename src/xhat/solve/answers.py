@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from xhat.constraints import certify
 from xhat.core import per_row
 from xhat.problem import Problem
 from xhat.result import Result, Trajectory
@@ -76,8 +77,10 @@ class Answers:
         """Take over those rows ``ids`` of another try that are better than ours."""
         ours, theirs = self.columns, other.columns
         lower = (theirs["loss"] < ours["loss"]) | ours["loss"].isnan()
+        nearer = (ours["violation"] > tolerance) & (theirs["violation"] < ours["violation"])
         won = _first_that_differs(
             (theirs["violation"] <= tolerance, ours["violation"] <= tolerance),
+            (nearer, torch.zeros_like(nearer)),
             (theirs["reached"], ours["reached"]),
             (lower, torch.zeros_like(lower)),
         )
@@ -95,12 +98,32 @@ class Answers:
         for candidate in won.nonzero()[:, 0].tolist():
             self.status[candidate] = other.status[candidate]
 
+    def follow(self, other: "Answers", ids: Tensor) -> None:
+        """Append the frames that another pass recorded of ``ids``, which went on from ours."""
+        if "path_x" not in other.columns:
+            return
+        begun, until = self.columns["frame"], other.columns["frame"]
+        for name in ("path_x", "path_loss"):
+            self._grow(name, len(other.columns[name]), other.columns[name][0])
+        for i in ids.tolist():
+            new = slice(int(begun[i]) + 1, int(until[i]) + 1)
+            for name in ("path_x", "path_loss"):
+                self.columns[name][new, i] = other.columns[name][new, i]
+        self.columns["frame"][ids] = torch.maximum(begun[ids], until[ids])
+        self.columns["ended"][ids] = other.columns["ended"][ids]
+
     def result(self, problem: Problem, x0: Tensor, seed: int, seconds: float) -> Result:
         """Return the finished answer."""
+        found = {name: self.columns[name] for name in ANSWERED}
+        certificate = None
+        if problem.constraints:
+            certificate = certify(problem.constraints, found["x"], tolerance=problem.tolerance)
+            found["violation"] = certificate.worst
         return Result(
             x0=x0.cpu(),  # where all columns are
-            **{name: self.columns[name] for name in ANSWERED},
-            feasible=self.columns["violation"] <= problem.tolerance,
+            **found,
+            feasible=found["violation"] <= problem.tolerance,
+            certificate=certificate,
             status=tuple(self.status),
             targeted=self.targeted,
             seed=seed,

@@ -10,7 +10,8 @@ from xhat.core import check_choice
 from xhat.objectives import CrossEntropy, Leave
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve.loop import Compute, Restarts, solve
+from xhat.solve.loop import Compute, solve
+from xhat.solve.run import Restarts
 from xhat.solve.steppers import NormalizedDescent, SignDescent
 from xhat.solve.stopping import MaxSteps, StopRule
 from xhat.spaces import Box

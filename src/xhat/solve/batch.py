@@ -19,6 +19,7 @@ __all__ = ["LiveBatch", "Setup"]
 
 # Codes of why a candidate leaves; a rule's code is its place in ``Setup.rules`` plus 1.
 _STAYS, _BAD_LOSS, _BAD_GRADIENT = 0, -1, -2
+_SHORT = 1e-3  # in the unit of z
 _SEEN = ("ids", "steps", "evaluations", "rules")  # the rows that stop rules look at
 
 
@@ -65,13 +66,9 @@ class LiveBatch:
     def __len__(self) -> int:
         return len(self.rows["ids"]) if self.rows else 0
 
-    def admit(self, ids: Tensor, x0: Tensor, noise: Tensor | None) -> None:
-        """Take in the candidates ``ids``, which start at ``x0``, or at ``x0 + noise``."""
+    def admit(self, ids: Tensor, z: Tensor, steps: Tensor) -> None:
+        """Take in the candidates ``ids``, which begin at ``z`` and have taken ``steps`` before."""
         problem, n = self.setup.narrowed(ids), len(ids)
-        x0 = x0.to(self.setup.device, self.setup.dtype)
-        with torch.no_grad():
-            space = problem.space
-            z = problem.project(space.begin(x0 if noise is None else x0 + noise.to(x0)))
 
         def column(value: float, dtype: torch.dtype) -> Tensor:
             return torch.full((n,), value, dtype=dtype, device=z.device)
@@ -83,7 +80,7 @@ class LiveBatch:
             "loss": column(torch.nan, self.setup.dtype),
             "confidence": column(torch.nan, torch.float32),
             "reached": column(False, torch.bool),
-            "steps": column(0, torch.long),
+            "steps": steps.to(z.device),
             "evaluations": column(0, torch.long),
             "stepper": self.setup.stepper.init(z),
             "rules": {str(i): rule.init(n, z.device) for i, rule in enumerate(self.setup.rules)},
@@ -95,14 +92,14 @@ class LiveBatch:
         """Look at every candidate, let the finished ones leave, and move the others one step."""
         z = self.rows["z"].requires_grad_(True)
         x, found = self._measure(self.problem, z)
-        loss = found.loss.detach()
+        loss = found.descended.detach()
         if self.answers.trace:
             self.answers.record(self.rows["ids"], self.rows["steps"], x, loss)
         code = self._look(loss, found)
         if not bool((code == _STAYS).any()):
             self._leave(code)
             return
-        (gradient,) = torch.autograd.grad(found.loss.sum(), z)
+        (gradient,) = torch.autograd.grad(found.descended.sum(), z)
         self.rows["z"] = z.detach()
         sound = torch.isfinite(gradient.flatten(1).sum(dim=1)) | self._may_recover(loss)
         code = torch.where((code == _STAYS) & ~sound, _BAD_GRADIENT, code)
@@ -113,9 +110,8 @@ class LiveBatch:
         if len(self):
             self._move(loss, gradient)
 
-    def leave_waiting(self, ids: Tensor, x0: Tensor, sentence: str) -> None:
-        """Write candidates that never entered: they keep their start."""
-        self.admit(ids, x0, None)
+    def leave_all(self, sentence: str) -> None:
+        """Write out all candidates where they are."""
         self._write(torch.ones(len(self), dtype=torch.bool), [sentence] * len(self))
 
     def _measure(
@@ -177,7 +173,7 @@ class LiveBatch:
         for number, rule in enumerate(self.setup.rules):
             if rule.certain:
                 holds, _ = rule.fired(now, rows["rules"][str(number)])
-                holds = holds & torch.isfinite(now.loss)
+                holds = holds & torch.isfinite(now.merit)
                 stands[number] = fired[number] & torch.zeros_like(claims).index_put((index,), holds)
         return stands
 
@@ -189,6 +185,7 @@ class LiveBatch:
     def _snapshot(self, rows: Rows, found: Measurement) -> Snapshot:
         return Snapshot(
             loss=found.loss.detach(),
+            merit=found.descended.detach(),
             reached=found.reached,
             confidence=found.confidence,
             steps=rows["steps"],
@@ -244,7 +241,7 @@ class LiveBatch:
             return  # they never entered the batch, or were never finite
         again = problem.objective.measure(gone["x"], gone["best_z"])
         gone["evaluations"] = gone["evaluations"] + 1
-        gone["loss"] = torch.where(judged, again.loss.to(gone["loss"]), gone["loss"])
+        gone["loss"] = torch.where(judged, again.descended.to(gone["loss"]), gone["loss"])
         if again.confidence is not None:
             gone["confidence"] = torch.where(judged, again.confidence, gone["confidence"])
         if again.reached is not None and not self.setup.aims:
@@ -258,8 +255,17 @@ class LiveBatch:
         return self.setup.rules[code - 1].sentence
 
     def _move(self, loss: Tensor, gradient: Tensor) -> None:
-        rows = self.rows
+        rows, stepper = self.rows, self.setup.stepper
         with torch.no_grad():
-            z, rows["stepper"] = self.setup.stepper.step(rows["z"], loss, gradient, rows["stepper"])
+            if stepper.curved:
+                gradient = self._unheld(rows["z"], gradient)
+            z, rows["stepper"] = stepper.step(rows["z"], loss, gradient, rows["stepper"])
             rows["z"] = self.problem.project(z)
         rows["steps"] += 1
+
+    def _unheld(self, z: Tensor, gradient: Tensor) -> Tensor:
+        """Return the gradient, 0 for features that a short step against it would not move."""
+        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        short = _SHORT * per_row(1 / norm.clamp_min(torch.finfo(norm.dtype).tiny), z) * gradient
+        held = (self.problem.project(z - short) == z) & (z - short != z)
+        return torch.where(held, 0.0, gradient)

@@ -9,21 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import (
-    candidate_noise,
     check_choice,
     check_count,
-    check_positive,
     check_tensor,
     evaluation_mode,
 )
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve.answers import Answers
-from xhat.solve.batch import LiveBatch, Setup
-from xhat.solve.steppers import Adam, Stepper
-from xhat.solve.stopping import MaxSeconds, MaxSteps, StopRule
+from xhat.solve.batch import Setup
+from xhat.solve.lagrangian import AugmentedLagrangian
+from xhat.solve.rounds import Rounds
+from xhat.solve.run import Progress, Restarts, Run
+from xhat.solve.steppers import LBFGS, Adam, Stepper
+from xhat.solve.stopping import MaxSteps, StopRule
 
-__all__ = ["Compute", "Progress", "Restarts", "solve"]
+__all__ = ["Compute", "solve"]
 
 
 @dataclass(frozen=True)
@@ -61,38 +61,6 @@ class Compute:
         return torch.float64 if self.precision == "float64" else torch.float32
 
 
-@dataclass(frozen=True)
-class Restarts:
-    """Further tries, from random points around the start, for candidates that have not succeeded.
-
-    Of all tries of a candidate, a feasible one is kept over one that is not, then one that reached
-    the target over one that did not, then the lower loss. Budgets count for each try.
-
-    Attributes:
-        tries: how many, the first included.
-        radius: of the uniform noise added to the start, in the unit of ``x``.
-        from_start: whether the first try begins at the start itself.
-    """
-
-    tries: int
-    radius: float
-    from_start: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        check_count("tries", self.tries)
-        check_positive("radius", self.radius)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a search is: ``done`` of ``total`` candidates, after ``seconds``."""
-
-    done: int
-    total: int
-    seconds: float
-
-
 def solve(
     problem: Problem,
     x0: Tensor,
@@ -100,6 +68,7 @@ def solve(
     stepper: Stepper | None = None,
     stop: StopRule | tuple[StopRule, ...] = (),
     max_steps: int = 200,
+    multipliers: AugmentedLagrangian | None = None,
     restarts: Restarts | None = None,
     seed: int = 0,
     compute: Compute | None = None,
@@ -112,9 +81,13 @@ def solve(
         problem: what is wanted. Its torch modules (also behind a bound method) are put into
             evaluation mode for the time of the search; those hidden in a closure are the caller's.
         x0: ``(n, *x_shape)``, the starts.
-        stepper: how to step; ``Adam()`` if None.
-        stop: rules that end a candidate's search early.
-        max_steps: the step budget of every try.
+        stepper: how to step; if None ``Adam()``, or ``LBFGS()`` where constraints are kept by
+            multipliers.
+        stop: rules that end a candidate's search early. With multipliers, one that claims success
+            does so only where the constraints hold, and a ``Plateau`` ends a round.
+        max_steps: the step budget of every try, or of every round of multipliers.
+        multipliers: how constraints without a projection are kept; ``AugmentedLagrangian()`` if
+            None.
         restarts: further tries; None for one try from the start.
         seed: of the restarts' noise, the only randomness.
         compute: chunk size, precision, device.
@@ -143,7 +116,7 @@ def solve(
         return time.perf_counter() - started
 
     compute = compute or Compute()
-    _check_kinds(problem, stepper, restarts, compute)
+    _check_kinds(problem, stepper, restarts, compute, multipliers)
     _check_numbers(seed, trace)
     x0 = _checked_starts(problem, x0, compute.chunk)
     modules = tuple({id(module): module for module in problem.modules()}.values())
@@ -153,64 +126,19 @@ def solve(
         problem = problem.compiled(compute.compile)
     rules = _ordered(stop, max_steps)
     autocast = compute.precision == "bfloat16"
-    setup = Setup(problem, stepper or Adam(), rules, device, compute.dtype, autocast, clock)
-    run = _Run(setup, x0, restarts, seed, compute.chunk, trace, on_progress)
+    stepper = stepper or (LBFGS() if problem.general else Adam())
+    setup = Setup(problem, stepper, rules, device, compute.dtype, autocast, clock)
+    run = Run(setup, x0, restarts, seed, compute.chunk, trace, on_progress)
+    how = multipliers or AugmentedLagrangian()
+    search = Rounds(run, how, max_steps) if problem.general else run
     with evaluation_mode(*modules), torch.inference_mode(mode=False), torch.enable_grad():
         run.check()
-        answers = run.once(torch.arange(len(x0)), 0)
+        answers = search.once(torch.arange(len(x0)), 0)
         for number in range(1, restarts.tries if restarts else 1):
             todo = answers.unsuccessful({rule.sentence for rule in rules if rule.certain})
             if len(todo):
-                answers.keep_better(run.once(todo, number), todo, problem.tolerance)
+                answers.keep_better(search.once(todo, number), todo, problem.tolerance)
     return answers.result(problem, x0, seed, clock())
-
-
-@dataclass(frozen=True)
-class _Run:
-    """All that one pass over the candidates needs."""
-
-    setup: Setup
-    x0: Tensor
-    restarts: Restarts | None
-    seed: int
-    chunk: int
-    trace: int
-    on_progress: Callable[[Progress], None] | None
-
-    def check(self) -> None:
-        """Try the problem on the first candidate."""
-        device, dtype = self.setup.device, self.setup.dtype
-        self.setup.problem.to(device, dtype).check(self.x0[:1].to(device, dtype))
-
-    def once(self, ids: Tensor, number: int) -> Answers:
-        """Return the answers of one try of the candidates ``ids``."""
-        answers = Answers(len(self.x0), self.trace)
-        batch = LiveBatch(self.setup, answers)
-        waiting, total = ids, len(self.x0)
-        while len(waiting) or len(batch):
-            room = self.chunk - len(batch)
-            entering, waiting = waiting[:room], waiting[room:]
-            if len(entering):
-                x0 = self.x0[entering]
-                if self._time_is_up():
-                    LiveBatch(self.setup, answers).leave_waiting(entering, x0, MaxSeconds.sentence)
-                else:
-                    batch.admit(entering, x0, self._noise(x0, number))
-            if len(batch):
-                batch.advance()
-            if self.on_progress is not None:
-                done = total - len(waiting) - len(batch)
-                self.on_progress(Progress(done, total, self.setup.clock()))
-        return answers
-
-    def _noise(self, x0: Tensor, number: int) -> Tensor | None:
-        if self.restarts is None or (number == 0 and self.restarts.from_start):
-            return None
-        return self.restarts.radius * candidate_noise(x0, self.seed, "restart", number)
-
-    def _time_is_up(self) -> bool:
-        limits = [rule.seconds for rule in self.setup.rules if isinstance(rule, MaxSeconds)]
-        return bool(limits) and self.setup.clock() >= min(limits)
 
 
 def _check_device(device: str | torch.device) -> None:
@@ -223,12 +151,13 @@ def _check_device(device: str | torch.device) -> None:
         ) from error
 
 
-def _check_kinds(problem: Any, stepper: Any, restarts: Any, compute: Any) -> None:
+def _check_kinds(problem: Any, stepper: Any, restarts: Any, compute: Any, multipliers: Any) -> None:
     wanted = {
         "problem": (problem, Problem),
         "stepper": (stepper or Adam(), Stepper),
         "restarts": (restarts or Restarts(1, 1.0), Restarts),
         "compute": (compute, Compute),
+        "multipliers": (multipliers or AugmentedLagrangian(), AugmentedLagrangian),
     }
     for name, (value, kind) in wanted.items():
         if not isinstance(value, kind):

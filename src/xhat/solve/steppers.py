@@ -33,9 +33,16 @@ class Stepper(ABC):
     Attributes:
         recovers: whether it can go back from a trial whose loss is not finite, so that the
             candidate need not leave there.
+        curved: whether it learns curvature from changes of the gradient, and so must be given 0
+            for features that a bound holds.
+        rotates: whether a step commutes with every orthogonal map of ``z``: the step from ``Q z``,
+            with the gradient turned likewise, is ``Q`` times the step from ``z``. All steppers
+            commute with exchanges of features and changes of their sign.
     """
 
     recovers: ClassVar[bool] = False
+    curved: ClassVar[bool] = False
+    rotates: ClassVar[bool] = False
 
     def init(self, z: Tensor) -> State:  # noqa: ARG002 - most have no memory
         """Return the memory for candidates at ``z``: tensors with one row each."""
@@ -63,6 +70,8 @@ class GradientDescent(Stepper):
         tensor([[0.5000]])
     """
 
+    rotates: ClassVar[bool] = True
+
     rate: float = 0.1
     momentum: float = 0.0
 
@@ -88,7 +97,7 @@ class SignDescent(Stepper):
     """``z = z - rate * sign(g)``: steepest descent in the Linf norm.
 
     The step of Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to
-    Adversarial Attacks" (2018).
+    Adversarial Attacks" (2018). It depends on the axes, and so does not commute with rotations.
     """
 
     rate: float = 0.02
@@ -106,6 +115,8 @@ class SignDescent(Stepper):
 class NormalizedDescent(Stepper):
     """``z = z - rate * g / ||g||_2``: steps of one length; none where the gradient is 0."""
 
+    rotates: ClassVar[bool] = True
+
     rate: float = 0.1
 
     def __post_init__(self) -> None:
@@ -122,6 +133,8 @@ class NormalizedDescent(Stepper):
 @dataclass(frozen=True)
 class Adam(Stepper):
     """Kingma, Ba, "Adam: A Method for Stochastic Optimization" (ICLR 2015); a clock per candidate.
+
+    It divides feature by feature, and so does not commute with rotations; ``VectorAdam`` does.
 
     Attributes:
         rate: the step size, in the unit of ``z``.
@@ -164,15 +177,21 @@ class LBFGS(Stepper):
     Nocedal, "Updating Quasi-Newton Matrices with Limited Storage" (1980); Armijo's rule. Every
     trial of the line search is one step of the loop, so that candidates in different phases of
     their search share one batch. A trial where the loss is not finite is rejected like any other.
+    Features whose gradient is 0, such as those that a bound holds, stay, and curvature is taken
+    among the others (Bertsekas, "Projected Newton Methods for Optimization Problems with Simple
+    Constraints", 1982). Where a direction leads nowhere, the memory is forgotten.
 
     Attributes:
         history: how many past (step, gradient change) pairs are kept.
         first: the length of the very first trial, in the unit of ``z``.
-        shrink: by what a rejected trial is shortened, in (0, 1).
+        shrink: a rejected trial is shortened to the least of a parabola, but at least by this, in
+            (0, 1).
         decrease: Armijo's share of the predicted decrease that must be met, in (0, 1).
     """
 
+    rotates: ClassVar[bool] = True
     recovers: ClassVar[bool] = True
+    curved: ClassVar[bool] = True
 
     history: int = 10
     first: float = 1.0
@@ -199,7 +218,7 @@ class LBFGS(Stepper):
             "length": z.new_ones(n),
             "moves": pairs,
             "changes": pairs.clone(),
-            "curvature": z.new_zeros(n, self.history),
+            "known": z.new_zeros(n, self.history),
         }
 
     def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
@@ -212,11 +231,15 @@ class LBFGS(Stepper):
         accepted &= torch.isfinite(loss)
         yes = accepted[:, None]
 
+        lost = ~accepted & (state["length"] < _HOPELESS) & (state["known"] > 0).any(dim=1)
         memory = self._remember(state, move, change, accepted & torch.isfinite(state["loss"]))
+        memory["known"] = torch.where(lost[:, None], 0.0, memory["known"])
         point = torch.where(yes, here, state["point"])
         at = torch.where(yes, slope, state["gradient"])
-        direction = torch.where(yes, self._direction(at, memory), state["direction"])
-        length = torch.where(accepted, 1.0, state["length"] * self.shrink)
+        anew = (accepted | lost)[:, None]
+        direction = torch.where(anew, self._direction(at, memory), state["direction"])
+        shorter = state["length"] * self._shortened(loss - state["loss"], predicted)
+        length = torch.where(anew[:, 0], 1.0, shorter)
         new: State = {
             "point": point,
             "loss": torch.where(accepted, loss, state["loss"]),
@@ -226,6 +249,12 @@ class LBFGS(Stepper):
             **memory,
         }
         return (point + length[:, None] * direction).reshape(z.shape), new
+
+    def _shortened(self, rise: Tensor, predicted: Tensor) -> Tensor:
+        """Return by what to shorten a rejected trial: to the least of the parabola through it."""
+        least = -predicted / (2 * (rise - predicted))
+        least = least.nan_to_num(self.shrink).clamp(_LEAST_SHRINK, self.shrink)
+        return torch.where(torch.isfinite(rise), least, self.shrink)
 
     def _remember(self, state: State, move: Tensor, change: Tensor, accepted: Tensor) -> State:
         curvature = (move * change).sum(dim=1)
@@ -239,26 +268,39 @@ class LBFGS(Stepper):
         return {
             "moves": push(state["moves"], move),
             "changes": push(state["changes"], change),
-            "curvature": push(state["curvature"], curvature),
+            "known": push(state["known"], torch.ones_like(curvature)),
         }
 
     def _direction(self, gradient: Tensor, memory: State) -> Tensor:
-        """Return ``-H g`` by the two-loop recursion; pairs of curvature 0 are not there yet."""
-        moves, changes, curvature = memory["moves"], memory["changes"], memory["curvature"]
-        there = curvature > 0
+        """Return ``-H g`` by the two-loop recursion, among the features that may move."""
+        free = (gradient != 0).to(gradient.dtype)[:, None]
+        moves, changes = memory["moves"] * free, memory["changes"] * free
+        curvature, bend = (moves * changes).sum(dim=2), changes.square().sum(dim=2)
+        there = (memory["known"] > 0) & (curvature > torch.finfo(bend.dtype).eps * bend)
         rho = torch.where(there, 1 / curvature.where(there, 1.0), 0.0)
+        scale, any_known = _latest(curvature / bend.where(there, 1.0), there)
+        norm = torch.linalg.vector_norm(gradient, dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
         q, alphas = gradient, []
         for i in reversed(range(self.history)):
             alpha = rho[:, i] * (moves[:, i] * q).sum(dim=1)
             q = q - alpha[:, None] * changes[:, i]
             alphas.append(alpha)
-        scale = curvature[:, -1] / changes[:, -1].square().sum(dim=1).where(there[:, -1], 1.0)
-        norm = torch.linalg.vector_norm(gradient, dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
-        q = torch.where(there[:, -1], scale, self.first / norm)[:, None] * q
+        q = torch.where(any_known, scale, self.first / norm)[:, None] * q
         for i, alpha in zip(range(self.history), reversed(alphas), strict=True):
             beta = rho[:, i] * (changes[:, i] * q).sum(dim=1)
             q = q + (alpha - beta)[:, None] * moves[:, i]
         return -q
+
+
+_LEAST_SHRINK = 0.1
+_HOPELESS = 1e-4  # a length at which the direction, not the length, is to blame
+
+
+def _latest(values: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the last of ``values``, ``(n, k)``, that is there, and whether any is."""
+    order = torch.arange(1, values.shape[1] + 1, device=values.device) * there
+    last = order.argmax(dim=1, keepdim=True)
+    return values.gather(1, last)[:, 0], there.any(dim=1)
 
 
 def _check_below_one(name: str, value: float) -> None:

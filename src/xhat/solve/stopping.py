@@ -35,6 +35,8 @@ class Snapshot:
 
     Attributes:
         loss: ``(n,)``.
+        merit: ``(n,)``, what the search descends: the loss, unless constraints are kept by
+            multipliers.
         reached: ``(n,)`` booleans, or None without a target.
         confidence: ``(n,)``, or None where the target is not a distribution.
         steps: ``(n,)``, steps taken.
@@ -43,6 +45,7 @@ class Snapshot:
     """
 
     loss: Tensor
+    merit: Tensor
     reached: Tensor | None
     confidence: Tensor | None
     steps: Tensor

@@ -8,15 +8,39 @@ that the model sees::
     z = space.project(z)     back to where the space is defined, after every step
 
 ``encode`` inverts ``decode``. Where ``space.exact`` is true, ``decode(encode(x)) = x`` for every
-``x`` in the space, so projections that a constraint offers in ``x`` can be carried back to ``z``.
-Spaces wrap spaces: ``Masked(Latent(...), mask, values)``.
+``x`` in the space; where ``space.carries`` is true, projections that a constraint offers in ``x``
+can be carried back to ``z``. Spaces wrap spaces: ``Masked(Latent(...), mask, values)``.
 """
 
+from xhat.spaces.affine import Affine
 from xhat.spaces.base import Space
 from xhat.spaces.box import Box, Logit
 from xhat.spaces.held import Held
 from xhat.spaces.latent import Latent
 from xhat.spaces.masked import Masked
+from xhat.spaces.ordered import Ordered
+from xhat.spaces.round import Normalized, Squashed
+from xhat.spaces.rounded import Rounded
+from xhat.spaces.softmax import Softmax
+from xhat.spaces.summed import Summed
+from xhat.spaces.symmetric import Symmetric, Tied
 from xhat.spaces.warped import Warped
 
-__all__ = ["Box", "Held", "Latent", "Logit", "Masked", "Space", "Warped"]
+__all__ = [
+    "Affine",
+    "Box",
+    "Held",
+    "Latent",
+    "Logit",
+    "Masked",
+    "Normalized",
+    "Ordered",
+    "Rounded",
+    "Softmax",
+    "Space",
+    "Squashed",
+    "Summed",
+    "Symmetric",
+    "Tied",
+    "Warped",
+]

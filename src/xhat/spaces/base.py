@@ -15,9 +15,13 @@ class Space(PerCandidate, ABC):
 
     Attributes:
         exact: whether ``decode(encode(x))`` returns ``x`` for every ``x`` in the space.
+        carries: whether the inputs of the space are a convex set, of which
+            ``decode(project(encode(x)))`` is the nearest to any ``x``: then a constraint's
+            projection in ``x`` can be carried back to ``z``.
     """
 
     exact: ClassVar[bool] = True
+    carries: ClassVar[bool] = False
 
     @abstractmethod
     def decode(self, z: Tensor) -> Tensor:

@@ -11,11 +11,18 @@ from xhat.spaces.base import Space
 __all__ = ["Box", "Logit"]
 
 
-class _Bounded(Space):
+class Bounded(Space):
+    """What all spaces have that hold every feature between bounds."""
+
+    carries: ClassVar[bool] = True
     per_candidate: ClassVar[tuple[str, ...]] = ("low", "high")
+    finite: ClassVar[bool] = True
 
     def __init__(self, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> None:
-        self.low, self.high = _bound("low", low), _bound("high", high)
+        self.low, self.high = (
+            _bound(name, value, finite=self.finite)
+            for name, value in (("low", low), ("high", high))
+        )
         if self.low.ndim > 1 and self.high.ndim > 1 and self.low.shape != self.high.shape:
             raise ValueError(
                 f"low and high must have one shape, but have {tuple(self.low.shape[1:])} and "
@@ -35,20 +42,22 @@ class _Bounded(Space):
         check_range("the start", x, self.low, self.high)
 
 
-class Box(_Bounded):
+class Box(Bounded):
     """All inputs with ``low <= x <= high``; ``z`` is ``x`` itself, kept inside by clipping.
 
     Args:
-        low: a number, or one number per feature in the shape of one input.
-        high: likewise.
+        low: a number, or one number per feature in the shape of one input; ``-inf`` is no bound.
+        high: likewise, with ``inf``.
 
     Raises:
-        ValueError: the bounds are empty, not finite, or of different shapes.
+        ValueError: the bounds are empty, NaN, or of different shapes.
 
     Example:
         >>> Box(0, 1).project(torch.tensor([[-1.0, 0.5, 2.0]]))
         tensor([[0.0000, 0.5000, 1.0000]])
     """
+
+    finite: ClassVar[bool] = False
 
     def decode(self, z: Tensor) -> Tensor:
         """Return ``z``."""
@@ -69,7 +78,7 @@ class Box(_Bounded):
         return torch.clamp(z, self.low, self.high)
 
 
-class Logit(_Bounded):
+class Logit(Bounded):
     """The open box ``low < x < high`` by ``x = low + (high - low) * sigmoid(z)``.
 
     The sigmoid is flat at infinity, so a feature that starts exactly on a bound would never move
@@ -123,9 +132,10 @@ _EDGE = 1e-6  # of the range: the smallest distance to a bound that float32 stil
 _REACH = 13.8155  # logit(1 - _EDGE)
 
 
-def _bound(name: str, value: Tensor | float) -> Tensor:
+def _bound(name: str, value: Tensor | float, *, finite: bool) -> Tensor:
     if isinstance(value, bool) or not isinstance(value, Tensor | int | float):
         raise TypeError(f"{name} must be a number or a tensor, not {type(value).__name__}.")
     bound = torch.as_tensor(value)
-    bound = check_tensor(name, bound if bound.is_floating_point() else bound.float())
+    bound = bound if bound.is_floating_point() else bound.float()
+    check_tensor(name, bound if finite else bound.nan_to_num(torch.nan, 0.0, 0.0))
     return bound.reshape(1, *bound.shape)

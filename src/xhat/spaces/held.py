@@ -1,15 +1,24 @@
 """Spaces whose every input is put onto what must hold."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from xhat.core import check_tensor
+from xhat.core import PerCandidate, check_tensor
 from xhat.spaces.base import Space
 
-__all__ = ["Held"]
+__all__ = ["HasProjection", "Held"]
+
+
+@runtime_checkable
+class HasProjection(Protocol):
+    """What projects inputs: a ``Projected`` of the room ``constraints``."""
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return the nearest input that holds, ``(n, *x_shape)`` both."""
+        ...
 
 
 class Held(Space):
@@ -22,7 +31,8 @@ class Held(Space):
     Args:
         space: whose inputs are projected.
         project: ``x -> x``, or ``(x, reference) -> x``; differentiable, candidate by candidate, and
-            such that projecting twice is projecting once.
+            such that projecting twice is projecting once. Or a constraint that has a projection,
+            such as ``xhat.constraints.Monotone()``, with rows of its own per candidate.
         reference: ``(n, ...)`` or ``(1, ...)``, what the projection needs of each candidate, such
             as its start; None for nothing.
 
@@ -37,24 +47,35 @@ class Held(Space):
         tensor([[0.5000, 0.5000]])
     """
 
-    exact: ClassVar[bool] = False
     per_candidate: ClassVar[tuple[str, ...]] = ("reference",)
     models: ClassVar[tuple[str, ...]] = ("onto",)
 
     def __init__(
-        self, space: Space, project: Callable[..., Tensor], reference: Tensor | None = None
+        self,
+        space: Space,
+        project: Callable[..., Tensor] | HasProjection,
+        reference: Tensor | None = None,
     ) -> None:
         if not isinstance(space, Space):
             raise TypeError(f"the space must be a Space, not {type(space).__name__}.")
-        if not callable(project):
+        if not callable(project) and not _projects(project):
             raise TypeError(f"the projection must be callable, not {type(project).__name__}.")
         self.space, self.onto, self.refers = space, project, reference is not None
+        if self.refers and not callable(project):
+            raise TypeError("a constraint brings what it needs; drop the reference.")
         self.reference = torch.zeros(1) if reference is None else reference
         check_tensor("the reference", self.reference)
+
+    @property
+    def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the inner space is exact: what holds already is left as it is."""
+        return self.space.exact
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the projected input."""
         x = self.space.decode(z)
+        if not callable(self.onto):
+            return self.onto.project(x)
         return self.onto(x, self.reference) if self.refers else self.onto(x)
 
     def encode(self, x: Tensor) -> Tensor:
@@ -66,5 +87,11 @@ class Held(Space):
         return self.space.project(z)
 
     def check(self, x: Tensor) -> None:
-        """Check the starts as the inner space does."""
+        """Check the starts as the inner space does, and that the constraint is for such inputs."""
         self.space.check(x)
+        if not callable(self.onto) and (check := getattr(self.onto, "check", None)) is not None:
+            check(x[:1])
+
+
+def _projects(thing: object) -> bool:
+    return isinstance(thing, PerCandidate) and isinstance(thing, HasProjection)

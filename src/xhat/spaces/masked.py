@@ -7,6 +7,7 @@ from torch import Tensor
 
 from xhat.core import check_tensor
 from xhat.spaces.base import Space
+from xhat.spaces.box import Box, Logit
 
 __all__ = ["Masked"]
 
@@ -53,6 +54,11 @@ class Masked(Space):
     def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the wrapped space is exact."""
         return self.space.exact
+
+    @property
+    def carries(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the wrapped space treats every feature by itself, and carries projections."""
+        return isinstance(self.space, Box | Logit)
 
     def decode(self, z: Tensor) -> Tensor:
         """Decode by the wrapped space, then put the frozen features back."""

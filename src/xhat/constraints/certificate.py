@@ -1,4 +1,4 @@
-"""Structure: which declared constraints hold of ``x`` itself, certified in float64.
+"""Certificates: which declared constraints hold of ``x`` itself, certified in float64.
 
 A search keeps its constraints in the precision it computes in, and often on ``z``. What counts is
 the input that is handed on, so every constraint is evaluated once more, on that very ``x``, in
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xhat.constraints import Constraint
-from xhat.core import check_positive
+from xhat.constraints.base import Constraint
+from xhat.core import check_positive, short
 
-__all__ = ["Structure", "certify", "short"]
+__all__ = ["Certificate", "certify"]
 
 _ROWS = 1024  # candidates looked at together, which bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
-class Structure:
+class Certificate:
     """By how much ``n`` candidates break each of ``k`` constraints.
 
     Attributes:
@@ -29,36 +29,49 @@ class Structure:
         violation: ``(n, k)`` float64, on the CPU, each in the constraint's own unit; 0 or less is
             no violation. NaN where a constraint could not be evaluated.
         tolerance: the violation up to which a constraint is said to hold.
+        precision: in which each constraint was evaluated: ``"float64"``, unless its function only
+            takes the candidates' own type.
     """
 
     names: tuple[str, ...]
     violation: Tensor
     tolerance: float
+    precision: tuple[str, ...]
 
     @property
     def feasible(self) -> Tensor:
         """Whether all constraints hold, ``(n,)`` booleans; a violation of NaN does not."""
         return (self.violation <= self.tolerance).all(dim=1)
 
+    @property
+    def worst(self) -> Tensor:
+        """The largest violation of each candidate, ``(n,)``; 0 if nothing was declared."""
+        return self.violation.amax(dim=1) if self.names else self.violation.new_zeros(len(self))
+
+    def __len__(self) -> int:
+        return len(self.violation)
+
     def explain(self, i: int) -> str:
         """Return one sentence per constraint for candidate ``i``, in one line."""
         if not self.names:
             return "No constraint was declared."
-        columns = zip(self.names, self.violation[i].tolist(), strict=True)
-        return " ".join(self._sentence(name, violation) for name, violation in columns)
+        columns = zip(self.names, self.violation[i].tolist(), self.precision, strict=True)
+        return " ".join(self._sentence(*column) for column in columns)
 
-    def _sentence(self, name: str, violation: float) -> str:
+    def _sentence(self, name: str, violation: float, precision: str) -> str:
         tolerance = short(self.tolerance)
         if violation != violation:
             return f"{name} counts as violated: it could not be evaluated, its violation is NaN."
         if violation > self.tolerance:
             return f"{name} is violated by {short(violation)} (tolerance {tolerance})."
-        return f"{name} holds to {tolerance} (violation {short(max(violation, 0.0))}, in float64)."
+        return (
+            f"{name} holds to {tolerance} (violation {short(max(violation, 0.0))}, in {precision})."
+        )
 
 
 def certify(
     constraints: Constraint | Sequence[Constraint], x: Tensor, *, tolerance: float = 1e-6
-) -> Structure:
+) -> Certificate:
     """Evaluate every declared constraint on the candidates themselves, in float64.
 
     Nothing that is passed is changed: networks inside a constraint are copied before they are
@@ -91,31 +104,28 @@ def certify(
             raise TypeError(f"constraints must be Constraints, not {type(constraint).__name__}.")
     _check_candidates(x)
     violation = torch.empty(len(x), len(several), dtype=torch.float64)
+    precision = []
     for column, constraint in enumerate(several):
         _check_fit(constraint, x)
-        violation[:, column] = _worst(constraint, x.detach())
-    return Structure(_names(several), violation, tolerance)
+        violation[:, column], dtype = _worst(constraint, x.detach())
+        precision.append(str(dtype).removeprefix("torch."))
+    return Certificate(_names(several), violation, tolerance, tuple(precision))
 
 
-def short(value: float) -> str:
-    """Return a number for a sentence, to three digits.
+def _worst(constraint: Constraint, x: Tensor) -> tuple[Tensor, torch.dtype]:
+    try:
+        return _over_rows(_in_float64(constraint, x.device), x.double()), torch.float64
+    except ValueError:
+        if x.dtype == torch.float64:
+            raise
+    # What a function hides in its closure, such as a network, cannot be turned to float64.
+    return _over_rows(constraint.to(x.device, x.dtype), x), x.dtype
 
-    Example:
-        >>> short(1e-6), short(0.03125), short(12.0)
-        ('1e-6', '0.0312', '12')
-    """
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e+")
 
-
-def _worst(constraint: Constraint, x: Tensor) -> Tensor:
-    exact = _in_float64(constraint, x.device)
+def _over_rows(constraint: Constraint, x: Tensor) -> Tensor:
     with torch.no_grad():
-        return torch.cat(
-            [
-                _violation(exact.select(rows), x[rows].to(torch.float64))
-                for rows in torch.arange(len(x)).split(_ROWS)
-            ]
-        )
+        rows = torch.arange(len(x)).split(_ROWS)
+        return torch.cat([_violation(constraint.select(part), x[part]) for part in rows])
 
 
 def _in_float64(constraint: Constraint, device: torch.device) -> Constraint:
@@ -127,12 +137,13 @@ def _in_float64(constraint: Constraint, device: torch.device) -> Constraint:
 
 
 def _violation(constraint: Constraint, x: Tensor) -> Tensor:
-    name = type(constraint).__name__
+    name = constraint.name
     try:
         found = constraint.violation(x)
     except RuntimeError as error:  # raised inside the constraint
         raise ValueError(
-            f"{name} cannot take inputs of shape {tuple(x.shape[1:])} in float64; it says: "
+            f"{name} cannot take inputs of shape {tuple(x.shape[1:])} in "
+            f"{str(x.dtype)[6:]}; it says: "
             f"{str(error).splitlines()[0]}"
         ) from error
     shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
@@ -158,7 +169,7 @@ def _check_candidates(x: Tensor) -> None:
 
 
 def _check_fit(constraint: Constraint, x: Tensor) -> None:
-    name = type(constraint).__name__
+    name = constraint.name
     if constraint.rows not in (1, len(x)):
         raise ValueError(
             f"{name} is made for {constraint.rows} candidates, but {len(x)} came; give it one "

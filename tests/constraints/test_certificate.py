@@ -5,9 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from xhat.constraints import Constraint, L1Ball, L2Ball, LinfBall
+from xhat.constraints import Constraint, L1Ball, L2Ball, LinfBall, certify
 from xhat.core import generator
-from xhat.judges.structure import certify
 
 
 @dataclass

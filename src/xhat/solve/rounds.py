@@ -1,0 +1,312 @@
+"""Rounds: descent, new multipliers, descent again, until the constraints hold and nothing falls.
+
+One round is one pass of the loop (``Run``) over those candidates that are not done yet, on their
+augmented Lagrangian; it ends for a candidate when its merit has settled. The best of all rounds is
+kept, feasible over infeasible, and restored at the end.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_count
+from xhat.problem import Problem
+from xhat.solve.answers import Answers
+from xhat.solve.lagrangian import AugmentedLagrangian, Lagrangian, Multipliers, columns
+from xhat.solve.restoration import restore, slopes
+from xhat.solve.run import Progress, Run
+from xhat.solve.stopping import (
+    MaxEvaluations,
+    MaxSeconds,
+    Memory,
+    Plateau,
+    Snapshot,
+    StopRule,
+    TargetReached,
+)
+
+__all__ = ["Rounds", "Settled"]
+
+CONVERGED = "constraints hold and the loss no longer falls"
+SPENT = "round budget spent"
+INFEASIBLE = "no feasible point was found"
+_PATIENCE = 12  # steps: more than a line search rejects in a row
+_SAME = 1e-6  # relative change of the loss between two rounds that counts as none
+_STUCK = 5  # rounds in a row that do not reduce a violation
+_AWAY = 1e4  # times the first violation: the penalty was too weak to keep the candidate
+_FIRMER = 100.0  # times the penalty that failed
+_BROKEN = ("loss became", "gradient became")
+
+
+@dataclass(frozen=True)
+class Settled(StopRule):
+    """The merit has not fallen by ``tolerance`` of itself within some steps, or they are spent.
+
+    The count begins anew with every round.
+    """
+
+    steps: int
+    tolerance: float
+    sentence: ClassVar[str] = "round ended"
+
+    def __post_init__(self) -> None:
+        """Check the steps."""
+        check_count("the step budget", self.steps)
+
+    def init(self, n: int, device: torch.device) -> Memory:
+        """Return the merit to beat, how long it has stood, and the steps of the round."""
+        zero = torch.zeros(n, dtype=torch.long, device=device)
+        best = torch.full((n,), torch.inf, dtype=torch.float64, device=device)
+        return {"best": best, "since": zero, "taken": zero}
+
+    def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
+        """Count the steps since the last real progress."""
+        merit, best = now.merit.double(), memory["best"]
+        better = best.isinf() & merit.isfinite()
+        better |= merit < best - self.tolerance * (1 + best.abs())
+        since = torch.where(better, 0, memory["since"] + 1)
+        best = torch.minimum(best, merit.nan_to_num(torch.inf))
+        fires = (since >= _PATIENCE) | (memory["taken"] >= self.steps)
+        return fires, {"best": best, "since": since, "taken": memory["taken"] + 1}
+
+
+class Rounds:
+    """All rounds of a search with general constraints.
+
+    Args:
+        run: of the problem as it was asked.
+        how: rounds and penalties.
+        steps: the step budget of one round.
+    """
+
+    def __init__(self, run: Run, how: AugmentedLagrangian, steps: int) -> None:
+        self.run, self.how, self.steps = run, how, steps
+        rules = run.setup.rules
+        final = tuple(rule for rule in rules if rule.certain or isinstance(rule, MaxSeconds))
+        self.final = {rule.sentence for rule in final}
+        self.kept = final + tuple(rule for rule in rules if isinstance(rule, Plateau))
+        self.budget = min((r.count for r in rules if isinstance(r, MaxEvaluations)), default=None)
+        self.tolerance = run.setup.problem.tolerance
+
+    def once(self, ids: Tensor, number: int) -> Answers:
+        """Return the answers of one try of the candidates ``ids``."""
+        state = self._begin(ids, number)
+        answers = Answers(len(self.run.x0), self.run.trace)
+        for count in range(self.how.rounds):
+            live = (~state.done).nonzero()[:, 0]
+            if not len(live):
+                break
+            found = self._round(state, live, count)
+            self._look(state, live, found)
+            if count == 0:
+                answers = found
+            else:
+                answers.follow(found, live)
+                answers.keep_better(found, live, self.tolerance)
+            state.steps += found.columns["steps"]
+            self._decide(state, live, found, answers, last=count == self.how.rounds - 1)
+        for part in ids.split(self.run.chunk):
+            self._restore(state, part, answers)
+        return answers
+
+    def _begin(self, ids: Tensor, number: int) -> "_State":
+        n, parts = len(self.run.x0), []
+        for part in ids.split(self.run.chunk):
+            z = self.run.begin(part, number)
+            problem = self.run.setup.narrowed(part)
+            parts.append((z.cpu(), _first_multipliers(problem, z).to("cpu", z.dtype)))
+        z = _spread(torch.cat([z for z, _ in parts]), ids, n)
+        state = _State(z, _joined([m for _, m in parts], ids, n), ids, n)
+        for part in ids.split(self.run.chunk):
+            problem = self.run.setup.narrowed(part)
+            with torch.no_grad():
+                x = problem.space.decode(z[part].to(self.run.setup.device))
+                state.first[part] = problem.violation(x).clamp_min(0).cpu()
+        return state
+
+    def _round(self, state: "_State", live: Tensor, count: int) -> Answers:
+        setup = self.run.setup
+        problem = replace(
+            setup.problem,
+            objective=Lagrangian(
+                setup.problem.objective, setup.problem.general, state.multipliers, self.tolerance
+            ),
+            constraints=setup.problem.projected,
+        )
+        settled = Settled(self.steps, max(10.0 ** -(4 + count), 1e-11))
+        run = replace(
+            self.run,
+            setup=replace(setup, problem=problem, rules=(*self.kept, settled)),
+            restarts=None,
+            on_progress=self._counted(len(live)),
+        )
+        found = run.along(live, lambda part: state.z[part].to(setup.device), state.steps)
+        found.columns["steps"][live] -= state.steps[live]
+        return found
+
+    def _counted(self, live: int) -> Callable[[Progress], None] | None:
+        """Return the caller's callback, told of the candidates that are done for good."""
+        tell = self.run.on_progress
+        if tell is None:
+            return None
+        return lambda now: tell(Progress(now.total - live, now.total, now.seconds))
+
+    def _look(self, state: "_State", live: Tensor, found: Answers) -> None:
+        """Measure where a round ended by the problem as it was asked."""
+        state.before[live] = state.loss[live]
+        for part in live.split(self.run.chunk):
+            z = found.columns["z"][part].to(self.run.setup.device)
+            seen = _Seen.of(self.run, part, z)
+            state.z[part], state.conditions[part] = z.cpu(), seen.conditions.cpu()
+            state.loss[part], state.violation[part] = seen.loss.cpu(), seen.violation.cpu()
+            seen.write(found, part)
+        found.columns["evaluations"][live] += 1
+
+    def _decide(
+        self, state: "_State", live: Tensor, found: Answers, answers: Answers, *, last: bool
+    ) -> None:
+        """Say of every live candidate whether it is done, and update the multipliers."""
+        multipliers, conditions = state.multipliers.select(live), state.conditions[live]
+        measure = multipliers.complementarity(conditions)
+        holds = state.violation[live] <= self.tolerance
+        loss = state.loss[live]
+        same = (loss - state.before[live]).abs() <= _SAME * (1 + loss.abs())
+        idle = (multipliers.values == 0).all(dim=1) & (conditions < 0).all(dim=1)
+        converged = holds & (measure <= self.tolerance) & (same | idle)
+        stuck = ~holds & ~(measure < 0.9 * multipliers.measure)
+        state.stuck[live] = torch.where(stuck, state.stuck[live] + 1, 0)
+        away = ~(state.violation[live] <= _AWAY * (1 + state.first[live]))
+        state.stuck[live] = torch.where(away, _STUCK, state.stuck[live])
+        ended = torch.tensor(
+            [found.status[i] in self.final or found.status[i].startswith(_BROKEN) for i in live]
+        )
+        lost = (state.stuck[live] >= _STUCK) & ~ended
+        state.done[live] = ended | converged | (lost & state.rescued[live])
+        spent = torch.zeros_like(ended)
+        if self.budget is not None:
+            spent = answers.columns["evaluations"][live] >= self.budget
+            state.done[live] |= spent
+        for row, i in enumerate(live.tolist()):
+            if bool(converged[row]) and not bool(ended[row]):
+                answers.status[i] = CONVERGED
+            elif not bool(ended[row]) and (last or bool(spent[row])):
+                answers.status[i] = MaxEvaluations.sentence if bool(spent[row]) else SPENT
+        state.multipliers = _joined(
+            [multipliers.updated(conditions, self.how)], live, len(state.z), state.multipliers
+        )
+        lost = live[lost & ~state.done[live]]
+        if len(lost):
+            self._rescue(state, lost)
+
+    def _rescue(self, state: "_State", ids: Tensor) -> None:
+        """Begin anew with a firm penalty, from the nearest feasible point to the start."""
+        for part in ids.split(self.run.chunk):
+            problem, z = self.run.setup.narrowed(part), state.start[part].to(self.run.setup.device)
+            equality = state.multipliers.equality.to(z.device)
+            state.z[part] = restore(problem, z, equality).cpu()
+            firm = _first_multipliers(problem, z).firmer(_FIRMER).to("cpu", z.dtype)
+            state.multipliers = _joined([firm], part, len(state.z), state.multipliers)
+        state.rescued[ids], state.stuck[ids] = True, 0
+
+    def _restore(self, state: "_State", ids: Tensor, answers: Answers) -> None:
+        """Move what does not hold well within the tolerance to where it does."""
+        had = answers.columns
+        part = ids[had["violation"][ids] > 0.1 * self.tolerance]
+        if len(part):
+            problem = self.run.setup.narrowed(part)
+            z = had["z"][part].to(self.run.setup.device)
+            equality = state.multipliers.equality.to(z.device)
+            seen = _Seen.of(self.run, part, restore(problem, z, equality))
+            better = (seen.violation.cpu() < had["violation"][part]) & seen.loss.isfinite().cpu()
+            seen.write(answers, part, better)
+        for i in ids[~(had["violation"][ids] <= self.tolerance)].tolist():
+            if answers.status[i] not in self.final:
+                answers.status[i] = INFEASIBLE
+
+
+class _State:
+    """What is known of all ``n`` candidates between rounds; on the CPU."""
+
+    def __init__(self, z: Tensor, multipliers: Multipliers, ids: Tensor, n: int) -> None:
+        self.z, self.multipliers = z, multipliers
+        self.conditions = torch.zeros_like(multipliers.values)
+        self.start, self.first = z.clone(), torch.zeros(n, dtype=z.dtype)
+        self.loss = torch.full((n,), torch.inf, dtype=z.dtype)
+        self.before, self.violation = self.loss.clone(), self.loss.clone()
+        self.steps, self.stuck = torch.zeros(2, n, dtype=torch.long)
+        self.done = torch.ones(n, dtype=torch.bool)
+        self.done[ids] = False
+        self.rescued = torch.zeros(n, dtype=torch.bool)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the problem, as it was asked, says of some candidates."""
+
+    x: Tensor
+    z: Tensor
+    loss: Tensor
+    violation: Tensor
+    conditions: Tensor
+    reached: Tensor | None
+    confidence: Tensor | None
+
+    @classmethod
+    def of(cls, run: Run, ids: Tensor, z: Tensor) -> "_Seen":
+        problem = run.setup.narrowed(ids)
+        with torch.no_grad():
+            x = problem.space.decode(z)
+            found = problem.objective.measure(x, z)
+            conditions = columns(problem.general, x)
+            violation = problem.violation(x)
+        reached = found.reached
+        for rule in run.setup.rules:
+            if isinstance(rule, TargetReached):
+                none = torch.zeros_like(ids)
+                now = Snapshot(found.loss, found.loss, reached, found.confidence, none, none, 0.0)
+                reached, _ = rule.fired(now, {})
+        return cls(x, z, found.loss, violation, conditions, reached, found.confidence)
+
+    def write(self, answers: Answers, ids: Tensor, which: Tensor | None = None) -> None:
+        """Put it into the answers of the candidates ``ids``, or of those that are chosen."""
+        for name in ("x", "z", "loss", "violation", "reached", "confidence"):
+            value = getattr(self, name)
+            if value is not None:
+                value = value.to(answers.columns[name])
+                chosen = slice(None) if which is None else which
+                answers.columns[name][ids[chosen]] = value[chosen]
+
+
+def _first_multipliers(problem: Problem, z: Tensor) -> Multipliers:
+    with torch.enable_grad():
+        z = z.detach().requires_grad_(True)
+        x = problem.space.decode(z)
+        loss = problem.objective.measure(x, z).loss
+        conditions = columns(problem.general, x)
+        slope = slopes(loss[:, None], z)[:, 0].abs().amax(dim=1)
+        steep = slopes(conditions, z).abs().amax(dim=2)
+    widths = [(c.equality, c.values(x.detach()).shape[1]) for c in problem.general]
+    equality = torch.tensor([equal for equal, width in widths for _ in range(width)])
+    return Multipliers.begin(loss.detach(), slope, conditions.detach(), steep, equality[None])
+
+
+def _spread(rows: Tensor, ids: Tensor, n: int, into: Tensor | None = None) -> Tensor:
+    spread = rows.new_zeros(n, *rows.shape[1:]) if into is None else into.clone()
+    spread[ids] = rows
+    return spread
+
+
+def _joined(
+    parts: list[Multipliers], ids: Tensor, n: int, into: Multipliers | None = None
+) -> Multipliers:
+    """Return multipliers of ``n`` candidates: those given at ``ids``, the others as they were."""
+
+    def whole(name: str) -> Tensor:
+        rows = torch.cat([getattr(part, name) for part in parts])
+        return _spread(rows, ids, n, None if into is None else getattr(into, name))
+
+    names = [name for name in Multipliers.per_candidate if name != "equality"]
+    return Multipliers(equality=parts[0].equality, **{name: whole(name) for name in names})

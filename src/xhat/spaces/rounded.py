@@ -1,0 +1,110 @@
+"""Whole numbers: features that are counts."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from xhat.spaces.base import Space
+from xhat.spaces.box import Bounded
+
+__all__ = ["Rounded"]
+
+
+class Rounded(Space):
+    """Another space, whose inputs are rounded to whole numbers where ``mask`` is true.
+
+    Every input that the model sees is rounded, at every step, so the loss that is reported belongs
+    to whole numbers and nothing is to be rounded afterwards. The gradient passes as if nothing had
+    been rounded (the straight-through estimator: Bengio, Léonard, Courville, "Estimating or
+    Propagating Gradients Through Stochastic Neurons for Conditional Computation", 2013), and ``z``
+    keeps the fractions, so that small steps add up. That is a heuristic: it finds good whole
+    numbers, with no promise that they are the best. Try restarts.
+
+    Args:
+        space: whose inputs are rounded; where it is a box, its ends must be whole numbers.
+        mask: booleans in the shape of one input, true for whole numbers; None for all features.
+
+    Raises:
+        TypeError: not a space, or a mask that is not boolean.
+        ValueError: the mask holds no true, or an end of the box is no whole number.
+
+    Example:
+        >>> from xhat.spaces import Box
+        >>> Rounded(Box(0, 9), torch.tensor([True, False])).decode(torch.tensor([[2.7, 2.7]]))
+        tensor([[3.0000, 2.7000]])
+    """
+
+    per_candidate: ClassVar[tuple[str, ...]] = ("mask",)
+
+    def __init__(self, space: Space, mask: Tensor | None = None) -> None:
+        if not isinstance(space, Space):
+            raise TypeError(f"Rounded wraps a Space, not {type(space).__name__}.")
+        mask = torch.ones((), dtype=torch.bool) if mask is None else torch.as_tensor(mask)
+        if mask.dtype != torch.bool:
+            raise TypeError(f"mask must be boolean (true: a whole number), but is {mask.dtype}.")
+        if not bool(mask.any()):
+            raise ValueError("mask rounds no feature; use the space itself.")
+        self.space, self.mask = space, mask[None]
+        if isinstance(space, Bounded):
+            for name, end in (("low", space.low), ("high", space.high)):
+                whole = (end == end.round()) | ~self.mask
+                if not bool(whole.all()):
+                    raise ValueError(
+                        f"{name} must be a whole number where features are, but is not everywhere; "
+                        f"rounding would leave the box."
+                    )
+
+    @property
+    def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the wrapped space is exact."""
+        return self.space.exact
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Decode by the wrapped space, and round; the gradient passes unchanged."""
+        x = self.space.decode(z)
+        return _Round.apply(x, self.mask)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Encode by the wrapped space."""
+        return self.space.encode(x)
+
+    def begin(self, x: Tensor) -> Tensor:
+        """Begin by the wrapped space."""
+        return self.space.begin(x)
+
+    def project(self, z: Tensor) -> Tensor:
+        """Project by the wrapped space."""
+        return self.space.project(z)
+
+    def check(self, x: Tensor) -> None:
+        """Raise ``ValueError`` unless the starts are whole where asked, and fit the space."""
+        if self.mask.ndim > 1 and self.mask.shape[1:] != x.shape[1:]:
+            raise ValueError(
+                f"mask must have the shape of one input, {tuple(x.shape[1:])}, but has "
+                f"{tuple(self.mask.shape[1:])}."
+            )
+        self.space.check(x)
+        off = float(((x - x.round()).abs() * self.mask).max())
+        if off > 0:
+            raise ValueError(
+                f"the start must hold whole numbers where features are, but one is {off:.3g} off; "
+                f"round it first."
+            )
+
+
+class _Round(torch.autograd.Function):
+    """Rounding, with the gradient of the identity."""
+
+    @staticmethod
+    def forward(x: Tensor, mask: Tensor) -> Tensor:
+        return torch.where(mask, x.round(), x)
+
+    @staticmethod
+    def setup_context(ctx: object, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        del ctx, inputs, output
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
+        del ctx
+        return gradients[0], None
