@@ -27,7 +27,7 @@ BROKEN, ELSEWHERE = ROW.replace("0.00854", "NaN"), ROW.replace("5.000", "4.000")
 @needs_xfoil
 def test_naca_0012_is_as_published():
     """Lift slope and drag as in the manual of XFoil and Abbott, von Doenhoff at a million."""
-    polar = XFoil()(NACA, [*AT, Condition(1e6, 0.0), Condition(1e6, 4.0, lift=0.5)])
+    polar = XFoil(timeout=120)(NACA, [*AT, Condition(1e6, 0.0), Condition(1e6, 4.0, lift=0.5)])
     assert polar.converged.all()
     assert polar.why == ("converged",) * 3
     assert float(polar.lift[0]) == pytest.approx(0.558, abs=0.01)
@@ -40,7 +40,7 @@ def test_naca_0012_is_as_published():
 
 @needs_xfoil
 def test_what_does_not_converge_is_nan_and_says_why():
-    polar = XFoil(iterations=2, timeout=20)(NACA, [Condition(1e6, 12.0)])
+    polar = XFoil(iterations=2, timeout=120)(NACA, [Condition(1e6, 12.0)])
     assert isinstance(polar, Polar)
     assert not polar.converged.any()
     assert polar.drag.isnan().all()
@@ -51,7 +51,7 @@ def test_a_hanging_program_is_killed_in_time(tmp_path):
     hangs = program(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 60 & wait")
     began = time.perf_counter()
     polar = XFoil(hangs, timeout=0.5)(NACA, AT)
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < 20
     assert polar.why == ("XFoil was killed after 0.5 s",)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
@@ -73,7 +73,7 @@ def test_a_hanging_program_is_killed_in_time(tmp_path):
     ],
 )
 def test_a_crash_is_recorded_and_not_fatal(tmp_path, text, said):
-    polar = XFoil(program(tmp_path, text), timeout=10)(NACA, AT)
+    polar = XFoil(program(tmp_path, text), timeout=60)(NACA, AT)
     assert polar.drag.isnan().all()
     assert said in polar.why[0]
 

@@ -14,7 +14,7 @@ All are differentiable functions of design and row, candidate by candidate.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -147,6 +147,9 @@ class Flight(nn.Module):
             found.lift.register_hook(self._forget)
             found.drag.register_hook(self._forget)
         return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"kept": None}  # a copy has no graph of its own
 
     def _forget(self, gradient: Tensor) -> Tensor:
         self.kept = None
