@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AirfoilCurve", "AirfoilPanel", "save_airfoils_png"]
 
-_TALL, _GAP, _LEGEND = 2.9, 0.95, 0.45
+_TALL, _GAP, _LEGEND = 2.9, 0.5, 0.45
 _SHAPE, _POLAR = 5.3, 4.9
 _COLOURS = (TINTS[0], TINTS[1], MUTED)
 _STYLES = ("-", "--", "-")
@@ -129,4 +129,4 @@ def _finish(left: "Axes", right: "Axes", panel: AirfoilPanel) -> None:
     right.set_ylabel("lift coefficient")
     seen = np.concatenate([c.drag for c in panel.curves] + [c.true_drag for c in panel.curves])
     seen = 1e4 * seen[np.isfinite(seen)]
-    right.set_xlim(0, min(1.08 * seen.max(), 3.2 * float(np.median(seen))))
+    right.set_xlim(0.7 * seen.min(), min(1.08 * seen.max(), 3.2 * float(np.median(seen))))
