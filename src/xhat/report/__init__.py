@@ -22,6 +22,9 @@ model (:func:`save_model_page`).
 A :class:`FieldSlice` is a plane through a signed distance (:func:`save_slices_png`), a
 :class:`Scene` solids in space (:func:`save_scenes_png`). The page of a task's demo is a
 :class:`TaskPage` (:func:`save_task_page`).
+An :class:`AirfoilPanel` holds airfoils with their polars by surrogate and by simulator
+(:func:`save_airfoils_png`). The page of a task's demo is a :class:`TaskPage`
+(:func:`save_task_page`).
 
 A :class:`Film` holds one kind of path from starts to ends, frame by frame; several kinds are drawn
 as strips (:func:`save_films_png`) or moving (:func:`save_films_gif`).
@@ -35,6 +38,7 @@ never the only sign of it on a page; answers have colours of their own (:data:`A
 here judges or searches, and every file appears whole or not at all.
 """
 
+from xhat.report.airfoils import AirfoilCurve, AirfoilPanel, save_airfoils_png
 from xhat.report.card_page import ModelPage, save_gradients_png, save_model_page
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.confusion import save_selftest_png
@@ -64,6 +68,8 @@ from xhat.report.task_page import PageTable, TaskPage, save_task_page
 __all__ = [
     "ANSWERS",
     "COLOURS",
+    "AirfoilCurve",
+    "AirfoilPanel",
     "Answer",
     "ArmRow",
     "Arrows",
@@ -91,6 +97,7 @@ __all__ = [
     "as_pictures",
     "legend",
     "render_scene",
+    "save_airfoils_png",
     "save_changes_png",
     "save_curves_png",
     "save_encounters_png",

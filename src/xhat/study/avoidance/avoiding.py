@@ -181,7 +181,7 @@ class _Search:
         problem = Problem(
             InLatent(lambda z: z[:, :3].norm(dim=1)),
             Burns(unit[:, None], limits.latest[:, None], limits.earliest[:, None]),
-            conditions(self.model, context, target, share * limits.thrust, share * band),
+            (conditions(self.model, context, target, share * limits.thrust, share * band),),
             tolerance=1e-5,
         )
         return solve(

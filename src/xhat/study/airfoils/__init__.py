@@ -1,0 +1,16 @@
+"""Airfoils: designs searched by the surrogate, beside real ones, and what XFoil says of both."""
+
+from xhat.study.airfoils.searching import Rivals, Searched, rivals, search
+from xhat.study.airfoils.verifying import Flights, Verified, fly, fly_polar, verify
+
+__all__ = [
+    "Flights",
+    "Rivals",
+    "Searched",
+    "Verified",
+    "fly",
+    "fly_polar",
+    "rivals",
+    "search",
+    "verify",
+]
