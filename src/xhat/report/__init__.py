@@ -33,6 +33,7 @@ from xhat.report.confusion import save_selftest_png
 from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png
 from xhat.report.films import Film, save_films_gif, save_films_png
 from xhat.report.frontier import FrontierDot, save_frontier_png
+from xhat.report.gallery_page import save_gallery_page
 from xhat.report.grids import save_grid_png
 from xhat.report.intervals import save_intervals_png
 from xhat.report.judged import JudgedSamples
@@ -43,6 +44,7 @@ from xhat.report.morph import save_morph_gif
 from xhat.report.page import save_page
 from xhat.report.palette import COLOURS, LegendEntry, legend
 from xhat.report.planes import save_planes_png
+from xhat.report.readings import StructureRow, save_readings_png, save_structures_png
 from xhat.report.records import MethodGrid, Summary, SummaryRow, typical_pair
 from xhat.report.selftest import SelfTestRow
 from xhat.report.study_page import save_study_page, study_markdown
@@ -64,6 +66,7 @@ __all__ = [
     "MethodGrid",
     "ModelPage",
     "SelfTestRow",
+    "StructureRow",
     "StudyPage",
     "Summary",
     "SummaryRow",
@@ -74,6 +77,7 @@ __all__ = [
     "save_films_gif",
     "save_films_png",
     "save_frontier_png",
+    "save_gallery_page",
     "save_gradients_png",
     "save_grid_png",
     "save_intervals_png",
@@ -84,7 +88,9 @@ __all__ = [
     "save_morph_gif",
     "save_page",
     "save_planes_png",
+    "save_readings_png",
     "save_selftest_png",
+    "save_structures_png",
     "save_study_page",
     "save_tradeoff_png",
     "study_markdown",

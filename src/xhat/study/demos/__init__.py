@@ -4,8 +4,9 @@ The demo of digits, ``digits``, has options of its own; those of the other tasks
 ``DEMOS``.
 """
 
+from xhat.study.demos.ambigrams import AMBIGRAMS
 from xhat.study.demos.demonstration import Demonstration, Stage
 
 __all__ = ["DEMOS", "Demonstration", "Stage"]
 
-DEMOS: dict[str, Demonstration] = {demo.name: demo for demo in ()}
+DEMOS: dict[str, Demonstration] = {demo.name: demo for demo in (AMBIGRAMS,)}
