@@ -8,6 +8,7 @@ choice among restarts, the beginning at real digits that cover each other.
 """
 
 import argparse
+import json
 import statistics
 import time
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from joblib import Parallel, delayed
-from record import provenance, table, write
+from record import RESULTS, provenance, table, write
 
 from xhat.study.demos.ambigrams import all_pairs, count_readings
 from xhat.study.judging import digits_judge
@@ -50,6 +51,13 @@ def searched(name: str, seed: int) -> tuple[str, int, float, Ambigrams]:
     return name, seed, time.process_time() - began, found
 
 
+def known() -> list[dict[str, Any]]:
+    """Return what an earlier run of the same settings has measured."""
+    file = RESULTS / "ambigrams.json"
+    record = json.loads(file.read_text()) if file.exists() else {}
+    return record["rows"] if record.get("settings") == WHOLE.describe() else []
+
+
 def summary(rows: list[dict[str, Any]]) -> str:
     """Return the table, a line for every arm."""
     lines = []
@@ -66,11 +74,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--arm", action="append", choices=tuple(ARMS), help="others are kept")
     arguments = parser.parse_args()
     source = provenance(FIRST_SEED, ("torch", "numpy"))
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
-    jobs = (delayed(searched)(name, seed) for name in ARMS for seed in seeds)
-    rows: list[dict[str, Any]] = []
+    arms = arguments.arm or list(ARMS)
+    jobs = (delayed(searched)(name, seed) for name in arms for seed in seeds)
+    rows = [each for each in known() if each["arm"] not in arms]
     for name, seed, seconds, found in Parallel(arguments.jobs, return_as="generator")(jobs):
         counts = count_readings(found, digits_judge().judge(*found.readings()))
         rows.append({"arm": name, "seed": seed, "seconds": round(seconds, 1), **counts})
