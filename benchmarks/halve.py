@@ -2,13 +2,12 @@
 
     python benchmarks/halve.py robust+outliers
 
-Weights are rounded to float16, and read back into float32 when they are loaded; the card keeps what
-was measured, which a test compares with what the rounded weights do.
+Weights are rounded to float16, and read back into float32 when they are loaded; the card stays that
+of the training, and a test compares what was measured there with what the rounded weights do.
 """
 
 import argparse
 import copy
-import dataclasses
 from pathlib import Path
 
 import torch
@@ -26,8 +25,7 @@ def main() -> None:
     name = parser.parse_args().name
     model, card = load_checkpoint(HERE / "weights", name)
     rounded = copy.deepcopy(model).to(torch.float16)
-    command = f"{card.command} && python benchmarks/halve.py {name}"
-    save_checkpoint(digits.WEIGHTS, rounded, dataclasses.replace(card, command=command))
+    save_checkpoint(digits.WEIGHTS, rounded, card)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def save_gallery_page(
         "gallery.html",
         title=title,
         lead=lead,
-        pictures=[picture_of(file, caption) for file, caption in pictures],
+        pictures=[picture_of(Path(file), caption) for file, caption in pictures],
         head=rows[0],
         rows=rows[1:],
         notes=notes,

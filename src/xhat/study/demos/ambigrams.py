@@ -132,14 +132,14 @@ def run(
     return Gallery(found, verdicts, structured, seed, time.perf_counter() - began)
 
 
-def write(gallery: Gallery, out: str | Path, *, command: str = "xhat demo") -> Path:
+def write(found: Gallery, out: str | Path, *, command: str = "xhat demo") -> Path:
     """Write the five files into ``out`` and return the path of the page.
 
     Raises:
         PermissionError: the folder cannot be written to.
     """
-    out, summary = atomic_folder_check(out), gallery.summary()
-    images, outcomes = _table(gallery)
+    out, summary = atomic_folder_check(out), found.summary()
+    images, outcomes = _table(found)
     with atomic_write(out / "summary.json") as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n")
     with atomic_write(out / "ambigrams.npy") as temporary, temporary.open("wb") as file:
@@ -147,7 +147,7 @@ def write(gallery: Gallery, out: str | Path, *, command: str = "xhat demo") -> P
     first = save_readings_png(out / "ambigrams.png", images, outcomes, title=TITLE, lead=_CAPTION)
     second = save_structures_png(
         out / "structures.png",
-        [_row(each) for each in gallery.structured],
+        [_row(each) for each in found.structured],
         title="What must hold, holds exactly",
         lead="Each digit is the one of a few searches of which the surrogates are surest.",
     )
@@ -160,8 +160,8 @@ def write(gallery: Gallery, out: str | Path, *, command: str = "xhat demo") -> P
         notes=_NOTES,
         facts={
             "command": command,
-            "seed": gallery.seed,
-            "searched and judged in": f"{gallery.seconds:.0f} s",
+            "seed": found.seed,
+            "searched and judged in": f"{found.seconds:.0f} s",
             "versions": ", ".join(f"{k} {v}" for k, v in summary["versions"].items()),
         },
     )

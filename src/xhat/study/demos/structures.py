@@ -14,7 +14,7 @@ from xhat.study.methods import Annealed
 from xhat.study.methods.known import unsure
 from xhat.tasks import digits
 
-__all__ = ["Structured", "structured_digits"]
+__all__ = ["Found", "Structured", "structured_digits", "symmetric_digits"]
 
 _METHOD = Annealed("annealed-map", "search in pixels by MAP, a denoiser as the prior", noise=0.9)
 _STARTS = 4  # of every digit, of which one result is kept
@@ -48,16 +48,20 @@ class Structured:
 
 def structured_digits(judge: Judge, seed: int) -> tuple[Structured, ...]:
     """Search for symmetric digits, digits with a frozen half, and digits of a given ink."""
-    mirrored = _symmetric("Its own mirror image, left and right", Mirror(-1), (0, 1, 8), seed)
-    upside = _symmetric("Its own mirror image, top and bottom", Mirror(-2), (0, 1, 3, 8), seed)
-    point = _symmetric("The same when turned by 180°", Rotations(2), (0, 1, 2, 5, 8), seed)
-    return tuple(
-        found.judged(judge) for found in (mirrored, upside, point, _frozen(seed), _inked(seed))
+    parts = (
+        symmetric_digits("Its own mirror image, left and right", Mirror(-1), (0, 1, 8), seed),
+        symmetric_digits("Its own mirror image, top and bottom", Mirror(-2), (0, 1, 3, 8), seed),
+        symmetric_digits("The same when turned by 180°", Rotations(2), (0, 1, 2, 5, 8), seed),
+        _frozen(seed),
+        _inked(seed),
     )
+    return tuple(part.judged(judge) for part in parts)
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
+    """Digits of one structure, and the constraint that says what must hold; see ``Structured``."""
+
     title: str
     says: str
     x: Tensor
@@ -74,16 +78,17 @@ class _Found:
         )
 
 
-def _symmetric(title: str, group: Group, wanted: tuple[int, ...], seed: int) -> _Found:
+def symmetric_digits(title: str, group: Group, wanted: tuple[int, ...], seed: int) -> Found:
+    """Return digits that a group leaves as they are, the surest of a few searches each."""
     starts, target = _real(wanted, seed), torch.tensor(wanted).repeat_interleave(_STARTS)
     space = Symmetric(Box(0, 1), group)
     x = _best(_searched(group.symmetrize(starts), target, space, seed), target, _STARTS)
     names = tuple(map(str, wanted))
     says = f"Kept by the space Symmetric(Box(0, 1), {group})."
-    return _Found(title, says, x, torch.tensor(wanted), names, Invariance(group))
+    return Found(title, says, x, torch.tensor(wanted), names, Invariance(group))
 
 
-def _frozen(seed: int) -> _Found:
+def _frozen(seed: int) -> Found:
     """The lower half of every digit is frozen; of the other digits the surest is shown."""
     everyone = torch.arange(digits.CLASSES)
     starts = _real(tuple(everyone.tolist()), seed)[::_STARTS]
@@ -96,7 +101,7 @@ def _frozen(seed: int) -> _Found:
     sure.fill_diagonal_(-torch.inf)
     rows = torch.arange(digits.CLASSES) * digits.CLASSES + sure.argmax(dim=1)
     names = tuple(f"{start} → {int(target[row])}" for start, row in enumerate(rows))
-    return _Found(
+    return Found(
         "The lower half of a real digit, frozen: another digit's upper half",
         "Kept by the space Masked(Box(0, 1), upper half, start).",
         x[rows],
@@ -106,13 +111,13 @@ def _frozen(seed: int) -> _Found:
     )
 
 
-def _inked(seed: int) -> _Found:
+def _inked(seed: int) -> Found:
     everyone = tuple(range(digits.CLASSES))
     target = torch.tensor(everyone).repeat_interleave(_STARTS)
     ink = SumWithin(0.0, 1.0, _INK)
     space = Held(Box(0, 1), ink)
     x = _best(_searched(ink.project(_real(everyone, seed)), target, space, seed), target, _STARTS)
-    return _Found(
+    return Found(
         f"Exactly {_INK:g} pixels of ink",
         f"Kept by the space Held(Box(0, 1), SumWithin(0, 1, {_INK:g})).",
         x,

@@ -197,7 +197,7 @@ class Ambigram:
         """Yield, after every level, the best image of every pair and how sure it is."""
         same = bool(pairs[0, 0] == pairs[0, 1])
         space, count = self.space(same=same), self.restarts
-        x = torch.cat([self._starts(*pair, draws) for pair in pairs.tolist()])
+        x = torch.cat([self._starts(int(a), int(b), draws) for a, b in pairs])
         if same:
             x = Rotations(2).symmetrize(x)
         every, sure = max(1, self.levels // (self.halvings + 1)), torch.zeros(len(pairs))
