@@ -144,7 +144,7 @@ def write(found: Gallery, out: str | Path, *, command: str = "xhat demo") -> Pat
         temporary.write_text(json.dumps(summary, indent=1) + "\n")
     with atomic_write(out / "ambigrams.npy") as temporary, temporary.open("wb") as file:
         np.save(file, images)
-    first = save_readings_png(out / "ambigrams.png", images, outcomes, title=TITLE, lead=_CAPTION)
+    first = save_readings_png(out / "ambigrams.png", images, outcomes, title=TITLE, lead=_SHORT)
     second = save_structures_png(
         out / "structures.png",
         [_row(each) for each in found.structured],
@@ -171,6 +171,7 @@ _CAPTION = (
     "Left of each pair: the image as it is, to be read as the digit of its row. Right: the same "
     "image turned by 180°, to be read as that of its column. The border is the verdict."
 )
+_SHORT = "Left: to be read as the digit of its row. Right: turned by 180°, as that of its column."
 _CERTIFIED = (
     "Digits of which something must hold exactly. The violation is evaluated on the image itself, "
     "in float64."
