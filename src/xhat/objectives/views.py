@@ -29,6 +29,7 @@ class Seen(Objective):
         ValueError: when it is checked, the view returns another number of candidates.
 
     Example:
+        >>> import torch
         >>> rises = lambda x: x[:, 0] - x[:, -1]
         >>> both = Seen(rises, lambda x: x.flip(-1)) + 0.5 * Seen(rises, lambda x: x)
         >>> both(torch.tensor([[1.0, 2.0]]))
