@@ -303,6 +303,11 @@ OBJECTIVES: list[Entry] = [
         ),
         (objectives.ScorePrior,),
     ),
+    Entry(
+        "seen",
+        lambda n: objectives.Seen(objectives.CrossEntropy(ConvNet(), targets(n)), turned),
+        (objectives.Seen,),
+    ),
     Entry("smooth", lambda n: objectives.TotalVariation(), (objectives.TotalVariation,)),
     Entry("custom", lambda n: objectives.Custom(ink), (objectives.Custom,)),
     Entry("in-latent", lambda n: objectives.InLatent(ink), (objectives.InLatent,)),
@@ -326,6 +331,10 @@ OBJECTIVES: list[Entry] = [
         (objectives.Sum, objectives.Scaled),
     ),
 ]
+
+
+def turned(x: Tensor) -> Tensor:
+    return x.flip(-2, -1)
 
 
 def sparse() -> Tensor:

@@ -41,10 +41,16 @@ def test_the_judge_is_made_of_judges_and_images_that_trained_no_surrogate():
     assert {digits.card(name).split for name in (*digits.JUDGES, digits.AUTOENCODER)} == {
         "judge_train"
     }
-    assert {digits.card(name).split for name in (*digits.SURROGATES, "vae")} == {"surrogate_train"}
+    assert {digits.card(name).split for name in (*digits.SURROGATES, *digits.GUARDS, "vae")} == {
+        "surrogate_train"
+    }
     parts = [set(digits.split(name).index.tolist()) for name in digits.SPLITS if name != "test"]
     assert sum(map(len, parts)) == len(set().union(*parts))
-    searched = (*map(digits.surrogate, digits.SURROGATES), digits.vae())
+    searched = (
+        *map(digits.surrogate, digits.SURROGATES),
+        *map(digits.guard, digits.GUARDS),
+        digits.vae(),
+    )
     test = digits.split("test")
     judge.judge(test.images[:1], test.labels[:1], searched=searched)
 

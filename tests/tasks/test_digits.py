@@ -6,7 +6,7 @@ from xhat.core import UnreadableFileError, sha256_of
 from xhat.learning import count_parameters, load_checkpoint, predict, rotate
 from xhat.tasks import digits
 
-NAMES = (*digits.SURROGATES, "vae", "denoiser", *digits.JUDGES, digits.AUTOENCODER)
+NAMES = (*digits.SURROGATES, *digits.GUARDS, "vae", "denoiser", *digits.JUDGES, digits.AUTOENCODER)
 
 
 class TestSplits:
@@ -115,6 +115,8 @@ class TestShippedModels:
         x = digits.split("test").images[:3]
         for name in digits.SURROGATES:
             assert digits.surrogate(name)(x).shape == (3, 10)
+        for name in digits.GUARDS:
+            assert digits.guard(name)(x).shape == (3, 10)
         for name in digits.JUDGES:
             assert digits.judge(name)(x).shape == (3, 11)
         vae = digits.vae()

@@ -18,6 +18,7 @@ from xhat.objectives.priors import AtMost, Central, NearReal
 from xhat.objectives.scores import ScorePrior
 from xhat.objectives.uncertainty import Disagreement, Entropy, Indecision, Members
 from xhat.objectives.values import Match, Maximize
+from xhat.objectives.views import Seen
 
 __all__ = [
     "AtMost",
@@ -43,6 +44,7 @@ __all__ = [
     "Proximity",
     "Scaled",
     "ScorePrior",
+    "Seen",
     "Sum",
     "TotalVariation",
     "as_objective",

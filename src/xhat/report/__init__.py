@@ -47,6 +47,7 @@ from xhat.report.encounters import EncounterPlane, save_encounters_png
 from xhat.report.fields import Arrows, FieldSlice, save_slices_png
 from xhat.report.films import Film, save_films_gif, save_films_png
 from xhat.report.frontier import FrontierDot, save_frontier_png
+from xhat.report.gallery_page import save_gallery_page
 from xhat.report.grids import save_grid_png
 from xhat.report.intervals import save_intervals_png
 from xhat.report.judged import JudgedSamples
@@ -57,6 +58,7 @@ from xhat.report.morph import save_morph_gif
 from xhat.report.page import save_page
 from xhat.report.palette import COLOURS, LegendEntry, legend
 from xhat.report.planes import save_planes_png
+from xhat.report.readings import StructureRow, save_readings_png, save_structures_png
 from xhat.report.records import MethodGrid, Summary, SummaryRow, typical_pair
 from xhat.report.refinement import save_gaps_png
 from xhat.report.renders import Scene, Solid, View, render_scene, save_scenes_png
@@ -89,6 +91,7 @@ __all__ = [
     "Scene",
     "SelfTestRow",
     "Solid",
+    "StructureRow",
     "StudyPage",
     "Summary",
     "SummaryRow",
@@ -104,6 +107,7 @@ __all__ = [
     "save_films_gif",
     "save_films_png",
     "save_frontier_png",
+    "save_gallery_page",
     "save_gaps_png",
     "save_gradients_png",
     "save_grid_png",
@@ -115,9 +119,11 @@ __all__ = [
     "save_morph_gif",
     "save_page",
     "save_planes_png",
+    "save_readings_png",
     "save_scenes_png",
     "save_selftest_png",
     "save_slices_png",
+    "save_structures_png",
     "save_study_page",
     "save_task_page",
     "save_tradeoff_png",

@@ -30,6 +30,7 @@ from xhat.tasks.mnist import load_fashion, load_mnist
 __all__ = [
     "AUTOENCODER",
     "CLASSES",
+    "GUARDS",
     "JUDGES",
     "LIMIT",
     "NONE_OF_THE_DIGITS",
@@ -42,6 +43,7 @@ __all__ = [
     "card",
     "denoiser",
     "fashion",
+    "guard",
     "judge",
     "pairs",
     "split",
@@ -53,6 +55,7 @@ CLASSES = 10
 LIMIT = 45.0  # degrees
 SEED = 20_240
 SURROGATES = ("plain", "robust")
+GUARDS = ("robust+outliers",)  # a further surrogate that must be sure as well
 JUDGES = ("judge-residual", "judge-cnn", "judge-mlp", "judge-turns", "judge-kernel")
 AUTOENCODER = "judge-autoencoder"
 NONE_OF_THE_DIGITS = 10  # the judges' 11th output
@@ -185,6 +188,18 @@ def surrogate(name: str) -> nn.Module:
     return load_checkpoint(WEIGHTS, check_choice("surrogate", name, SURROGATES))[0]
 
 
+def guard(name: str) -> nn.Module:
+    """Return a further shipped surrogate (``GUARDS``): images → logits ``(n, 10)``, frozen.
+
+    Where an image is no real one, each classifier goes wrong in its own way; what several are sure
+    of fools others less often.
+
+    Raises:
+        UnreadableFileError: its files are missing or damaged.
+    """
+    return load_checkpoint(WEIGHTS, check_choice("guard", name, GUARDS))[0]
+
+
 def judge(name: str) -> nn.Module:
     """Return a shipped judge (``JUDGES``): images → logits ``(n, 11)``, frozen.
 
@@ -224,9 +239,10 @@ def card(name: str) -> Card:
     """Return the card of a shipped model, after checking that it is true of the file.
 
     Args:
-        name: one of ``SURROGATES``, ``JUDGES``, ``AUTOENCODER``, ``"vae"`` or ``"denoiser"``.
+        name: one of ``SURROGATES``, ``GUARDS``, ``JUDGES``, ``AUTOENCODER``, ``"vae"`` or
+            ``"denoiser"``.
     """
-    known = (*SURROGATES, "vae", "denoiser", *JUDGES, AUTOENCODER)
+    known = (*SURROGATES, *GUARDS, "vae", "denoiser", *JUDGES, AUTOENCODER)
     return load_checkpoint(WEIGHTS, check_choice("name", name, known))[1]
 
 

@@ -5,10 +5,13 @@ The demo of digits, ``digits``, has options of its own; those of the other tasks
 """
 
 from xhat.study.demos.airfoil import AIRFOIL
+from xhat.study.demos.ambigrams import AMBIGRAMS
 from xhat.study.demos.conjunction import CONJUNCTION
 from xhat.study.demos.demonstration import Demonstration, Stage
 from xhat.study.demos.shapes import SHAPES_DEMO
 
 __all__ = ["DEMOS", "Demonstration", "Stage"]
 
-DEMOS: dict[str, Demonstration] = {demo.name: demo for demo in (SHAPES_DEMO, CONJUNCTION, AIRFOIL)}
+DEMOS: dict[str, Demonstration] = {
+    demo.name: demo for demo in (AMBIGRAMS, SHAPES_DEMO, CONJUNCTION, AIRFOIL)
+}

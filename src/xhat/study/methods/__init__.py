@@ -5,20 +5,26 @@ They differ in one thing at a time, so that a grid of them shows what each part 
 
 from xhat.core import check_choice
 from xhat.solve import Adam, NormalizedDescent, SignDescent
+from xhat.study.methods.ambigram import Ambigram, Ambigrams
 from xhat.study.methods.annealed import Annealed
 from xhat.study.methods.diffused import Diffused
 from xhat.study.methods.exemplary import Exemplary
 from xhat.study.methods.known import Known, digits_known
 from xhat.study.methods.method import Method
+from xhat.study.methods.overlaps import Overlaps, half_turned
 
 __all__ = [
     "METHODS",
+    "Ambigram",
+    "Ambigrams",
     "Annealed",
     "Diffused",
     "Exemplary",
     "Known",
     "Method",
+    "Overlaps",
     "digits_known",
+    "half_turned",
     "method",
 ]
 

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+
+from xhat.judges import Outcome
+from xhat.report import (
+    COLOURS,
+    StructureRow,
+    save_gallery_page,
+    save_readings_png,
+    save_structures_png,
+)
+
+GOOD, BAD = Outcome.GENUINE, Outcome.ADVERSARIAL
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def has(picture, outcome):
+    colour = np.array(ImageColor.getrgb(COLOURS[outcome]))
+    return bool((picture == colour).all(axis=-1).any())
+
+
+def test_every_reading_has_its_image_and_the_colour_of_its_verdict(tmp_path):
+    images = np.zeros((1, 1, 28, 28), dtype=np.float32)
+    images[0, 0, :14] = 1.0  # the upper half
+    path = save_readings_png(tmp_path / "a.png", images, [[(GOOD, BAD)]], title="T", lead="L")
+    drawn = pixels(path)
+    assert has(drawn, GOOD)
+    assert has(drawn, BAD)
+    assert not has(drawn, Outcome.MISTAKEN)
+    columns = (drawn == 0).all(axis=-1)  # the black of images, above and below
+    rows = np.flatnonzero(columns.sum(axis=1) >= 56)
+    assert len(rows) == 56
+    halves = columns[rows[0]].nonzero()[0].mean(), columns[rows[-1]].nonzero()[0].mean()
+    assert halves[0] > halves[1]  # black is on top where it is turned, which is on the right
+
+
+def test_rows_of_structures_are_drawn(tmp_path):
+    row = StructureRow("one", "kept", np.ones((2, 28, 28), np.float32), ("1", "2"), (GOOD, BAD))
+    drawn = pixels(save_structures_png(tmp_path / "s.png", [row], title="T", lead="L"))
+    assert has(drawn, GOOD)
+    assert has(drawn, BAD)
+
+
+def test_the_page_holds_pictures_and_numbers(tmp_path):
+    row = StructureRow("one", "kept", np.ones((1, 28, 28), np.float32), ("1",), (GOOD,))
+    picture = save_structures_png(tmp_path / "s.png", [row], title="T", lead="L")
+    page = save_gallery_page(
+        tmp_path / "p.html", [(picture, "A <b>")], [("", "n"), ("all", "7")], title="T", lead="L"
+    )
+    text = page.read_text("utf-8")
+    assert "data:image/png;base64" in text
+    assert "A &lt;b&gt;" in text
+    assert "<td>7</td>" in text
+
+
+def test_what_does_not_fit_is_told(tmp_path):
+    with pytest.raises(ValueError, match="a row needs an image, and a name and an outcome"):
+        StructureRow("one", "kept", np.ones((2, 28, 28), np.float32), ("1",), (GOOD, BAD))
+    with pytest.raises(ValueError, match="outcomes for all of 1 × 1 images"):
+        save_readings_png(
+            tmp_path / "a.png", np.zeros((1, 1, 28, 28), np.float32), [], title="T", lead="L"
+        )
+    with pytest.raises(ValueError, match="at least one row to draw"):
+        save_structures_png(tmp_path / "s.png", [], title="T", lead="L")
+    with pytest.raises(ValueError, match="all of one length, but has lengths"):
+        save_gallery_page(tmp_path / "p.html", [], [("a",), ("b", "c")], title="T", lead="L")
