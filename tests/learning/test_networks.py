@@ -7,10 +7,11 @@ from xhat.learning import NETWORKS, ResidualNet, SmallCNN, WideCNN, build, count
 IMAGES = torch.rand(5, 1, 28, 28, generator=generator(0))
 
 
+OTHERS = ("Denoiser", "DistanceField", "KernelClassifier", "Perceptron")
 LAYERED = [
     name
     for name, network in NETWORKS.items()
-    if not hasattr(network, "encode") and name not in ("Denoiser", "KernelClassifier")
+    if not hasattr(network, "encode") and name not in OTHERS
 ]
 
 

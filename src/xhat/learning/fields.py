@@ -43,8 +43,8 @@ class DistanceField(nn.Module):
 
     def __init__(
         self,
-        low: Sequence[float],
-        high: Sequence[float],
+        low: Sequence[float] = (-1.0, -1.0, -1.0),
+        high: Sequence[float] = (1.0, 1.0, 1.0),
         hidden: int = 64,
         layers: int = 3,
         frequency: float = 6.0,

@@ -23,7 +23,9 @@ class Perceptron(nn.Module):
         torch.Size([5, 2])
     """
 
-    def __init__(self, inputs: int, outputs: int, hidden: tuple[int, ...] = (64, 64)) -> None:
+    def __init__(
+        self, inputs: int = 2, outputs: int = 1, hidden: tuple[int, ...] = (64, 64)
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before, after in pairwise((inputs, *hidden)):
