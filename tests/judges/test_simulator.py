@@ -166,31 +166,30 @@ def hang(x):
 print("begins", flush=True)
 try:
     Simulator(hang, jobs=2)(torch.arange(2.0)[:, None])
-finally:
-    print(time.monotonic(), flush=True)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupt_ends_everything_quickly(sent):
-    caller = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", INTERRUPTED],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert caller.stdout.readline() == "begins\n"
-    assert soon(lambda: len(workers(caller.pid)) == 2, 60)
-    hanging = workers(caller.pid)
-    time.sleep(1.0)  # until they hang
-    started = time.monotonic()
-    caller.send_signal(sent)
-    ended, said = caller.communicate(timeout=90)
-    if sent is signal.SIGINT:
-        assert "KeyboardInterrupt" in said
-        assert float(ended) - started < 5  # all workers were gone by then
-    assert soon(lambda: not any(map(alive, hanging)), 5)
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True
+    ) as caller:
+        try:
+            assert caller.stdout.readline() == "begins\n"
+            assert soon(lambda: len(workers(caller.pid)) == 2, 60)
+            hanging = workers(caller.pid)
+            time.sleep(1.0)  # until they hang
+            started = time.monotonic()
+            caller.send_signal(sent)
+            if sent is signal.SIGINT:
+                assert caller.stdout.readline() == "interrupted\n"
+                assert time.monotonic() - started < 10
+            assert soon(lambda: not any(map(alive, hanging)), 10)
+        finally:
+            caller.kill()
 
 
 def test_what_was_answered_before_an_interrupt_is_kept():
