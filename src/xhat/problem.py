@@ -40,8 +40,7 @@ class Problem(PerCandidate):
 
     Raises:
         TypeError: a part is of the wrong kind.
-        ValueError: parts are made for different numbers of candidates, or the space cannot carry
-            a constraint's projection.
+        ValueError: parts are made for different numbers of candidates.
 
     Example:
         >>> from xhat.spaces import Box

@@ -117,14 +117,13 @@ class Rounds:
         for part in ids.split(self.run.chunk):
             z = self.run.begin(part, number)
             problem = self.run.setup.narrowed(part)
-            parts.append((z.cpu(), _first_multipliers(problem, z).to("cpu", z.dtype)))
-        z = _spread(torch.cat([z for z, _ in parts]), ids, n)
-        state = _State(z, _joined([m for _, m in parts], ids, n), ids, n)
-        for part in ids.split(self.run.chunk):
-            problem = self.run.setup.narrowed(part)
             with torch.no_grad():
-                x = problem.space.decode(z[part].to(self.run.setup.device))
-                state.first[part] = problem.violation(x).clamp_min(0).cpu()
+                first = problem.violation(problem.space.decode(z)).clamp_min(0)
+            multipliers = _first_multipliers(problem, z).to("cpu", z.dtype)
+            parts.append((z.cpu(), multipliers, first.cpu()))
+        z = _spread(torch.cat([z for z, _, _ in parts]), ids, n)
+        state = _State(z, _joined([m for _, m, _ in parts], ids, n), ids, n)
+        state.first = _spread(torch.cat([first for _, _, first in parts]), ids, n)
         return state
 
     def _round(self, state: "_State", live: Tensor, count: int) -> Answers:
@@ -190,10 +189,16 @@ class Rounds:
             spent = answers.columns["evaluations"][live] >= self.budget
             state.done[live] |= spent
         for row, i in enumerate(live.tolist()):
-            if bool(converged[row]) and not bool(ended[row]):
+            if bool(ended[row]):
+                continue
+            if bool(converged[row]):
                 answers.status[i] = CONVERGED
-            elif not bool(ended[row]) and (last or bool(spent[row])):
-                answers.status[i] = MaxEvaluations.sentence if bool(spent[row]) else SPENT
+            elif bool(spent[row]):
+                answers.status[i] = MaxEvaluations.sentence
+            elif bool(state.done[i]):  # lost a second time; what was kept may still be feasible
+                answers.status[i] = Plateau.sentence
+            elif last:
+                answers.status[i] = SPENT
         state.multipliers = _joined(
             [multipliers.updated(conditions, self.how)], live, len(state.z), state.multipliers
         )
