@@ -6,7 +6,6 @@ from xhat.judges import Outcome
 from xhat.report import (
     COLOURS,
     StructureRow,
-    save_gallery_page,
     save_readings_png,
     save_structures_png,
 )
@@ -45,18 +44,6 @@ def test_rows_of_structures_are_drawn(tmp_path):
     assert has(drawn, BAD)
 
 
-def test_the_page_holds_pictures_and_numbers(tmp_path):
-    row = StructureRow("one", "kept", np.ones((1, 28, 28), np.float32), ("1",), (GOOD,))
-    picture = save_structures_png(tmp_path / "s.png", [row], title="T", lead="L")
-    page = save_gallery_page(
-        tmp_path / "p.html", [(picture, "A <b>")], [("", "n"), ("all", "7")], title="T", lead="L"
-    )
-    text = page.read_text("utf-8")
-    assert "data:image/png;base64" in text
-    assert "A &lt;b&gt;" in text
-    assert "<td>7</td>" in text
-
-
 def test_what_does_not_fit_is_told(tmp_path):
     with pytest.raises(ValueError, match="a row needs an image, and a name and an outcome"):
         StructureRow("one", "kept", np.ones((2, 28, 28), np.float32), ("1",), (GOOD, BAD))
@@ -66,5 +53,3 @@ def test_what_does_not_fit_is_told(tmp_path):
         )
     with pytest.raises(ValueError, match="at least one row to draw"):
         save_structures_png(tmp_path / "s.png", [], title="T", lead="L")
-    with pytest.raises(ValueError, match="all of one length, but has lengths"):
-        save_gallery_page(tmp_path / "p.html", [], [("a",), ("b", "c")], title="T", lead="L")

@@ -47,7 +47,6 @@ from xhat.report.encounters import EncounterPlane, save_encounters_png
 from xhat.report.fields import Arrows, FieldSlice, save_slices_png
 from xhat.report.films import Film, save_films_gif, save_films_png
 from xhat.report.frontier import FrontierDot, save_frontier_png
-from xhat.report.gallery_page import save_gallery_page
 from xhat.report.grids import save_grid_png
 from xhat.report.intervals import save_intervals_png
 from xhat.report.judged import JudgedSamples
@@ -107,7 +106,6 @@ __all__ = [
     "save_films_gif",
     "save_films_png",
     "save_frontier_png",
-    "save_gallery_page",
     "save_gaps_png",
     "save_gradients_png",
     "save_grid_png",

@@ -1,12 +1,11 @@
 """Structured digits: ambigrams of all pairs of digits, and digits of which something must hold.
 
 ``run`` searches and judges; ``write`` leaves ``ambigrams.png``, ``structures.png``,
-``ambigrams.html``, ``ambigrams.npy`` and ``summary.json``, each whole or not at all.
+``report.html``, ``ambigrams.npy`` and ``summary.json``, each whole or not at all.
 """
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,12 @@ from xhat.core import atomic_folder_check, atomic_write
 from xhat.judges import Judge, Outcome, Verdicts
 from xhat.learning.checkpoints import versions
 from xhat.report import (
+    PageTable,
     StructureRow,
-    save_gallery_page,
+    TaskPage,
     save_readings_png,
     save_structures_png,
+    save_task_page,
 )
 from xhat.study.demos.demonstration import Demonstration, Stage, Tell
 from xhat.study.demos.structures import Structured, structured_digits
@@ -151,20 +152,23 @@ def write(found: Gallery, out: str | Path, *, command: str = "xhat demo") -> Pat
         title="What must hold, holds exactly",
         lead="Each digit is the one of a few searches of which the surrogates are surest.",
     )
-    return save_gallery_page(
-        out / "ambigrams.html",
-        [(first, _CAPTION), (second, _CERTIFIED)],
-        _counts(summary),
-        title=TITLE,
-        lead=_lead(summary),
-        notes=_NOTES,
-        facts={
+    page = TaskPage(
+        TITLE,
+        _lead(summary),
+        (
+            ("All pairs", first, _CAPTION),
+            ("Mirrors, frozen halves, a given ink", second, _CERTIFIED),
+        ),
+        (_counts(summary),),
+        {
             "command": command,
-            "seed": found.seed,
+            "seed": str(found.seed),
             "searched and judged in": f"{found.seconds:.0f} s",
             "versions": ", ".join(f"{k} {v}" for k, v in summary["versions"].items()),
         },
+        _NOTES,
     )
+    return save_task_page(out / "report.html", page)
 
 
 _CAPTION = (
@@ -214,7 +218,7 @@ def _row(each: Structured) -> StructureRow:
     )
 
 
-def _counts(summary: dict[str, Any]) -> Sequence[Sequence[str]]:
+def _counts(summary: dict[str, Any]) -> PageTable:
     of = summary["ambigrams"]
     n = of["pairs"]
     named = {
@@ -223,14 +227,13 @@ def _counts(summary: dict[str, Any]) -> Sequence[Sequence[str]]:
         "ambigrams: both readings seen by the judges, genuine or not": "seen in both readings",
         "ambigrams: the upright reading seen by the judges": "seen upright",
     }
-    rows = [("", "count", "of", "largest violation")]
-    rows += [(name, str(of[key]), str(n), "–") for name, key in named.items()]
+    rows = [(name, str(of[key]), str(n), "–") for name, key in named.items()]
     for each in summary["structures"]:
         violation = f"{max(each['largest violation, float64'], 0.0):.1g}"
         rows.append(
             (f"{each['structure']}: genuine", str(each["genuine"]), str(each["n"]), violation)
         )
-    return rows
+    return PageTable("What was counted", ("", "count", "of", "largest violation"), rows)
 
 
 def _lead(summary: dict[str, Any]) -> str:
