@@ -7,7 +7,7 @@ from torch import Tensor
 
 from xhat.constraints.base import Linear, Projected
 from xhat.core import check_rows, check_tensor, independent_rows
-from xhat.groups import Group
+from xhat.groups import Group, check_acting
 
 __all__ = ["AffineEquality", "Bounds", "Fixed", "Halfspace", "Invariance"]
 
@@ -231,14 +231,7 @@ class Invariance(Projected):
     equality: ClassVar[bool] = True
 
     def __init__(self, group: Group) -> None:
-        if not isinstance(group, Group):
-            raise TypeError(f"the group must be a Group, not {type(group).__name__}.")
-        if not group.acts:
-            raise ValueError(
-                f"{group} interpolates, and turning twice is not turning once: nothing is exactly "
-                f"symmetric; use its quarter turns."
-            )
-        self.group = group
+        self.group = check_acting(group)
 
     def values(self, x: Tensor) -> Tensor:
         """Return the difference from the nearest symmetric input, ``(n, d)``."""

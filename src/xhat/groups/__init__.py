@@ -13,7 +13,7 @@ way forward nor in the gradient. This room imports nothing of ours but ``core``.
 """
 
 from xhat.groups.averages import average
-from xhat.groups.base import Group
+from xhat.groups.base import Group, check_acting
 from xhat.groups.images import Dihedral, Mirror, Rotations
 from xhat.groups.matrices import MatrixGroup
 from xhat.groups.registry import GROUPS, group
@@ -31,5 +31,6 @@ __all__ = [
     "SignFlips",
     "Translations",
     "average",
+    "check_acting",
     "group",
 ]

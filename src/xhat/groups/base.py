@@ -10,7 +10,7 @@ from torch.autograd import Function
 
 from xhat.groups.averages import average, copies
 
-__all__ = ["Group"]
+__all__ = ["Group", "check_acting"]
 
 
 class Group(ABC):
@@ -142,3 +142,20 @@ class _Act(Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         back = ctx.group.move_back(ctx.k, gradients[0])
         return back.clone(memory_format=torch.contiguous_format), None, None
+
+
+def check_acting(group: Any) -> Group:
+    """Return ``group`` if something can be exactly symmetric under it.
+
+    Raises:
+        TypeError: it is no ``Group``.
+        ValueError: it interpolates, which is no group action.
+    """
+    if not isinstance(group, Group):
+        raise TypeError(f"the group must be a Group, not {type(group).__name__}.")
+    if not group.acts:
+        raise ValueError(
+            f"{group} interpolates, and turning twice is not turning once: nothing is exactly "
+            f"symmetric; use its quarter turns."
+        )
+    return group

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor
-from xhat.groups import Group
+from xhat.groups import Group, check_acting
 from xhat.spaces.base import Space
 from xhat.spaces.box import Bounded, Box, Logit
 
@@ -83,14 +83,7 @@ class Symmetric(_Averaged):
 
     def __init__(self, space: Space, group: Group) -> None:
         super().__init__(space)
-        if not isinstance(group, Group):
-            raise TypeError(f"the group must be a Group, not {type(group).__name__}.")
-        if not group.acts:
-            raise ValueError(
-                f"{group} interpolates, and turning twice is not turning once: nothing is exactly "
-                f"symmetric; use its quarter turns."
-            )
-        self.group = group
+        self.group = check_acting(group)
 
     def average(self, x: Tensor) -> Tensor:
         """Return the mean of every orbit."""
