@@ -186,7 +186,7 @@ class TestDraw:
     @pytest.mark.parametrize(
         ("content", "said"),
         [
-            (b"", "sides from 28"),
+            (b"", "square"),
             (bytes(100), "sides from 28"),
             (bytes(10_001), "square"),
             (bytes(10_000), "empty"),

@@ -25,6 +25,9 @@ def explore(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Further name to answer to. Repeatable.")
     ] = None,
+    proxied: Annotated[
+        bool, typer.Option("--proxied", help="A proxy with TLS on this machine stands before it.")
+    ] = False,
     searches: Annotated[int, typer.Option(help="At once, at most.")] = 24,
 ) -> None:
     """Draw a digit, choose what it should become, and watch it change in the browser."""
@@ -49,4 +52,5 @@ def explore(
         say=lambda line: console.print(line, markup=False),
         paths=paths,
         show=show,
+        proxied=proxied,
     )

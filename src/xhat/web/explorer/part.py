@@ -94,7 +94,7 @@ def _add_starts(router: APIRouter, explorer: Explorer) -> None:
         """Make an image of MNIST of a square drawing: a byte for each pixel, 255 is ink."""
         raw = np.frombuffer(await request.body(), dtype=np.uint8)
         side = int(len(raw) ** 0.5)
-        if side * side != len(raw):
+        if not side or side * side != len(raw):
             raise HTTPException(422, "A drawing must be square, one byte for each pixel.")
         try:
             x = centred(torch.from_numpy(raw.copy()).reshape(side, side).float() / 255)

@@ -35,6 +35,7 @@ function begin(start, said = "") {
   if (!start) $("pad-hint").hidden = !pad.empty;
   tools();
   label();
+  preview();
 }
 
 function says(shares) {
@@ -45,7 +46,7 @@ function says(shares) {
 async function read() {
   try {
     const { pixels, surrogate } = await api("/api/explore/draw", { body: pad.bytes() });
-    begin({ asked: { pixels }, x: bytes(pixels) }, says(surrogate));
+    begin({ asked: { pixels }, x: bytes(pixels), reads: surrogate }, says(surrogate));
     calm();
   } catch (error) {
     if (error.status === 422) begin(null, error.message);
@@ -62,7 +63,7 @@ async function take(digit) {
     pad.show(x);
     $("pad-hint").hidden = true;
     press("takes", digit);
-    begin({ asked: { index: found.index }, x }, says(found.surrogate));
+    begin({ asked: { index: found.index }, x, reads: found.surrogate }, says(found.surrogate));
     calm();
   } catch (error) { complain(error); }
 }
@@ -84,6 +85,7 @@ function aim(digit, focus = false) {
 
 function label() {
   $("go").textContent = `Turn it into ${state.target === 8 ? "an" : "a"} ${state.target}`;
+  preview();
 }
 
 function rows() {
@@ -107,7 +109,7 @@ function rows() {
 function arrange(count) {
   const methods = ["xhat", "plain"];
   while (settings.length < count) {
-    const each = new Settings(about, { title: settings.length ? "Compared with" : "Method", method: methods[settings.length], onChange: () => {} });
+    const each = new Settings(about, { title: settings.length ? "Compared with" : "Method", method: methods[settings.length], onChange: preview });
     settings.push(each);
     $("settings").append(each.element);
   }
@@ -125,7 +127,12 @@ function arrange(count) {
 }
 
 function preview() {
-  if (state.start) lanes.forEach((lane, k) => { if (!lane.frames.length) lane.prepare(settings[k].method, state.target, state.start.x); });
+  if (!state.start || state.running) return;
+  lanes.forEach((lane, k) => {
+    if (lane.frames.length) return; // what was found stays until the next search
+    lane.prepare(settings[k].method, state.target, state.start.x);
+    if (state.start.reads) lane.reads(state.start.reads);
+  });
 }
 
 function onward(x) {
@@ -179,6 +186,5 @@ $("stop").addEventListener("click", halt);
 $("compare").addEventListener("click", () => { halt(); arrange(lanes.length === 1 ? 2 : 1); });
 aim(8);
 await take(3);
-preview();
 document.documentElement.dataset.ready = "yes";
 export { Refused, lanes, state };

@@ -5,6 +5,9 @@ import { bytes, paint } from "/static/explore/pictures.js";
 
 const PACE = 45; // milliseconds that a frame stays at least, so that quick searches can be watched
 const SLOW = 110; // for searches of few steps
+const FADE = 500; // for a jump, such as from the start to the real digit where a search begins
+const JUMP = 2; // Euclidean distance
+const calmly = matchMedia("(prefers-reduced-motion: reduce)");
 const percent = (share) => `${Math.round(100 * share)} %`;
 
 export class Lane {
@@ -33,7 +36,7 @@ export class Lane {
     this.start = start;
     this.frames = [];
     this.shown = -1;
-    this.found = this.code = null;
+    this.found = this.code = this.faded = this.fading = null;
     this.live = this.playing = true;
     this.$("h2").textContent = method.name;
     this.$(".lane-head .caption").textContent = method.caption;
@@ -44,8 +47,10 @@ export class Lane {
     paint(this.$(".start"), start);
     paint(this.$(".now"), start);
     for (const row of this.element.querySelectorAll(".bar-row")) [...row.children].forEach((bar, k) => { bar.classList.toggle("aim", k === target); bar.firstChild.style.height = "0%"; });
-    this.$(".judges").classList.add("asleep");
   }
+
+  // What the classifier says of the start, before anything is searched.
+  reads(shares) { this.#bars(".classifier", shares); }
 
   // Search, and show it while it comes. Resolves when the verdict is there.
   async run(question, signal) {
@@ -73,6 +78,7 @@ export class Lane {
 
   replay() {
     this.shown = -1;
+    this.faded = undefined;
     this.playing = true;
     requestAnimationFrame((now) => this.#tick(now));
   }
@@ -80,7 +86,13 @@ export class Lane {
   #tick(now) {
     if (!this.playing) return;
     const pace = this.live && this.frames.length - this.shown > 12 ? 16 : this.frames.length < 24 && !this.live ? SLOW : PACE;
-    if (this.shown < this.frames.length - 1 && now - (this.turned ?? 0) >= pace) {
+    const before = this.frames[this.shown], after = this.frames[this.shown + 1];
+    if (after && before && !calmly.matches && Math.abs(after.moved - before.moved) > JUMP && this.faded !== after) {
+      this.fading ??= now;
+      const share = Math.min(1, (now - this.fading) / FADE), eased = share * share * (3 - 2 * share);
+      paint(this.$(".now"), after.x.map((value, i) => before.x[i] + eased * (value - before.x[i])), this.$(".changed").checked ? this.start : null);
+      if (share === 1) { this.faded = after; this.fading = undefined; }
+    } else if (after && now - (this.turned ?? 0) >= pace) {
       this.turned = now;
       this.#show(this.shown + 1);
     }
@@ -113,7 +125,7 @@ export class Lane {
     this.$(".f-moved").textContent = frame.moved.toFixed(1);
     this.#bars(".classifier", frame.surrogate);
     const jury = this.#jury(index);
-    if (jury) { this.$(".judges").classList.remove("asleep"); this.#bars(".judges", jury); }
+    if (jury) this.#bars(".judges", jury);
     this.#curve(index);
   }
 
@@ -136,19 +148,22 @@ export class Lane {
     const canvas = this.$(".curve"), context = canvas.getContext("2d");
     const style = getComputedStyle(this.element), ink = style.getPropertyValue("--ink"), line = style.getPropertyValue("--line"), accent = style.getPropertyValue("--accent");
     const frames = this.frames.filter((frame) => frame.loss !== null);
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    if (frames.length < 2) return;
+    const sharp = devicePixelRatio || 1, wide = canvas.clientWidth, high = canvas.clientHeight;
+    canvas.width = Math.round(wide * sharp);
+    canvas.height = Math.round(high * sharp);
+    context.scale(sharp, sharp);
+    if (frames.length < 2 || !wide) return;
     const losses = frames.map((frame) => frame.loss), least = Math.min(...losses), most = Math.max(...losses);
     const last = Math.max(frames.at(-1).step, this.live ? Math.min(this.budget ?? 1, 2 * frames.at(-1).step + 10) : 1);
-    const place = (frame) => [4 + ((canvas.width - 8) * frame.step) / last, 8 + ((canvas.height - 16) * (most - frame.loss)) / (most - least || 1)];
-    context.lineWidth = 2;
+    const place = (frame) => [6 + ((wide - 12) * frame.step) / last, 8 + ((high - 18) * (most - frame.loss)) / (most - least || 1)];
+    context.lineWidth = 1;
     context.strokeStyle = line;
     context.beginPath();
-    context.moveTo(4, canvas.height - 4);
-    context.lineTo(canvas.width - 4, canvas.height - 4);
+    context.moveTo(1, high - 3);
+    context.lineTo(wide - 1, high - 3);
     context.stroke();
     context.strokeStyle = accent;
-    context.lineWidth = 3;
+    context.lineWidth = 2.5;
     context.lineJoin = "round";
     context.beginPath();
     for (const frame of frames) context.lineTo(...place(frame));
@@ -157,7 +172,7 @@ export class Lane {
     if (now.loss === null) return;
     context.fillStyle = ink;
     context.beginPath();
-    context.arc(...place(now), 6, 0, 7);
+    context.arc(...place(now), 5, 0, 7);
     context.fill();
     canvas.setAttribute("aria-label", `Loss over steps, from ${losses[0].toPrecision(3)} to ${losses.at(-1).toPrecision(3)}`);
   }
