@@ -270,6 +270,7 @@ def test_what_may_be_chosen_is_told(tmp_path):
     assert [method["name"] for method in about["methods"]][-1] == "xhat"
     assert about["gallery"] == {"name": "results.parquet", "rows": 5}
     assert about["ready"]
+    assert about["stage"] == {"name": "ready", "done": 5, "total": 5}
     assert len(about["verdicts"]) == 8
 
 
