@@ -197,8 +197,10 @@ class TestExploring:
     def test_the_judges_do_not_keep_the_picture_waiting(self):
         def slow_judge():
             judge = small.judge()
-            for member in judge.jury.members:
-                hooks.append(member.register_forward_hook(lambda *_: time.sleep(0.05)))
+            slowly = [
+                m.register_forward_hook(lambda *_: time.sleep(0.05)) for m in judge.jury.members
+            ]
+            hooks.extend(slowly)
             return judge
 
         hooks: list = []
