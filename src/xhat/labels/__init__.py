@@ -1,6 +1,6 @@
 """People's votes: who may give them, of which images, and what they say together."""
 
-from xhat.labels.ballots import Outcome, Receipt, Ticket, answered, cast, undo, upcoming
+from xhat.labels.ballots import Outcome, Receipt, Ticket, answered, cast, last, undo, upcoming
 from xhat.labels.collection import (
     Item,
     Settings,
@@ -58,6 +58,7 @@ __all__ = [
     "interleave",
     "invite",
     "is_paused",
+    "last",
     "leave",
     "pause",
     "person_rows",

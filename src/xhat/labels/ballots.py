@@ -21,7 +21,7 @@ from xhat.labels.order import Due, next_image
 from xhat.labels.schema import images, tickets, votes
 from xhat.labels.votes import Ballot
 
-__all__ = ["Outcome", "Receipt", "Ticket", "answered", "cast", "undo", "upcoming"]
+__all__ = ["Outcome", "Receipt", "Ticket", "answered", "cast", "last", "undo", "upcoming"]
 
 _LONGEST = 3_600.0  # seconds that a vote may have taken
 
@@ -145,32 +145,46 @@ def cast(
     return Receipt(outcome, ticket, answered(connection, person))
 
 
-def undo(
-    connection: Connection, person: int, ticket: int | None, revision: int | None, now: float
-) -> Receipt:
+def undo(connection: Connection, person: int, ticket: int, revision: int, now: float) -> Receipt:
     """Take back a vote: its ticket is opened again, and is the next that is shown.
+
+    Undoing twice the same vote, from two tabs or since an answer was lost, undoes it once.
 
     Args:
         connection: to write through.
         person: whose.
-        ticket: which, so that undoing twice the same changes nothing; None for the last.
-        revision: that was answered; None with the last.
+        ticket: which image.
+        revision: that was answered.
         now: seconds since 1970.
     """
-    row = _last(connection, person) if ticket is None else _ticket(connection, person, ticket)
-    if row is None or not row.answered or revision not in (None, row.revision):
+    row = _ticket(connection, person, ticket)
+    if row is None:
+        return Receipt(Outcome.UNKNOWN, None, answered(connection, person))
+    if not row.answered or revision != row.revision:
         return Receipt(Outcome.NOTHING, ticket, answered(connection, person))
     connection.execute(
         update(votes)
-        .where(votes.c.ticket == row.id, votes.c.revision == row.revision)
+        .where(votes.c.ticket == ticket, votes.c.revision == revision)
         .values(withdrawn=now)
     )
     connection.execute(
         update(tickets)
-        .where(tickets.c.id == row.id)
-        .values(answered=False, revision=row.revision + 1, given=now)
+        .where(tickets.c.id == ticket)
+        .values(answered=False, revision=revision + 1, given=now)
     )
-    return Receipt(Outcome.UNDONE, row.id, answered(connection, person))
+    return Receipt(Outcome.UNDONE, ticket, answered(connection, person))
+
+
+def last(connection: Connection, person: int) -> tuple[int, int] | None:
+    """Return ticket and revision of a person's last vote that stands; None without any."""
+    query = (
+        select(votes.c.ticket, votes.c.revision)
+        .where(votes.c.annotator == person, votes.c.withdrawn.is_(None))
+        .order_by(votes.c.id.desc())
+        .limit(1)
+    )
+    found = connection.execute(query).first()
+    return None if found is None else (found.ticket, found.revision)
 
 
 def answered(connection: Connection, person: int) -> int:
@@ -202,17 +216,6 @@ def _open(connection: Connection, person: int) -> Sequence[Any]:
 
 def _ticket(connection: Connection, person: int, ticket: int) -> Row[Any] | None:
     query = select(tickets).where(tickets.c.id == ticket, tickets.c.annotator == person)
-    return connection.execute(query).first()
-
-
-def _last(connection: Connection, person: int) -> Row[Any] | None:
-    query = (
-        select(tickets)
-        .join(votes, votes.c.ticket == tickets.c.id)
-        .where(votes.c.annotator == person, votes.c.withdrawn.is_(None), tickets.c.answered)
-        .order_by(votes.c.id.desc())
-        .limit(1)
-    )
     return connection.execute(query).first()
 
 
