@@ -2,8 +2,8 @@ import itertools
 import threading
 
 import pytest
-from tests.labels.conftest import PLAIN, item
 
+from tests.labels.conftest import PLAIN, item
 from xhat import labels
 from xhat.labels import Ballot, Outcome, Settings
 
@@ -129,8 +129,20 @@ def test_what_nobody_answered_goes_to_others(filled, never):
         upcoming(filled, person, never, now=10.0)
     assert [t.pixels[0] for t in upcoming(filled, 3, never, now=11.0)] == [3, 4, 5]
     assert filled.write(lambda c: labels.take_back(c, 10.5)) == 6
-    filled.write(lambda c: labels.take_back(c, 11.5))
-    assert [t.pixels[0] for t in upcoming(filled, 3, never, now=12.0)] == [0, 1, 2]
+    assert filled.write(lambda c: labels.take_back(c, 10.5)) == 0
+    assert [t.pixels[0] for t in upcoming(filled, 3, never, now=12.0, ahead=6)][3:] == [0, 1, 2]
+
+
+def test_a_late_answer_to_what_was_taken_back_still_counts(filled, never):
+    ticket = upcoming(filled, 1, never, ahead=1)[0]
+    filled.write(lambda c: labels.take_back(c, 99.0))
+    assert upcoming(filled, 1, never, ahead=1) == [ticket]
+    assert cast(filled, 1, ticket, now=200.0).outcome is Outcome.RECORDED
+    for person in (2, 3):  # one more is needed, not two
+        for given in upcoming(filled, person, never, ahead=1):
+            cast(filled, person, given)
+    votes = standing(filled)
+    assert votes.image.tolist() == [0, 0, 1]
 
 
 def test_an_undone_vote_that_is_never_given_again_leaves_its_place(filled, never):

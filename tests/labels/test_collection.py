@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from tests.labels.conftest import item
 
+from tests.labels.conftest import item
 from xhat import labels
 from xhat.labels import Item, Settings, digest_of, interleave
 

@@ -141,7 +141,15 @@ def cast(
                 cast=now,
             )
         )
-        connection.execute(update(tickets).where(tickets.c.id == ticket).values(answered=True))
+        connection.execute(
+            update(tickets).where(tickets.c.id == ticket).values(answered=True, forgone=False)
+        )
+        if row.forgone:  # its place was given up, and is taken again
+            connection.execute(
+                update(images)
+                .where(images.c.id == row.image, images.c.wanted > 0)
+                .values(wanted=images.c.wanted - 1)
+            )
     return Receipt(outcome, ticket, answered(connection, person))
 
 

@@ -118,6 +118,8 @@ class Database:
         try:
             with self._writing.begin() as connection:
                 for piece, done in waiting:
+                    if not done.set_running_or_notify_cancel():
+                        continue  # whoever asked has gone before it was begun
                     try:
                         with connection.begin_nested():
                             finished.append((done, piece(connection)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sqlalchemy import Connection, delete, exists, func, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from xhat.labels.collection import Settings, is_paused
 from xhat.labels.schema import annotators, images, tickets, votes
@@ -96,27 +96,22 @@ def next_image(
 
 
 def take_back(connection: Connection, before: float) -> int:
-    """Take back what was given out before a time and never answered; return how many.
+    """Let others have what was given out before a time and never answered; return how many.
 
-    Somebody closed the page: the images are free for others, and come again if the person does.
-    A ticket whose vote was undone stays, for the vote's sake, but its image is free as well.
+    Somebody closed the page. Should they come back and answer after all, that counts as well.
     """
     stale = (
-        select(tickets.c.id, tickets.c.image, tickets.c.revision, tickets.c.repeat, images.c.gold)
+        select(tickets.c.id, tickets.c.image, tickets.c.repeat, images.c.gold)
         .join(images, images.c.id == tickets.c.image)
         .where(~tickets.c.answered, ~tickets.c.forgone, tickets.c.given < before)
     )
     rows = connection.execute(stale).all()
     for row in rows:
-        of_ticket = tickets.c.id == row.id
         if not row.repeat and not row.gold:
             connection.execute(
                 update(images).where(images.c.id == row.image).values(wanted=images.c.wanted + 1)
             )
-        if row.revision:
-            connection.execute(update(tickets).where(of_ticket).values(forgone=True))
-        else:
-            connection.execute(delete(tickets).where(of_ticket))
+        connection.execute(update(tickets).where(tickets.c.id == row.id).values(forgone=True))
     return len(rows)
 
 
