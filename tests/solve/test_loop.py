@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.laws.registry import ConvNet, ink, radii, starts, targets
-from xhat.constraints import L2Ball, Projected
+from xhat.constraints import Equality, L2Ball, Projected
 from xhat.objectives import CrossEntropy, InLatent, Margin, Maximize, Proximity
 from xhat.problem import Problem
 from xhat.solve import (
@@ -172,6 +172,50 @@ def test_progress_ends_at_all_when_the_time_is_up_before_anyone_moved():
     told = []
     solve(BOWL, starts(N), stop=MaxSeconds(1e-9), on_progress=told.append)
     assert [(now.done, now.total) for now in told] == [(N, N)]
+
+
+@pytest.mark.parametrize("chunk", [2, N])
+def test_live_candidates_are_those_of_the_trajectory(chunk):
+    heard: list[Progress] = []
+    problem = Problem(CrossEntropy(ConvNet(), targets(N)), Box())
+    options = {"stop": TargetReached(0.4), "max_steps": 12, "compute": Compute(chunk=chunk)}
+    found = solve(problem, starts(N), trace=1, on_progress=heard.append, **options)
+    assert len(set(found.steps.tolist())) > 1  # they left at different times
+    last = {}
+    for live in [progress.live for progress in heard]:
+        assert not any(each.requires_grad for each in (live.x, live.loss, live.confidence))
+        for row, i in enumerate(live.ids.tolist()):
+            frame = found.trajectory.steps.index(int(live.steps[row]))
+            assert torch.equal(live.x[row], found.trajectory.x[frame, i])
+            assert live.loss[row] == found.trajectory.loss[frame, i]
+            last[i] = live.x[row], live.confidence[row]
+    for i in range(N):  # who leaves is shown for the last time, where it ends
+        assert torch.equal(last[i][0], found.x[i])
+        assert last[i][1] == found.confidence[i]
+
+
+def test_live_losses_are_what_is_descended():
+    heard: list[Progress] = []
+    apart = Equality(lambda x: x.flatten(1)[:, :2].diff(dim=1)[:, 0] - 0.1, name="apart")
+    compute, problem = Compute(precision="float64"), Problem(ink, Box(), (apart,))
+    solve(problem, starts(N).double(), compute=compute, on_progress=heard.append)
+    assert all(torch.isfinite(now.live.loss).all() for now in heard)
+    assert all(now.live.confidence is None for now in heard)
+    first = heard[0].live
+    assert not torch.allclose(first.loss, ink(first.x))  # scaled, and with a penalty
+
+
+def test_an_error_of_the_callback_ends_the_search_after_that_step():
+    seen = []
+
+    def stop(progress):
+        seen.append(progress.live.steps.max())
+        if len(seen) == 3:
+            raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        solve(BOWL, starts(N), on_progress=stop)
+    assert seen == [0, 1, 2]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 5, 100])

@@ -10,6 +10,7 @@ respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd`
 from xhat.solve.attacks import pgd
 from xhat.solve.lagrangian import AugmentedLagrangian
 from xhat.solve.loop import Compute, solve
+from xhat.solve.rows import Live
 from xhat.solve.run import Progress, Restarts
 from xhat.solve.steppers import (
     LBFGS,
@@ -37,6 +38,7 @@ __all__ = [
     "AugmentedLagrangian",
     "Compute",
     "GradientDescent",
+    "Live",
     "LossBelow",
     "MaxEvaluations",
     "MaxSeconds",

@@ -11,7 +11,7 @@ from xhat.core import per_row
 from xhat.objectives import Measurement
 from xhat.problem import Problem
 from xhat.solve.answers import ANSWERED, Answers
-from xhat.solve.rows import Rows, join, take
+from xhat.solve.rows import Live, Rows, join, take
 from xhat.solve.steppers import Stepper
 from xhat.solve.stopping import Snapshot, StopRule, TargetReached
 
@@ -56,11 +56,15 @@ class Setup:
 
 
 class LiveBatch:
-    """At most ``chunk`` candidates; ``rows`` holds all that is known of them, one row each."""
+    """At most ``chunk`` candidates; ``rows`` holds all that is known of them, one row each.
 
-    def __init__(self, setup: Setup, answers: Answers) -> None:
-        self.setup, self.answers = setup, answers
+    Where it is ``watched``, ``live`` holds what the last step looked at.
+    """
+
+    def __init__(self, setup: Setup, answers: Answers, *, watched: bool = False) -> None:
+        self.setup, self.answers, self.watched = setup, answers, watched
         self.rows: Rows = {}
+        self.live: Live | None = None
         self.problem = setup.problem
 
     def __len__(self) -> int:
@@ -95,6 +99,8 @@ class LiveBatch:
         loss = found.descended.detach()
         if self.answers.trace:
             self.answers.record(self.rows["ids"], self.rows["steps"], x, loss)
+        if self.watched:
+            self.live = self._seen(x, loss, found)
         code = self._look(loss, found)
         if not bool((code == _STAYS).any()):
             self._leave(code)
@@ -109,6 +115,11 @@ class LiveBatch:
             loss, gradient = loss[stays], gradient[stays]
         if len(self):
             self._move(loss, gradient)
+
+    def _seen(self, x: Tensor, loss: Tensor, found: Measurement) -> Live:
+        confidence = None if found.confidence is None else found.confidence.detach()
+        steps = self.rows["steps"].clone()  # the rows' own are counted on in place
+        return Live(self.rows["ids"], steps, x.detach(), loss, confidence)
 
     def leave_all(self, sentence: str) -> None:
         """Write out all candidates where they are."""

@@ -93,7 +93,9 @@ def solve(
         compute: chunk size, precision, device.
         trace: record every candidate's ``x`` each ``trace`` steps; 0 for not at all. Costs
             ``max_steps / trace`` times the memory of ``x0``.
-        on_progress: called after every step with a ``Progress``.
+        on_progress: called after every step with a ``Progress``, which shows the live candidates.
+            An exception that it raises ends the search: models are left as they were, and the
+            caller gets the exception.
 
     Returns:
         A ``Result``, always: numerical misfortune of a candidate is told in its ``status``.

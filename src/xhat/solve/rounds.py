@@ -151,7 +151,7 @@ class Rounds:
         tell = self.run.on_progress
         if tell is None:
             return None
-        return lambda now: tell(Progress(now.total - live, now.total, now.seconds))
+        return lambda now: tell(replace(now, done=now.total - live))
 
     def _look(self, state: "_State", live: Tensor, found: Answers) -> None:
         """Measure where a round ended by the problem as it was asked."""

@@ -1,15 +1,38 @@
 """Nested tables of tensors with one row per candidate: pick some rows, append others."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["Rows", "join", "take"]
+__all__ = ["Live", "Rows", "join", "take"]
 
 Rows = dict[str, Any]
 """Names to tensors ``(n, ...)`` or to further tables of as many rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Live:
+    """The candidates that one step looked at, each with what belongs to that very ``x``.
+
+    The tensors are the search's own, detached, on the device where it computes: read them, and
+    copy what is to be changed.
+
+    Attributes:
+        ids: ``(m,)``, their places among the starts.
+        steps: ``(m,)``, the steps that led to ``x``.
+        x: ``(m, *x_shape)``.
+        loss: ``(m,)``, what is descended, at ``x``: the objective, and what multipliers make of it.
+        confidence: ``(m,)`` in [0, 1], as in a ``Result``; None without a target.
+    """
+
+    ids: Tensor
+    steps: Tensor
+    x: Tensor
+    loss: Tensor
+    confidence: Tensor | None
 
 
 def take(rows: Mapping[str, Any], index: Tensor) -> Rows:

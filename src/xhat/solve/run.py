@@ -1,7 +1,7 @@
 """One pass over all candidates: waiting ones enter the batch as others leave it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from xhat.core import candidate_noise, check_count, check_positive
 from xhat.solve.answers import Answers
 from xhat.solve.batch import LiveBatch, Setup
+from xhat.solve.rows import Live
 from xhat.solve.stopping import MaxSeconds
 
 __all__ = ["Progress", "Restarts", "Run"]
@@ -39,11 +40,20 @@ class Restarts:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a search is: ``done`` of ``total`` candidates, after ``seconds``."""
+    """How far a search is.
+
+    Attributes:
+        done: candidates whose search has ended.
+        total: of all.
+        seconds: since the search began.
+        live: the candidates that the last step looked at; those that left with it are there for
+            the last time. None where nothing was looked at.
+    """
 
     done: int
     total: int
     seconds: float
+    live: Live | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class Run:
             steps: ``(n,)``, what every start has taken before; None for none.
         """
         answers = Answers(len(self.x0), self.trace)
-        batch = LiveBatch(self.setup, answers)
+        batch = LiveBatch(self.setup, answers, watched=self.on_progress is not None)
         waiting, total = ids, len(self.x0)
         steps = torch.zeros(total, dtype=torch.long) if steps is None else steps
         while len(waiting) or len(batch):
@@ -102,7 +112,7 @@ class Run:
                 batch.advance()
             if self.on_progress is not None:
                 done = total - len(waiting) - len(batch)
-                self.on_progress(Progress(done, total, self.setup.clock()))
+                self.on_progress(Progress(done, total, self.setup.clock(), batch.live))
         return answers
 
     def _time_is_up(self) -> bool:
