@@ -74,7 +74,7 @@ async function flush() {
       take(told);
       if (told.outcome.startsWith("another answer")) toast("That image was answered in another tab; the first answer counts.");
       if (told.outcome.startsWith("the image was opened again")) toast("That image was taken back in another tab, and waits for a new answer.");
-      if (shown?.ticket !== queue[0]?.ticket) show();
+      if (shown?.ticket !== queue[0]?.ticket || $("work").hidden) show();
       else far();
     }
     $("offline").hidden = true;
