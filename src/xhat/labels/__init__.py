@@ -1,5 +1,16 @@
 """People's votes: who may give them, of which images, and what they say together."""
 
+from xhat.labels.agreement import (
+    Agreement,
+    Alpha,
+    Consistency,
+    agreement,
+    alpha,
+    entropy,
+    mean_shares,
+    pairwise,
+    self_consistency,
+)
 from xhat.labels.ballots import Outcome, Receipt, Ticket, answered, cast, last, undo, upcoming
 from xhat.labels.collection import (
     Item,
@@ -12,6 +23,8 @@ from xhat.labels.collection import (
     settings_of,
 )
 from xhat.labels.database import Database
+from xhat.labels.dawid_skene import DawidSkene, dawid_skene
+from xhat.labels.gold import GoldCheck, check_golds, wilson
 from xhat.labels.order import interleave, take_back
 from xhat.labels.people import (
     Invitation,
@@ -35,8 +48,13 @@ from xhat.labels.tallies import (
 from xhat.labels.votes import Ballot, Votes
 
 __all__ = [
+    "Agreement",
+    "Alpha",
     "Ballot",
+    "Consistency",
     "Database",
+    "DawidSkene",
+    "GoldCheck",
     "ImageRow",
     "Invitation",
     "Item",
@@ -49,26 +67,35 @@ __all__ = [
     "Ticket",
     "Votes",
     "add_images",
+    "agreement",
+    "alpha",
     "answered",
     "cast",
+    "check_golds",
     "create",
+    "dawid_skene",
     "digest_of",
     "enter",
+    "entropy",
     "image_rows",
     "interleave",
     "invite",
     "is_paused",
     "last",
     "leave",
+    "mean_shares",
+    "pairwise",
     "pause",
     "person_rows",
     "progress",
     "read_votes",
     "revoke",
+    "self_consistency",
     "set_paused",
     "settings_of",
     "take_back",
     "undo",
     "upcoming",
     "who",
+    "wilson",
 ]
