@@ -23,8 +23,11 @@ from xhat.labels.collection import (
     settings_of,
 )
 from xhat.labels.database import Database
+from xhat.labels.datasheet import datasheet
 from xhat.labels.dawid_skene import DawidSkene, dawid_skene
+from xhat.labels.exporting import export
 from xhat.labels.gold import GoldCheck, check_golds, wilson
+from xhat.labels.importing import Imported, import_folder
 from xhat.labels.order import interleave, take_back
 from xhat.labels.people import (
     Invitation,
@@ -36,6 +39,9 @@ from xhat.labels.people import (
     set_paused,
     who,
 )
+from xhat.labels.plain_votes import import_plain
+from xhat.labels.simulated import Annotator, draw_annotator, simulate
+from xhat.labels.tables import Gathered, gather
 from xhat.labels.tallies import (
     ImageRow,
     PersonRow,
@@ -50,12 +56,15 @@ from xhat.labels.votes import Ballot, Votes
 __all__ = [
     "Agreement",
     "Alpha",
+    "Annotator",
     "Ballot",
     "Consistency",
     "Database",
     "DawidSkene",
+    "Gathered",
     "GoldCheck",
     "ImageRow",
+    "Imported",
     "Invitation",
     "Item",
     "Outcome",
@@ -73,11 +82,17 @@ __all__ = [
     "cast",
     "check_golds",
     "create",
+    "datasheet",
     "dawid_skene",
     "digest_of",
+    "draw_annotator",
     "enter",
     "entropy",
+    "export",
+    "gather",
     "image_rows",
+    "import_folder",
+    "import_plain",
     "interleave",
     "invite",
     "is_paused",
@@ -93,6 +108,7 @@ __all__ = [
     "self_consistency",
     "set_paused",
     "settings_of",
+    "simulate",
     "take_back",
     "undo",
     "upcoming",
