@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 
 import torch
 import typer
+from torch import Tensor
 
 from xhat.cli.app import Out, app
 from xhat.cli.shell import console, progress_bar
@@ -51,7 +52,11 @@ def train_command(
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only so many samples.")] = None,
     targets: Annotated[
-        Path | None, typer.Option(help="Distributions instead of labels, a .npy file (n, 10).")
+        Path | None,
+        typer.Option(
+            help="Distributions instead of labels: a .npy file (n, 10), or the labels.parquet of "
+            "xhat label export."
+        ),
     ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Measure everything, and write a page with figures.")
@@ -83,7 +88,9 @@ def train_command(
     recipe = recipe or "plain"
     if report and known_recipe(recipe).kind != "surrogate":
         raise ValueError(f"--report measures surrogates, but {recipe} is another kind of model.")
-    wanted = None if targets is None else read_array(targets, "the targets")
+    wanted: Tensor | Path | None = targets
+    if targets is not None and targets.suffix != ".parquet":
+        wanted = read_array(targets, "the targets")
     with progress_bar() as update:
 
         def say(record: EpochRecord) -> None:
