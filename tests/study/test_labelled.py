@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from xhat.core import UnreadableFileError
+from xhat.core import UnreadableFileError, sha256_of
 from xhat.labels import (
     Ballot,
     Database,
@@ -19,6 +19,8 @@ from xhat.labels import (
     upcoming,
 )
 from xhat.learning import load_checkpoint
+from xhat.study.experiments import STUDIES, Context, with_labels
+from xhat.study.experiments.surrogates import Plan, surrogate
 from xhat.study.labelled import read_labelled
 from xhat.study.labelling import read_source
 from xhat.study.training import train
@@ -106,7 +108,7 @@ class TestTraining:
     def test_the_card_says_how_many_labels_were_whose(self, exported, tmp_path):
         path = exported(simulated=True)
         card = train("digits", "plain", out=tmp_path, epochs=1, limit=60, targets=path)
-        told = card.hyperparameters["labels"]
+        told = dict(card.hyperparameters["labels"])
         assert told.pop("sha256") == read_labelled(path, "surrogate_train").checksum
         assert told == {"simulated": 1, "of the data": 59}
         assert load_checkpoint(tmp_path, "plain")[1] == card
@@ -130,3 +132,29 @@ def test_an_import_gives_the_same_labels(exported, tmp_path):
     one = read_labelled(exported(), "surrogate_train")
     two = read_labelled(tmp_path / "again" / "labels.parquet", "surrogate_train")
     assert torch.equal(one.p, two.p)
+
+
+class TestTheStudyOfSoftLabels:
+    def test_gets_an_arm_and_leaves_the_others_as_they_are(self, exported):
+        study = with_labels(exported())
+        assert study.arms[:-1] == STUDIES["soft-labels"].arms
+        assert study.arms[-1].name == "people"
+        assert "1 of 30,000 images" in study.arms[-1].caption
+        assert study.arms[-1].settings["labels"] == sha256_of(exported())
+        assert with_labels(exported(simulated=True)).arms[-1].name == "simulated people"
+        assert len(STUDIES["soft-labels"].arms) == 4
+
+    def test_its_surrogates_learn_the_labels_and_are_kept_under_a_name_of_their_own(
+        self, exported, tmp_path
+    ):
+        context, plan = Context(quick=True, cache=tmp_path), Plan(turned=False)
+        path = exported()
+        surrogate(plan, 0, context)
+        surrogate(plan, 0, context, (str(path), sha256_of(path)))
+        assert len(list(tmp_path.glob("*.safetensors"))) == 2
+        with pytest.raises(ValueError, match="changed since the study began"):
+            surrogate(plan, 1, context, (str(path), "0" * 64))
+
+    def test_other_images_are_refused(self, exported):
+        with pytest.raises(ValueError, match="labels of digits:test"):
+            with_labels(exported("digits:test"))

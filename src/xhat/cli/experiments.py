@@ -14,7 +14,7 @@ from xhat.core import check_choice
 from xhat.learning import EpochRecord, load_checkpoint
 from xhat.study.appraisal import QUICK
 from xhat.study.embedding import train_digits_embedding
-from xhat.study.experiments import STUDIES, run_study, write_study
+from xhat.study.experiments import STUDIES, run_study, with_labels, write_study
 from xhat.study.experiments.trials import write_trials
 from xhat.study.experiments.tuning import tune_latent
 from xhat.study.inputs import read_array
@@ -216,6 +216,10 @@ def study_command(
     cache: Annotated[Path, typer.Option(help="Where trained surrogates are kept.")] = Path(
         "runs/surrogates"
     ),
+    targets: Annotated[
+        Path | None,
+        typer.Option(help="For soft-labels: an arm with the labels.parquet of xhat label export."),
+    ] = None,
 ) -> None:
     """Answer a question by experiments over seeds; the same command goes on where it stopped."""
     if name == "list":
@@ -223,7 +227,12 @@ def study_command(
             console.print(f"[bold]{known.name}[/]  {known.question}")
         return
     asked = STUDIES[check_choice("study", name, (*STUDIES, "list"))]
-    folder = out or Path("runs/studies") / (f"{name}-quick" if quick else name)
+    if targets is not None:
+        if name != "soft-labels":
+            raise ValueError(f"--targets is for the study soft-labels, not for {name}.")
+        asked = with_labels(targets)
+    ending = ("-labels" if targets is not None else "") + ("-quick" if quick else "")
+    folder = out or Path("runs/studies") / f"{name}{ending}"
     with progress_bar() as update:
         found = run_study(
             asked,
@@ -235,6 +244,7 @@ def study_command(
             on_progress=update,
         )
     command = f"xhat study {name} --seeds {seeds}" + (" --quick" if quick else "")
+    command += f" --targets {targets}" if targets is not None else ""
     page = write_study(found, command=command)
     for claim, gap, said in found.claims():
         console.print(
