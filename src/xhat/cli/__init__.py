@@ -12,7 +12,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; an interrupt while torch is being loaded is as quiet as a later one."""
     try:
-        from xhat.cli import commands, demos, experiments  # noqa: F401 - commands join the app
+        from xhat.cli import commands, demos, experiments, labels  # noqa: F401 - commands join the app
         from xhat.cli.app import app
         from xhat.cli.shell import run
     except KeyboardInterrupt:
