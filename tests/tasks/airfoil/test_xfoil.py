@@ -40,7 +40,7 @@ def test_naca_0012_is_as_published():
 
 @needs_xfoil
 def test_what_does_not_converge_is_nan_and_says_why():
-    polar = XFoil(iterations=1, timeout=120)(NACA, [Condition(1e6, 25.0)])
+    polar = XFoil(iterations=1, panels=100, timeout=120)(NACA, [Condition(1e6, 25.0)])
     assert isinstance(polar, Polar)
     assert not polar.converged.any()
     assert polar.drag.isnan().all()
@@ -124,6 +124,9 @@ def test_where_nothing_helps_the_first_reason_is_told(tmp_path):
     assert polar.why == ("XFoil did not converge in 100 iterations",)
     assert len(runs) == 16
     assert polar.drag.isnan().all()
+    (tmp_path / "all").unlink()
+    XFoil(str(tmp_path / "xfoil"), attempts=2)(NACA, AT)
+    assert len((tmp_path / "all").read_text().splitlines()) == 2
 
 
 def test_a_program_that_is_not_there_is_told_how_to_install():
@@ -151,6 +154,7 @@ def test_bad_airfoils_are_refused_before_anything_runs():
     [
         (lambda: XFoil(timeout=0), "timeout must be above 0"),
         (lambda: XFoil(panels=500), "panels must be from 20 to 300"),
+        (lambda: XFoil(attempts=0), "attempts must be"),
         (lambda: XFoil(iterations=0), "iterations must be a whole number"),
         (lambda: Condition(-1.0, 0.0), "Reynolds number must be above 0"),
         (lambda: Condition(1e6, float("nan")), "angle must be finite"),

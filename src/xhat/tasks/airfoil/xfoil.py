@@ -21,6 +21,7 @@ software under the GPL, and no part of this library.
 import atexit
 import contextlib
 import functools
+import itertools
 import math
 import os
 import shutil
@@ -128,6 +129,7 @@ class XFoil:
         panels: around the airfoil, 20 to 300. NeuralFoil was trained on runs of AeroSandbox's
             wrapper, whose 279 are the default here.
         n_crit: the amplification at which boundary layers turn turbulent.
+        attempts: runs for one condition, at most; see the module. The first two are quick.
 
     Raises:
         ValueError: a number out of its range.
@@ -140,16 +142,18 @@ class XFoil:
     """
 
     program: str = "xfoil"
-    timeout: float = 30.0
+    timeout: float = 60.0
     iterations: int = 100
     panels: int = 279
     n_crit: float = 9.0
+    attempts: int = 16
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_positive("timeout", self.timeout)
         check_count("iterations", self.iterations)
         check_positive("n_crit", self.n_crit)
+        check_count("attempts", self.attempts)
         if not 20 <= check_count("panels", self.panels) <= 300:
             raise ValueError(f"panels must be from 20 to 300, but is {self.panels}.")
 
@@ -178,16 +182,16 @@ class XFoil:
 
     def _ask(self, shape: Tensor, condition: Condition) -> tuple[list[float] | None, str]:
         """Return the row of one condition, or None, and why."""
-        row, first = None, ""
-        for panels in (self.panels, *(few for few in _FEWER if few < self.panels)):
-            for approach in _approaches(condition):
-                row, why = self._run(shape, condition, approach, panels)
-                first = first or why
-                if row is not None:
-                    on = "" if panels == self.panels else f" on {panels} panels"
-                    return row, CONVERGED + on
-                if why.startswith("XFoil was killed"):
-                    return None, why
+        first = ""
+        densities = (self.panels, *(few for few in _FEWER if few < self.panels))
+        ways = itertools.product(densities, _approaches(condition))
+        for panels, approach in itertools.islice(ways, self.attempts):
+            row, why = self._run(shape, condition, approach, panels)
+            first = first or why
+            if row is not None:
+                return row, why if panels == self.panels else f"{why} on {panels} panels"
+            if why.startswith("XFoil was killed"):
+                return None, why
         return None, first
 
     def _run(
