@@ -2,10 +2,10 @@
 
     python benchmarks/crowd_check.py
 
-*The same estimate*: both are given the same sure votes, begin from the share of each answer, and are
-run for the same number of steps. What is compared is the posterior of every image. A row that is wrong on purpose, with one
-vote in a hundred changed, says how large a difference would be if there were one. Fractional
-ballots are ours alone.
+*The same estimate*: both are given the same sure votes, begin from the share of each answer, and
+are run for the same number of steps. What is compared is the posterior of every image. A row that
+is wrong on purpose, with one vote in a hundred changed, says how large a difference would be if
+there were one. Fractional ballots are ours alone.
 
 *What smoothing buys*: simulated annotators, most of them careful, answer images whose class is
 known, with three to ten votes an image. The posterior is measured by its accuracy and by how sure

@@ -14,6 +14,7 @@ from xhat.cli import (  # noqa: F401 - commands join the app
     experiments,
     explore,
     labels,
+    serving,
 )
 from xhat.cli.app import app
 from xhat.cli.shell import run

@@ -18,6 +18,7 @@ def main() -> None:
             experiments,
             explore,
             labels,
+            serving,
         )
         from xhat.cli.app import app
         from xhat.cli.shell import run
