@@ -4,9 +4,9 @@
 
 *The same estimate*: both are given the same sure votes, begin from the share of each answer, and
 are run for the same number of steps, theirs with a tolerance at which it never stops before. It
-keeps probabilities above 1e-10; ours are not held. What is compared is the posterior of every image.
-A row that is wrong on purpose, with one vote in a hundred changed, says how large a difference
-would be if there were one. Fractional ballots are ours alone.
+keeps probabilities above 1e-10; ours are not held. What is compared is the posterior of every
+image. A row that is wrong on purpose, with one vote in a hundred changed, says how large a
+difference would be if there were one. Fractional ballots are ours alone.
 
 *What smoothing buys*: simulated annotators, most of them careful, answer images whose class is
 known, with three to ten votes an image. The posterior is measured by its accuracy and by how sure

@@ -43,7 +43,7 @@ class Server:
         pictures = np.random.default_rng(SEED).random((images, 1, 28, 28), dtype=np.float32)
         np.save(folder / "images.npy", pictures)
         self.first = ["--images", str(folder / "images.npy"), "--invite", str(people)]
-        self.first += ["--quota", "1000000", "--each", "3", "--golds", "0", "--order", "given"]
+        self.first += ["--quota", "1000000", "--each", "3", "--golds", "0", "--repeats", "0"]
         self.port, self.process = 0, None
         self.tokens: list[str] = []
 
@@ -290,7 +290,7 @@ def main() -> None:
         "provenance": provenance(SEED, ["fastapi", "uvicorn", "sqlalchemy", "starlette"])
     }
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder), 500 if quick else 20_000, 20 if quick else 200)
+        server = Server(Path(folder), 500 if quick else 10_000, 20 if quick else 200)
         try:
             record["first_start_s"] = server.start()
             record["first_visit"] = first_visit(server)

@@ -256,6 +256,18 @@ def test_the_administrator_sees_how_it_goes(collection):
     assert (first["state"], first["votes"], first["seconds"]) == ("active", 1, 1.5)
 
 
+def test_the_administrator_sees_how_far_people_agree(collection):
+    one, two = collection.annotator(0), collection.annotator(1)
+    for k in range(6):
+        for browser, digit in ((one, k % 2), (two, 0)):
+            browser.vote([float(digit == j) for j in range(11)])
+    figures = administrator(collection).state["agreement"]
+    told = {name.split(" (")[0]: value for value, name in figures["tiles"]}
+    assert told["could not tell"] == "0"
+    # of three images they agree on, and of three they do not: nominal alpha is 1 - 11/18
+    assert float(told["alpha"]) == pytest.approx(1 - (6 / 12) / (2 * 9 * 3 / (12 * 11)), abs=0.006)
+
+
 def test_the_administrator_pauses_resumes_and_revokes(collection):
     browser, admin = collection.annotator(), administrator(collection)
 

@@ -107,7 +107,7 @@ def _guard(parts: Sequence[Part], hosts: Iterable[str], rate: Rate) -> list[Midd
 
 
 def _add_files(app: FastAPI, parts: Sequence[Part]) -> None:
-    assets = Assets()
+    assets = app.state.assets = Assets()
     assets.add_folder(STATIC)
     for part in parts:
         if part.static is not None:

@@ -104,13 +104,15 @@ class Exemplary(Method):
         begun = Exemplars(space.exemplars, target)
         for each in (model, *known.guards):
             loss = partial(unsure, each)
-            bound = torch.maximum(known.usual(loss, self.share)[target], begun.values(loss))
+            usual = known.usually_unsure(each, self.share)[target]
+            bound = torch.maximum(usual, begun.values(loss))
             sure = AtMost(CrossEntropy(each, target), bound)
             objective = objective + self.certainty * sure
         if known.encoder is not None and self.shell:
             central = Central(known.encoder)
+            usual = known.usually_central(1 - self.middle)[target]
             loss = partial(_whatever_class, central)
-            bound = torch.maximum(known.usual(loss, 1 - self.middle)[target], begun.values(loss))
+            bound = torch.maximum(usual, begun.values(loss))
             objective = objective + self.shell * AtMost(central, bound)
         return Problem(objective, space)
 

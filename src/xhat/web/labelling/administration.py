@@ -1,15 +1,17 @@
 """What the administrator's page asks for: how far, how well, by whom; and to stop somebody."""
 
 import hmac
+import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 
 from xhat import labels
-from xhat.labels import Database, PersonRow, Settings
+from xhat.labels import Agreement, Database, GoldCheck, Settings
 from xhat.web.labelling.doors import ADMIN, check_change, close_door, csrf_of, open_door
 
 __all__ = ["Administration"]
@@ -50,6 +52,13 @@ class Invited(BaseModel):
     invitations: list[dict[str, str]]
 
 
+class Figures(BaseModel):
+    """Figures with their names, and what they mean."""
+
+    tiles: list[tuple[str, str]]
+    note: str
+
+
 class Overview(BaseModel):
     """All that the page shows."""
 
@@ -57,25 +66,30 @@ class Overview(BaseModel):
     paused: bool
     progress: dict[str, int]
     annotators: list[dict[str, Any]]
+    agreement: Figures | None
     simulated: int
     csrf: str
 
 
-@dataclass(frozen=True)
+_OFTEN = 20.0  # seconds between two looks at how far people agree
+
+
 class Administration:
     """The routes of the administrator.
 
-    Attributes:
+    Args:
         database: of the votes.
         settings: of the collection.
         secret: of the administrator's link.
         clock: seconds since 1970.
     """
 
-    database: Database
-    settings: Settings
-    secret: str
-    clock: Callable[[], float]
+    def __init__(
+        self, database: Database, settings: Settings, secret: str, clock: Callable[[], float]
+    ) -> None:
+        self.database, self.settings = database, settings
+        self.secret, self.clock = secret, clock
+        self._known: tuple[float, Figures | None] | None = None
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -131,6 +145,14 @@ class Administration:
         )
         return Invited(invitations=[{"name": each.name, "token": each.token} for each in made])
 
+    def _agreement(self, connection: Connection) -> Figures | None:
+        """Return the figures of agreement, at most once in a while: it reads every vote."""
+        now = self.clock()
+        if self._known is None or now - self._known[0] > _OFTEN:
+            votes = labels.read_votes(connection, self.settings)
+            self._known = now, _figures(labels.agreement(votes))
+        return self._known[1]
+
     def _check(self, token: str, status: int = 401, said: str = _ENDED) -> None:
         if not hmac.compare_digest(token.encode(), self.secret.encode()):
             raise HTTPException(status, said)
@@ -143,12 +165,36 @@ class Administration:
                 settings=asdict(self.settings),
                 paused=labels.is_paused(connection),
                 progress=asdict(labels.progress(connection)),
-                annotators=[_told(each) for each in people],
+                annotators=[_told(each) for each in labels.check_golds(people)],
+                agreement=self._agreement(connection),
                 simulated=len(machines),
                 csrf=csrf_of(self.secret),
             )
 
 
-def _told(row: PersonRow) -> dict[str, Any]:
-    told = asdict(row)
-    return told | {"seconds": None if row.seconds != row.seconds else round(row.seconds, 2)}
+def _told(check: GoldCheck) -> dict[str, Any]:
+    row = check.person
+    seconds = None if math.isnan(row.seconds) else round(row.seconds, 2)
+    return asdict(row) | {"seconds": seconds, "careless": check.careless}
+
+
+def _figures(found: Agreement) -> Figures | None:
+    if not found.votes:
+        return None
+    tiles = []
+    if found.alpha is not None:
+        alpha = found.alpha
+        tiles.append((f"{alpha.value:.2f}", f"alpha ({alpha.low:.2f} to {alpha.high:.2f})"))
+    if found.entropy is not None:
+        tiles.append((f"{found.entropy:.2f}", "mean entropy, nats"))
+    if found.consistency is not None and found.consistency.pairs:
+        same = f"{100 * found.consistency.same:.0f}\u202f%"
+        tiles.append((same, f"the same, of {found.consistency.pairs} seen twice"))
+    tiles.append((f"{found.unsure}", "could not tell"))
+    return Figures(tiles=tiles, note=_NOTE)
+
+
+_NOTE = (
+    "Krippendorff's alpha: 1 is full agreement, 0 what chance gives. Disagreement about ambiguous "
+    "images is what is being collected, not an error. Gold images are left out."
+)

@@ -1,0 +1,56 @@
+"""The command that opens the explorer."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from xhat.cli.app import app
+from xhat.cli.shell import console, progress_bar
+
+__all__ = ["explore"]
+
+
+@app.command(epilog="Example: xhat explore --results runs/demo/results.parquet")
+def explore(
+    results: Annotated[
+        Path | None, typer.Option(help="A results.parquet, to be shown as a gallery.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8000,
+    show: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
+    ] = True,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Further name to answer to. Repeatable.")
+    ] = None,
+    proxied: Annotated[
+        bool, typer.Option("--proxied", help="A proxy with TLS on this machine stands before it.")
+    ] = False,
+    searches: Annotated[int, typer.Option(help="At once, at most.")] = 24,
+) -> None:
+    """Draw a digit, choose what it should become, and watch it change in the browser."""
+    from xhat.study.exploring import Explorer, Gallery
+    from xhat.web import build, own_names, serve
+    from xhat.web.explorer import explorer_part
+    from xhat.web.serving import listen
+
+    gallery = None if results is None else Gallery.open(results)
+    listen(host, port).close()  # before a minute is spent on setting up
+    explorer = Explorer()
+    part = explorer_part(explorer, gallery, most=searches)
+    app_ = build(part, hosts=(*own_names(host), *(allow_host or ())))
+    torch.set_num_threads(1)  # small images: searches side by side use the cores better
+    with progress_bar() as update:
+        explorer.warm(lambda stage: update("setting up", stage.done, stage.total))
+    paths = ("/explore",) if gallery is None else ("/explore", "/gallery")
+    serve(
+        app_,
+        host,
+        port,
+        say=lambda line: console.print(line, markup=False),
+        paths=paths,
+        show=show,
+        proxied=proxied,
+    )

@@ -1,0 +1,190 @@
+// The explorer's page: a start, a target, one or two methods, and the stage.
+
+import { Refused, api, calm, complain, make, toast } from "/static/base.js";
+import { Lane } from "/static/explore/lane.js";
+import { Pad } from "/static/explore/pad.js";
+import { bytes, text } from "/static/explore/pictures.js";
+import { Settings } from "/static/explore/settings.js";
+
+const $ = (id) => document.getElementById(id);
+const state = { start: null, target: 8, running: null, taken: new Map() };
+const about = await api("/api/explore/about").catch((error) => { complain(error); throw error; });
+const settings = [], lanes = [];
+
+const pad = new Pad($("pad"), {
+  onChange: ({ begun } = {}) => {
+    $("pad-hint").hidden = true;
+    if (begun) { clearTimeout(state.reading); press("takes", null); return; }
+    tools();
+    clearTimeout(state.reading);
+    if (pad.empty) begin(null);
+    else state.reading = setTimeout(read, 180);
+  },
+});
+
+function tools() {
+  $("undo").disabled = pad.empty;
+  $("clear").disabled = pad.empty && !state.start;
+}
+
+// The start is a test digit {index} or a drawing {pixels}; both with what they look like.
+function begin(start, said = "") {
+  state.start = start;
+  $("reading").textContent = said;
+  $("go").disabled = !start;
+  if (!start) $("pad-hint").hidden = !pad.empty;
+  tools();
+  label();
+  preview();
+}
+
+function says(shares) {
+  const best = shares.indexOf(Math.max(...shares));
+  return `The classifier reads a ${best}, ${Math.round(100 * shares[best])} % sure.`;
+}
+
+async function read() {
+  try {
+    const { pixels, surrogate } = await api("/api/explore/draw", { body: pad.bytes() });
+    begin({ asked: { pixels }, x: bytes(pixels), reads: surrogate }, says(surrogate));
+    calm();
+  } catch (error) {
+    if (error.status === 422) begin(null, error.message);
+    else complain(error);
+  }
+}
+
+async function take(digit) {
+  const number = state.taken.get(digit) ?? Math.floor(Math.random() * 800);
+  state.taken.set(digit, number + 1);
+  try {
+    const found = await api(`/api/explore/digit?label=${digit}&number=${number}`);
+    const x = bytes(found.pixels);
+    pad.show(x);
+    $("pad-hint").hidden = true;
+    press("takes", digit);
+    begin({ asked: { index: found.index }, x, reads: found.surrogate }, says(found.surrogate));
+    calm();
+  } catch (error) { complain(error); }
+}
+
+function press(row, digit) {
+  for (const button of $(row).children) button.setAttribute("aria-pressed", button.textContent === String(digit));
+}
+
+function aim(digit, focus = false) {
+  state.target = digit;
+  for (const button of $("targets").children) {
+    const here = button.textContent === String(digit);
+    button.setAttribute("aria-checked", here);
+    button.tabIndex = here ? 0 : -1;
+    if (here && focus) button.focus();
+  }
+  label();
+}
+
+function label() {
+  $("go").textContent = `Turn it into ${state.target === 8 ? "an" : "a"} ${state.target}`;
+  preview();
+}
+
+function rows() {
+  for (let digit = 0; digit < 10; digit++) {
+    const real = make("button", { type: "button", textContent: digit, "aria-label": `Take a real ${digit}`, "aria-pressed": "false" });
+    real.addEventListener("click", () => take(digit));
+    $("takes").append(real);
+    const target = make("button", { type: "button", textContent: digit, role: "radio", "aria-checked": "false", "aria-label": `Become ${digit}` });
+    target.addEventListener("click", () => aim(digit));
+    $("targets").append(target);
+  }
+  $("targets").addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    aim((state.target + by + 10) % 10, true);
+  });
+}
+
+// One lane, or two beside each other, each with settings of its own.
+function arrange(count) {
+  const methods = ["xhat", "plain"];
+  while (settings.length < count) {
+    const each = new Settings(about, { title: settings.length ? "Compared with" : "Method", method: methods[settings.length], onChange: preview });
+    settings.push(each);
+    $("settings").append(each.element);
+  }
+  while (settings.length > count) settings.pop().element.remove();
+  while (lanes.length < count) {
+    const lane = new Lane(about, { onOnward: onward });
+    lanes.push(lane);
+    $("stage").append(lane.element);
+  }
+  while (lanes.length > count) lanes.pop().element.remove();
+  $("stage").classList.toggle("two", count === 2);
+  $("compare").setAttribute("aria-pressed", count === 2);
+  $("compare").textContent = count === 2 ? "− Only one method" : "+ Compare two methods";
+  preview();
+}
+
+function preview() {
+  if (!state.start || state.running) return;
+  lanes.forEach((lane, k) => {
+    if (lane.frames.length) return; // what was found stays until the next search
+    lane.prepare(settings[k].method, state.target, state.start.x);
+    if (state.start.reads) lane.reads(state.start.reads);
+  });
+}
+
+function onward(x) {
+  pad.show(x);
+  press("takes", null);
+  begin({ asked: { pixels: text(x) }, x }, "The result is the start now.");
+  window.scrollTo({ top: 0, behavior: "smooth" });
+  $("targets").querySelector("[tabindex='0']").focus({ preventScroll: true });
+}
+
+async function go() {
+  if (!state.start || state.running) return;
+  calm();
+  const control = new AbortController();
+  state.running = control;
+  $("go").hidden = true;
+  $("stop").hidden = false;
+  if (matchMedia("(max-width: 760px)").matches) $("stage").scrollIntoView({ behavior: "smooth" });
+  const { start, target } = state;
+  const searches = lanes.map((lane, k) => {
+    lane.prepare(settings[k].method, target, start.x);
+    return lane.run({ ...start.asked, target, ...settings[k].asked }, control.signal).catch((error) => {
+      lane.stop();
+      if (error.name !== "AbortError") complain(error);
+    });
+  });
+  await Promise.all(searches);
+  state.running = null;
+  $("go").hidden = false;
+  $("stop").hidden = true;
+  if (!control.signal.aborted) announce();
+}
+
+function announce() {
+  const said = lanes.filter((lane) => lane.found).map((lane) => `${lane.method.name}: ${about.verdicts.find((each) => each.name === lane.found.verdict).label}`);
+  if (said.length) toast(said.join("; "));
+}
+
+function halt() {
+  state.running?.abort();
+  for (const lane of lanes) lane.stop();
+}
+
+rows();
+arrange(1);
+$("to-gallery").hidden = !about.gallery;
+$("undo").addEventListener("click", () => pad.undo());
+$("clear").addEventListener("click", () => { pad.clear(); press("takes", null); begin(null); $("pad-hint").hidden = false; });
+$("go").addEventListener("click", go);
+$("stop").addEventListener("click", halt);
+$("compare").addEventListener("click", () => { halt(); arrange(lanes.length === 1 ? 2 : 1); });
+aim(8);
+await take(3);
+document.documentElement.dataset.ready = "yes";
+export { Refused, lanes, state };
