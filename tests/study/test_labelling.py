@@ -135,6 +135,7 @@ class TestAsking:
         assert float(sure.gather(1, labels[:, None]).min()) >= 0.99
         assert [item.label for item in items] == labels.tolist()
         assert all(item.place % 2 for item in items)
+        assert float(data.angles[[item.place for item in items]].abs().max()) <= 15
         with pytest.raises(ValueError, match="both are asked about"):
             gold_items(["digits:calibration", "digits:test"], 20)
 

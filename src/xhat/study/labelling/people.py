@@ -244,7 +244,11 @@ def _page(found: People, picture: Path, command: str) -> TaskPage:
         "candidate.",
     ]
     if found.simulated:
-        remarks.insert(0, "No person gave these answers: they come from simulated annotators.")
+        remarks.insert(
+            0,
+            "No person gave these answers: they come from simulated annotators, who begin from what "
+            "the judges see. So this agreement says nothing of the judges.",
+        )
     caption = (
         "Candidates on which the two disagree come first, marked by a dot. Above: the target; "
         "below: the verdict, in its colour, and what was seen."
