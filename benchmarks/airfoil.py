@@ -20,8 +20,16 @@ import torch
 from record import provenance, table, write
 from scipy.optimize import minimize
 
-from xhat.study.airfoils import Rivals, Searched, Verified, rivals, search, verify
-from xhat.tasks.airfoil import Drag, Flight, Specification, XFoil, design_box, requirements
+from xhat.study.airfoils import WITNESS, Rivals, Searched, Verified, rivals, search, verify
+from xhat.tasks.airfoil import (
+    Drag,
+    Flight,
+    Specification,
+    XFoil,
+    design_box,
+    requirements,
+    surrogate,
+)
 from xhat.tasks.airfoil import specifications as drawn
 
 _TOLERANCE = 1e-4
@@ -33,7 +41,7 @@ def main() -> None:
     parser.add_argument("--specifications", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--timeout", type=float, default=30.0)
+    parser.add_argument("--timeout", type=float, default=120.0)
     parser.add_argument("--no-slsqp", action="store_true")
     arguments = parser.parse_args()
     asked = drawn(arguments.specifications, arguments.seed)
@@ -152,7 +160,7 @@ def slsqp(found: Searched, known: list[Rivals]) -> dict[str, Any]:
 def by_slsqp(asked: Specification, start: torch.Tensor) -> tuple[float, float]:
     """Return the drag that SLSQP finds by the surrogate, and its violation."""
     flight, rows, box = Flight(), asked.row()[None], design_box(asked.conditions)
-    drag, kept = Drag(rows, flight), requirements(rows, flight)
+    drag, kept = Drag(rows, flight), requirements(rows, flight, witness=surrogate(WITNESS))
     memory: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
 
     def all_of(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

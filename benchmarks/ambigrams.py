@@ -2,9 +2,10 @@
 
     python benchmarks/ambigrams.py [--seeds 3] [--jobs 1]
 
-Seeds begin at 1000: settings were chosen on others. Every image counts for its pair and, turned,
-for the pair in the other order. What is left out in turn: the prior on the turned reading, the
-choice among restarts, the beginning at real digits that cover each other.
+Settings were chosen on seeds 11 and 12, by the counts of the judges there; these are others. Every
+image counts for its pair and, turned, for the pair in the other order. What is left out in turn:
+the searches that begin anew, the prior on the turned reading, the choice among searches, the
+beginning at real digits that cover each other.
 """
 
 import argparse
@@ -23,16 +24,16 @@ from xhat.study.judging import digits_judge
 from xhat.study.methods import Ambigram, Ambigrams
 from xhat.study.methods.ambigram import digits_overlaps
 
-FIRST_SEED = 1000
+FIRST_SEED = 0
 WHOLE = Ambigram()
-SIX = replace(WHOLE, restarts=6, halvings=1)
-ONE = replace(WHOLE, restarts=1, halvings=0)
+ONE = replace(WHOLE, restarts=1, halvings=0, renewals=0)
 ARMS = {
-    "24 searches of every pair": WHOLE,
-    "6": SIX,
-    "6, no prior on the turned reading": replace(SIX, of_turned=False),
+    "12 searches of every pair, the surest two searched anew": WHOLE,
+    "6, likewise": replace(WHOLE, restarts=6),
+    "12, none anew": replace(WHOLE, renewals=0),
+    "12, none anew, no prior on the turned reading": replace(WHOLE, renewals=0, of_turned=False),
     "1": ONE,
-    "1, from noise instead of two real digits": replace(ONE, covering=False, noise=1.2, levels=40),
+    "1, from noise instead of two real digits": replace(ONE, covering=False, noise=1.2, levels=28),
 }
 COUNTS = (
     "genuine in both readings",

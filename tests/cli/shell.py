@@ -8,7 +8,14 @@ import time
 import warnings
 from pathlib import Path
 
-from xhat.cli import commands, demos, experiments, explore  # noqa: F401 - commands join the app
+from xhat.cli import (  # noqa: F401 - commands join the app
+    commands,
+    demos,
+    experiments,
+    explore,
+    labels,
+    serving,
+)
 from xhat.cli.app import app
 from xhat.cli.shell import run
 

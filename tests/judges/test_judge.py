@@ -156,7 +156,8 @@ def test_one_unusual_representation_is_off_but_elsewhere_takes_most_of_them(ways
 
 def test_what_is_as_near_as_real_samples_is_never_elsewhere(judge):
     # classes that overlap so much that others are as near as one's own
-    mixed = replace(judge, fars=dict.fromkeys(judge.fars, 0.0))
+    near = replace(judge.usual, fars=dict.fromkeys(judge.usual.fars, 0.0))
+    mixed = replace(judge, usual=near)
     assert judged(mixed, 0.3, SEEN) is Outcome.GENUINE
     assert judged(mixed, OFF, NEITHER) is Outcome.OUT_OF_DISTRIBUTION
 
@@ -365,3 +366,15 @@ def test_the_same_parts_give_the_same_judge():
     x = torch.cat([sample(float(where), SEEN) for where in torch.linspace(-5, 5, 50)])
     assert torch.equal(first.judge(x, 0).p, second.judge(x, 0).p)
     assert first.jury.weights == second.jury.weights
+
+
+def test_what_was_learnt_once_need_not_be_learnt_again(judge):
+    x, labels = readable(300, 1)
+    parts = reader(), [Neighbours("place", x, place, labels)], (x, labels), readable(400, 2)
+    first = Judge.assemble(*parts)
+    again = Judge.assemble(*parts, 0.1, usual=first.usual)
+    some = readable(50, 3)
+    assert torch.equal(first.judge(*some).p, again.judge(*some).p)
+    assert (first.alpha, again.alpha) == (0.05, 0.1)
+    other = replace(first.usual, scores=first.usual.scores + 1)
+    assert not torch.equal(Judge.assemble(*parts, usual=other).judge(*some).p, first.judge(*some).p)

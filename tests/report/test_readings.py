@@ -37,6 +37,19 @@ def test_every_reading_has_its_image_and_the_colour_of_its_verdict(tmp_path):
     assert halves[0] > halves[1]  # black is on top where it is turned, which is on the right
 
 
+def test_only_where_both_readings_are_genuine_there_is_a_ground(tmp_path):
+    ground = np.array(ImageColor.getrgb("#a6e5cb"))
+
+    def shown(*pair):
+        images = np.zeros((1, 1, 28, 28), dtype=np.float32)
+        drawn = pixels(save_readings_png(tmp_path / "a.png", images, [[pair]], title="T", lead="L"))
+        return bool((drawn == ground).all(axis=-1).any())
+
+    assert shown(GOOD, GOOD)
+    assert not shown(GOOD, BAD)
+    assert not shown(BAD, BAD)
+
+
 def test_rows_of_structures_are_drawn(tmp_path):
     row = StructureRow("one", "kept", np.ones((2, 28, 28), np.float32), ("1", "2"), (GOOD, BAD))
     drawn = pixels(save_structures_png(tmp_path / "s.png", [row], title="T", lead="L"))

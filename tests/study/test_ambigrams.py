@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -12,8 +12,11 @@ from xhat.spaces import Box, Symmetric
 from xhat.study.demos import DEMOS
 from xhat.study.demos.ambigrams import all_pairs, count_readings
 from xhat.study.methods import Ambigram, Ambigrams, Overlaps, half_turned
+from xhat.study.methods.known import unsure
+from xhat.study.methods.readers import readers, sureness
+from xhat.tasks import digits
 
-QUICK = Ambigram(restarts=2, levels=3, halvings=1, covering=False, noise=1.0)
+QUICK = Ambigram(restarts=2, levels=3, halvings=1, renewals=0, covering=False, noise=1.0)
 
 
 @dataclass
@@ -70,6 +73,35 @@ class TestSearch:
         assert torch.equal(first, second)
         assert not torch.equal(first, other)
 
+    def test_a_renewal_never_makes_an_image_less_sure(self):
+        once = replace(QUICK, renewals=0).search([6, 3], [9, 5], seed=2)
+        again = replace(QUICK, renewals=1).search([6, 3], [9, 5], seed=2)
+        assert bool((again.sureness >= once.sureness - 1e-5).all())
+        assert bool((again.sureness > once.sureness).any())
+
+    def test_progress_counts_every_level_to_the_end(self):
+        told = []
+        QUICK.search([6, 8], [9, 8], on_progress=lambda n, of: told.append((n, of)))
+        assert told == [(k, 6) for k in range(1, 7)]
+
+    def test_how_sure_is_that_of_the_worse_reading(self):
+        x = digits.split("surrogate_train").images[:4]
+        label = digits.split("surrogate_train").labels[:4]
+        here = sureness(x, label, label, 0.0)
+        back = sureness(half_turned(x), label, label, 0.0)
+        torch.testing.assert_close(here, back)
+        symmetric = torch.maximum(x, half_turned(x))
+        own = -torch.stack([unsure(f, symmetric, label) for f in readers()]).mean(dim=0)
+        torch.testing.assert_close(sureness(symmetric, label, label, 0.0), own)
+        assert bool((sureness(symmetric, label, (label + 1) % 10, 0.0) <= own + 1e-6).all())
+
+    def test_no_reader_is_a_judge(self):
+        judges = [digits.judge(name) for name in digits.JUDGES]
+        assert not {id(each) for each in judges} & {id(each) for each in readers()}
+        assert {
+            digits.card(name).split for name in (*digits.SURROGATES, *digits.GUARDS, "denoiser")
+        } == {"surrogate_train"}
+
     def test_the_spaces_are_those_of_the_library(self):
         assert isinstance(QUICK.space(same=False), Box)
         space = QUICK.space(same=True)
@@ -109,6 +141,8 @@ class TestSearch:
             QUICK.search([1, 2], [3])
         with pytest.raises(ValueError, match="restarts must be a whole number from 1"):
             Ambigram(restarts=0)
+        with pytest.raises(ValueError, match="renewals must be a whole number from 1"):
+            Ambigram(renewals=0.5)
         with pytest.raises(ValueError, match="noise must be above 0"):
             Ambigram(noise=0.0)
 

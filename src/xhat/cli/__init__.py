@@ -12,7 +12,14 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; an interrupt while torch is being loaded is as quiet as a later one."""
     try:
-        from xhat.cli import commands, demos, experiments, explore  # noqa: F401 - commands join the app
+        from xhat.cli import (  # noqa: F401 - commands join the app
+            commands,
+            demos,
+            experiments,
+            explore,
+            labels,
+            serving,
+        )
         from xhat.cli.app import app
         from xhat.cli.shell import run
     except KeyboardInterrupt:

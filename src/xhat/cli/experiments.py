@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 
 import torch
 import typer
+from torch import Tensor
 
 from xhat.cli.app import Out, app
 from xhat.cli.shell import console, progress_bar
@@ -13,7 +14,7 @@ from xhat.core import check_choice
 from xhat.learning import EpochRecord, load_checkpoint
 from xhat.study.appraisal import QUICK
 from xhat.study.embedding import train_digits_embedding
-from xhat.study.experiments import STUDIES, run_study, write_study
+from xhat.study.experiments import STUDIES, run_study, with_labels, write_study
 from xhat.study.experiments.trials import write_trials
 from xhat.study.experiments.tuning import tune_latent
 from xhat.study.inputs import read_array
@@ -51,7 +52,11 @@ def train_command(
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only so many samples.")] = None,
     targets: Annotated[
-        Path | None, typer.Option(help="Distributions instead of labels, a .npy file (n, 10).")
+        Path | None,
+        typer.Option(
+            help="Distributions instead of labels: a .npy file (n, 10), or the labels.parquet of "
+            "xhat label export."
+        ),
     ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Measure everything, and write a page with figures.")
@@ -83,7 +88,9 @@ def train_command(
     recipe = recipe or "plain"
     if report and known_recipe(recipe).kind != "surrogate":
         raise ValueError(f"--report measures surrogates, but {recipe} is another kind of model.")
-    wanted = None if targets is None else read_array(targets, "the targets")
+    wanted: Tensor | Path | None = targets
+    if targets is not None and targets.suffix != ".parquet":
+        wanted = read_array(targets, "the targets")
     with progress_bar() as update:
 
         def say(record: EpochRecord) -> None:
@@ -209,6 +216,10 @@ def study_command(
     cache: Annotated[Path, typer.Option(help="Where trained surrogates are kept.")] = Path(
         "runs/surrogates"
     ),
+    targets: Annotated[
+        Path | None,
+        typer.Option(help="For soft-labels: an arm with the labels.parquet of xhat label export."),
+    ] = None,
 ) -> None:
     """Answer a question by experiments over seeds; the same command goes on where it stopped."""
     if name == "list":
@@ -216,7 +227,12 @@ def study_command(
             console.print(f"[bold]{known.name}[/]  {known.question}")
         return
     asked = STUDIES[check_choice("study", name, (*STUDIES, "list"))]
-    folder = out or Path("runs/studies") / (f"{name}-quick" if quick else name)
+    if targets is not None:
+        if name != "soft-labels":
+            raise ValueError(f"--targets is for the study soft-labels, not for {name}.")
+        asked = with_labels(targets)
+    ending = ("-labels" if targets is not None else "") + ("-quick" if quick else "")
+    folder = out or Path("runs/studies") / f"{name}{ending}"
     with progress_bar() as update:
         found = run_study(
             asked,
@@ -228,6 +244,7 @@ def study_command(
             on_progress=update,
         )
     command = f"xhat study {name} --seeds {seeds}" + (" --quick" if quick else "")
+    command += f" --targets {targets}" if targets is not None else ""
     page = write_study(found, command=command)
     for claim, gap, said in found.claims():
         console.print(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints.base import Linear, Projected
-from xhat.core import check_rows, check_tensor, independent_rows
+from xhat.core import check_numbers, check_rows, check_tensor, independent_rows
 from xhat.groups import Group, check_acting
 
 __all__ = ["AffineEquality", "Bounds", "Fixed", "Halfspace", "Invariance"]
@@ -82,7 +82,7 @@ class Halfspace(Projected):
         length = torch.linalg.vector_norm(normal.flatten(1), dim=1)
         if bool((length == 0).any()):
             raise ValueError("the normal of a Halfspace must not be 0.")
-        offset = check_tensor("the offset", offset, floating=False).double().reshape(-1)
+        offset = check_numbers("the offset", offset).double().reshape(-1)
         if len(normal) != 1:
             check_rows("the offset", offset, len(normal))
         self.normal = normal / length.reshape(-1, *(1 for _ in normal.shape[1:]))
@@ -255,7 +255,8 @@ class Invariance(Projected):
 def _end(name: str, value: Any) -> Tensor:
     if isinstance(value, bool) or not isinstance(value, Tensor | int | float):
         raise TypeError(f"{name} must be a number or a tensor, not {type(value).__name__}.")
-    end = torch.as_tensor(value)
+    # a number keeps all its digits: the float32 nearest to 0.1 lies above it
+    end = torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64)
     end = end if end.is_floating_point() else end.float()
     if bool(end.isnan().any()):
         raise ValueError(f"{name} must not be NaN.")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints.base import Projected
-from xhat.core import check_positive, check_rows, check_tensor
+from xhat.core import check_numbers, check_positive, check_rows, check_tensor
 
 __all__ = ["SecondOrderCone", "Sphere"]
 
@@ -35,7 +35,7 @@ class Sphere(Projected):
 
     def __init__(self, center: Tensor, radius: Tensor | float) -> None:
         self.center = check_tensor("the center", center)
-        radius = check_tensor("the radius", radius, floating=False)
+        radius = check_numbers("the radius", radius)
         self.radius = radius.to(self.center).reshape(-1)
         if self.center.shape[0] != 1:
             check_rows("the radius", self.radius, self.center.shape[0])

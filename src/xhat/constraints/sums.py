@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints.base import Linear, Projected
-from xhat.core import check_rows, check_tensor, increasing_root, per_row
+from xhat.core import check_numbers, check_rows, check_tensor, increasing_root, per_row
 
 __all__ = ["Simplex", "SumWithin"]
 
@@ -44,7 +44,7 @@ class SumWithin(Projected):
         weights: Tensor | None = None,
     ) -> None:
         self.low, self.high = _ends(low, high)
-        total = check_tensor("the total", total, floating=False)
+        total = check_numbers("the total", total)
         if total.ndim > 1:
             raise ValueError(f"the total must be a number or (n,), not {tuple(total.shape)}.")
         self.total = total.double().reshape(-1)

@@ -13,11 +13,18 @@ against real data (``Judge``):
   ``verify``, ``gap_along``, ``audit_gradient``); ``Simulator`` makes any function a truth.
 """
 
-from xhat.judges.axes import Likelihood, ManifoldAxis, Penultimate, Reconstruction, pixels
+from xhat.judges.axes import (
+    Likelihood,
+    ManifoldAxis,
+    Penultimate,
+    Reconstruction,
+    pixels,
+    represented,
+)
 from xhat.judges.conformal import Calibration
 from xhat.judges.gaps import GapAlong, competence_limit, gap_along
 from xhat.judges.gradients import GradientAudit, audit_gradient
-from xhat.judges.judge import Judge
+from xhat.judges.judge import Judge, Usual
 from xhat.judges.jury import Jury, pooled
 from xhat.judges.neighbours import Neighbours
 from xhat.judges.outcomes import Outcome
@@ -44,6 +51,7 @@ __all__ = [
     "Truth",
     "TruthConstraint",
     "TruthEvidence",
+    "Usual",
     "Verdict",
     "Verdicts",
     "Verification",
@@ -55,5 +63,6 @@ __all__ = [
     "mean_absolute",
     "pixels",
     "pooled",
+    "represented",
     "verify",
 ]

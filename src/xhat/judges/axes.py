@@ -116,6 +116,7 @@ class Likelihood(ManifoldAxis):
         reference: real samples ``(m, *x_shape)``.
         see: ``(n, *x_shape) -> (n, d)``, what is looked at.
         typicality: whether samples that are too likely are unusual as well.
+        seen: ``(m, d)``, what ``see`` makes of the reference, where that is known.
 
     Raises:
         ValueError: too many features for a covariance, or values not finite.
@@ -134,10 +135,11 @@ class Likelihood(ManifoldAxis):
         see: Representation = pixels,
         *,
         typicality: bool = False,
+        seen: Tensor | None = None,
     ) -> None:
         check_finite("the reference", reference)
         self.names, self.two_sided, self.see = (name,), (typicality,), see
-        flat = represented(see, reference)
+        flat = represented(see, reference) if seen is None else seen
         if flat.shape[1] > _MOST_FEATURES:
             raise ValueError(
                 f"the likelihood axis holds at most {_MOST_FEATURES} features, but samples have "

@@ -46,10 +46,27 @@ from xhat.judges.neighbours import Neighbours
 from xhat.judges.truth import Truth, ask
 from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "Usual"]
 
 _LEAST = 1e-6  # the probability below which a class is as good as not seen
 _ASKED = 400  # real samples that tell what is far
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What a judge learns of calibration samples: all of it that takes time.
+
+    Attributes:
+        weights: of the jury's members.
+        scores: ``(b, axes)``, of the calibration samples.
+        unread: the probability of "none" beyond which the jury sees no class; 1 without a jury.
+        fars: per representation, the distance beyond which a sample is far from every class.
+    """
+
+    weights: tuple[float, ...]
+    scores: Tensor
+    unread: float
+    fars: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -60,8 +77,7 @@ class Judge:
         jury: the held-out classifiers; None without labels.
         manifold: the ways of looking at the distance from real data.
         calibration: what is usual on every axis.
-        fars: per representation, the distance beyond which a sample is far from every class.
-        unread: the probability of "none" beyond which the jury sees no class; 1 without a jury.
+        usual: what it learnt of the calibration samples.
         reference: ``(m, *x_shape)``, the real samples that distances are measured to.
         labels: ``(m,)``, their classes; None without any.
         alpha: the share of real samples that may be flagged.
@@ -70,8 +86,7 @@ class Judge:
     jury: Jury | None
     manifold: tuple[ManifoldAxis, ...]
     calibration: Calibration
-    fars: dict[str, float]
-    unread: float
+    usual: Usual
     reference: Tensor
     labels: Tensor | None
     alpha: float
@@ -127,6 +142,8 @@ class Judge:
         reference: tuple[Tensor, Tensor | None],
         calibration: tuple[Tensor, Tensor | None],
         alpha: float = 0.05,
+        *,
+        usual: Usual | None = None,
     ) -> "Judge":
         """Build a judge from parts of one's own.
 
@@ -137,6 +154,8 @@ class Judge:
             calibration: likewise, disjoint from the reference and from all training. Every other
                 sample sets the scale of the axes, the rest give the p-values.
             alpha: the share of real samples that may be flagged, in (0, 1).
+            usual: what a judge of these very parts, networks and samples learnt before, its
+                ``usual``; None to look at the calibration samples.
 
         Raises:
             TypeError: samples that are not floating point.
@@ -148,20 +167,40 @@ class Judge:
         known = check_labelled("the reference", *reference, jury)
         x, labels = check_labelled("the calibration samples", *calibration, jury)
         check_enough(alpha, len(x) // 2, "calibration samples come in two halves")
+        if usual is None:
+            usual = cls._learn(jury, tuple(manifold), known, (x, labels))
+        if jury is not None:
+            jury = replace(jury, weights=usual.weights)
+        draft = cls(jury, tuple(manifold), _NOTHING, usual, *known, alpha)
+        sided = [False] * len(draft._readers) + [b for a in manifold for b in a.two_sided]
+        halves = usual.scores[::2], usual.scores[1::2]
+        return replace(draft, calibration=Calibration.fit(*halves, draft._groups, sided, _BUDGETS))
+
+    @classmethod
+    def _learn(
+        cls,
+        jury: Jury | None,
+        manifold: tuple[ManifoldAxis, ...],
+        reference: tuple[Tensor, Tensor | None],
+        calibration: tuple[Tensor, Tensor | None],
+    ) -> Usual:
+        """Look at the calibration samples."""
+        x, labels = calibration
         if jury is not None and labels is not None:
             jury = jury.weighed(jury.probabilities(x[::2]), labels[::2])
-        draft = cls(jury, tuple(manifold), _NOTHING, {}, 1.0, *known, alpha)
-        evidence = draft.look(x, labels)
-        scores, seen = evidence.scores, evidence.seen
-        unread = 1.0 if seen is None else float(torch.quantile(seen[::2, -1], 0.99))
-        fars = {
-            axis.names[0]: axis.far(x[:_ASKED], None if labels is None else labels[:_ASKED])
-            for axis in manifold
-            if isinstance(axis, Neighbours)
-        }
-        sided = [False] * len(draft._readers) + [b for a in manifold for b in a.two_sided]
-        calibrated = Calibration.fit(scores[::2], scores[1::2], draft._groups, sided, _BUDGETS)
-        return replace(draft, calibration=calibrated, fars=fars, unread=unread)
+        nothing = Usual((), torch.empty(0), 1.0, {})
+        evidence = cls(jury, manifold, _NOTHING, nothing, *reference, 0.5).look(x, labels)
+        seen = evidence.seen
+        return Usual(
+            weights=() if jury is None else jury.weights,
+            scores=evidence.scores,
+            unread=1.0 if seen is None else float(torch.quantile(seen[::2, -1], 0.99)),
+            fars={
+                axis.names[0]: axis.far(x[:_ASKED], None if labels is None else labels[:_ASKED])
+                for axis in manifold
+                if isinstance(axis, Neighbours)
+            },
+        )
 
     def judge(
         self,
@@ -277,12 +316,14 @@ class Judge:
         if evidence.seen is None:
             return far
         clear = evidence.seen[:, :-1].amax(dim=1) > 0.5
-        return (evidence.seen[:, -1] > self.unread) | (far & ~clear)
+        return (evidence.seen[:, -1] > self.usual.unread) | (far & ~clear)
 
     def _far(self, scores: Tensor) -> Tensor:
         names = [name for axis in self.manifold for name in axis.names]
         first = len(self._readers)
-        beyond = [scores[:, first + names.index(name)] > far for name, far in self.fars.items()]
+        beyond = [
+            scores[:, first + names.index(name)] > far for name, far in self.usual.fars.items()
+        ]
         if not beyond:
             return torch.zeros(len(scores), dtype=torch.bool)
         return torch.stack(beyond).float().mean(dim=0) > 0.5

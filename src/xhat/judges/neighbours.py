@@ -48,6 +48,7 @@ class Neighbours(ManifoldAxis):
         labels: ``(m,)`` classes of the reference; None without any.
         k: how many neighbours are averaged.
         k_dimension: how many tell the local dimension; None leaves that score out.
+        seen: ``(m, d)``, what ``see`` makes of the reference, where that is known.
 
     Raises:
         ValueError: too few reference samples, or values not finite.
@@ -66,6 +67,8 @@ class Neighbours(ManifoldAxis):
         labels: Tensor | None = None,
         k: int = 3,
         k_dimension: int | None = None,
+        *,
+        seen: Tensor | None = None,
     ) -> None:
         check_finite("the reference", reference)
         self.see, self.k, self.k_dimension = see, k, k_dimension
@@ -78,7 +81,7 @@ class Neighbours(ManifoldAxis):
             )
         self.names = (name,) if k_dimension is None else (name, f"local dimension in {name}")
         self.two_sided = (False, True)[: len(self.names)]
-        seen = represented(see, reference)
+        seen = represented(see, reference) if seen is None else seen
         self.centre = seen.mean(dim=0)  # of distances far from 0, float32 loses the digits
         self.reference = seen - self.centre
         self.norms = self.reference.square().sum(dim=1)

@@ -29,6 +29,9 @@ An :class:`AirfoilPanel` holds airfoils with their polars by surrogate and by si
 A :class:`Film` holds one kind of path from starts to ends, frame by frame; several kinds are drawn
 as strips (:func:`save_films_png`) or moving (:func:`save_films_gif`).
 
+A :class:`SeenSample` is a sample with its verdict and what people saw in it; many stand side by
+side (:func:`save_seen_png`).
+
 An :class:`EncounterPlane` is one satellite encounter before and after a burn
 (:func:`save_encounters_png`). The page of a task's demo is a
 :class:`TaskPage` (:func:`save_task_page`).
@@ -61,6 +64,7 @@ from xhat.report.readings import StructureRow, save_readings_png, save_structure
 from xhat.report.records import MethodGrid, Summary, SummaryRow, typical_pair
 from xhat.report.refinement import save_gaps_png
 from xhat.report.renders import Scene, Solid, View, render_scene, save_scenes_png
+from xhat.report.seen import SeenSample, save_seen_png
 from xhat.report.selftest import SelfTestRow
 from xhat.report.study_page import save_study_page, study_markdown
 from xhat.report.study_records import ANSWERS, Answer, ArmRow, ClaimRow, Estimate, StudyPage
@@ -88,6 +92,7 @@ __all__ = [
     "ModelPage",
     "PageTable",
     "Scene",
+    "SeenSample",
     "SelfTestRow",
     "Solid",
     "StructureRow",
@@ -119,6 +124,7 @@ __all__ = [
     "save_planes_png",
     "save_readings_png",
     "save_scenes_png",
+    "save_seen_png",
     "save_selftest_png",
     "save_slices_png",
     "save_structures_png",

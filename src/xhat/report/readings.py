@@ -22,6 +22,7 @@ __all__ = ["StructureRow", "save_readings_png", "save_structures_png"]
 _TILE, _BORDER, _MARGIN = 56, 5, 40
 _CELL = _TILE + 2 * _BORDER
 _GAP, _HEAD = 16, 150
+_GROUND, _SUCCESS = 7, "#a6e5cb"  # around images of which both readings are genuine
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def save_readings_png(
 ) -> Path:
     """Draw a table of ambigrams, each upright and turned by 180 degrees, and save it as a PNG.
 
+    Where both readings are genuine, the two have a green ground.
+
     Args:
         path: where to; its folder is made if needed.
         images: ``(r, c, h, w)`` in [0, 1]; row and column are what they read upright and turned.
@@ -91,6 +94,14 @@ def save_readings_png(
         for j in range(c):
             x = _MARGIN + 50 + j * across
             first, second = outcomes[i][j]
+            if first is second is Outcome.GENUINE:  # a ground by which the eye finds what succeeded
+                around = (
+                    x - _GROUND,
+                    y - _GROUND,
+                    x + 2 * _CELL + _GROUND - 1,
+                    y + _CELL + _GROUND - 1,
+                )
+                pen.rectangle(around, fill=_SUCCESS)
             _tile(picture, pen, (x, y), images[i, j], first)
             _tile(picture, pen, (x + _CELL, y), images[i, j, ::-1, ::-1], second)
     shown = [outcome for row in outcomes for pair in row for outcome in pair]

@@ -75,7 +75,7 @@ class Box(Bounded):
         """Clip every feature to its bounds."""
         if self.low.numel() == self.high.numel() == 1:
             return z.clamp(self.low.item(), self.high.item())  # three times as fast as by tensors
-        return torch.clamp(z, self.low, self.high)
+        return torch.clamp(z, self.low.to(z), self.high.to(z))
 
 
 class Logit(Bounded):
@@ -110,7 +110,8 @@ class Logit(Bounded):
 
     def decode(self, z: Tensor) -> Tensor:
         """Squash ``z`` into the box."""
-        return self.low + (self.high - self.low) * torch.sigmoid(z)
+        low, high = self.low.to(z), self.high.to(z)
+        return low + (high - low) * torch.sigmoid(z)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the logit of ``x``; values on a bound become the largest finite one used."""
@@ -125,7 +126,8 @@ class Logit(Bounded):
         return z.clamp(-_REACH, _REACH)
 
     def _logit(self, x: Tensor, inset: float) -> Tensor:
-        return torch.logit((x - self.low) / (self.high - self.low), eps=inset)
+        low, high = self.low.to(x), self.high.to(x)
+        return torch.logit((x - low) / (high - low), eps=inset)
 
 
 _EDGE = 1e-6  # of the range: the smallest distance to a bound that float32 still resolves at 1
@@ -135,7 +137,8 @@ _REACH = 13.8155  # logit(1 - _EDGE)
 def _bound(name: str, value: Tensor | float, *, finite: bool) -> Tensor:
     if isinstance(value, bool) or not isinstance(value, Tensor | int | float):
         raise TypeError(f"{name} must be a number or a tensor, not {type(value).__name__}.")
-    bound = torch.as_tensor(value)
+    # a number keeps all its digits: the float32 nearest to 0.1 lies above it
+    bound = torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64)
     bound = bound if bound.is_floating_point() else bound.float()
     check_tensor(name, bound if finite else bound.nan_to_num(torch.nan, 0.0, 0.0))
     return bound.reshape(1, *bound.shape)

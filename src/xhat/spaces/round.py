@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_rows, check_tensor
+from xhat.core import check_numbers, check_rows, check_tensor
 from xhat.spaces.base import Space
 
 __all__ = ["Normalized", "Squashed"]
@@ -173,7 +173,7 @@ _INSET = 1 / 512
 
 
 def _radius(radius: Tensor | float) -> Tensor:
-    radius = check_tensor("the radius", radius, floating=False)
+    radius = check_numbers("the radius", radius)
     if radius.ndim > 1:
         raise ValueError(
             f"the radius must be a number or (n,) numbers, but has shape {tuple(radius.shape)}."

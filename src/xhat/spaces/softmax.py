@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_fraction, check_tensor
+from xhat.core import check_fraction, check_numbers
 from xhat.spaces.base import Space
 
 __all__ = ["Softmax"]
@@ -35,7 +35,7 @@ class Softmax(Space):
     per_candidate: ClassVar[tuple[str, ...]] = ("total",)
 
     def __init__(self, total: Tensor | float = 1.0, inset: float = 1 / 512) -> None:
-        total = check_tensor("the total", total, floating=False)
+        total = check_numbers("the total", total)
         if total.ndim > 1 or bool((total <= 0).any()):
             raise ValueError(
                 f"the total must be a number or (n,) numbers above 0, but has shape "

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_rows, check_tensor, increasing_root
+from xhat.core import check_numbers, check_rows, check_tensor, increasing_root
 from xhat.spaces.box import Bounded
 
 __all__ = ["Summed"]
@@ -48,7 +48,7 @@ class Summed(Bounded):
         weights: Tensor | None = None,
     ) -> None:
         super().__init__(low, high)
-        total = check_tensor("the total", total, floating=False)
+        total = check_numbers("the total", total)
         if total.ndim > 1:
             raise ValueError(f"the total must be a number or (n,), not {tuple(total.shape)}.")
         self.total = total.double().reshape(-1)

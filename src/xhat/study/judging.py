@@ -18,27 +18,33 @@ from xhat.judges import (
     Judge,
     Jury,
     Likelihood,
+    ManifoldAxis,
     Neighbours,
     Outcome,
     Penultimate,
     Reconstruction,
+    Usual,
     Verdicts,
+    represented,
 )
 from xhat.learning import VAE, load_checkpoint
 from xhat.report import JudgedSamples, as_pictures, save_judged_page
-from xhat.tasks import digits
+from xhat.study.remembering import fingerprint, remembered
+from xhat.tasks import digits, mnist
 
 __all__ = ["Judged", "digits_judge", "judge_samples", "write_judged"]
 
 _COVARIANCE = 10_000  # real samples from which a covariance is estimated
 _NEAREST = 3  # real samples that are shown beside a candidate
+_ANY = 0.05  # what is usual does not depend on alpha
 
 
 def digits_judge(alpha: float = 0.05, weights: str | Path | None = None) -> Judge:
     """Return the judge of rotated digits: five held-out classifiers and seven manifold axes.
 
     All were trained on the split ``judge_train``, the surrogates on ``surrogate_train``, and what
-    is usual comes from ``calibration``: no image is in two of them.
+    is usual comes from ``calibration``: no image is in two of them. What it learns of them is kept
+    (``xhat.study.remembering``).
 
     Args:
         alpha: the share of real digits that may be flagged.
@@ -59,17 +65,62 @@ def _digits_judge(alpha: float, weights: Path) -> Judge:
         raise TypeError(f"the checkpoint {digits.AUTOENCODER} must hold a VAE.")
     reference, calibration = digits.split("judge_train"), digits.split("calibration")
     x, labels = reference.images, reference.labels
-    features, latents = Penultimate(members["judge-residual"]), autoencoder.encode
+    see = {"features": Penultimate(members["judge-residual"]), "latents": autoencoder.encode}
+    made_from = _made_from(weights)
+    seen = remembered(
+        "judge-sees", made_from, lambda: {name: represented(f, x) for name, f in see.items()}
+    )
+    features, latents = see.values()
     axes = (
         Neighbours("distance in pixels", x, labels=labels, k_dimension=20),
-        Neighbours("distance in features of judge-residual", x, features, labels),
-        Neighbours("distance in latents of the autoencoder", x, latents, labels),
+        Neighbours(
+            "distance in features of judge-residual", x, features, labels, seen=seen["features"]
+        ),
+        Neighbours(
+            "distance in latents of the autoencoder", x, latents, labels, seen=seen["latents"]
+        ),
         Likelihood("likelihood", x[:_COVARIANCE]),
-        Likelihood("typicality of latents", x[:_COVARIANCE], latents, typicality=True),
+        Likelihood(
+            "typicality of latents",
+            x[:_COVARIANCE],
+            latents,
+            typicality=True,
+            seen=seen["latents"][:_COVARIANCE],
+        ),
         Reconstruction("reconstruction", _Rebuilt(autoencoder)),
     )
     jury = Jury(tuple(members.values()), tuple(members), digits.CLASSES)
-    return Judge.assemble(jury, axes, (x, labels), (calibration.images, calibration.labels), alpha)
+    parts = jury, axes, (x, labels), (calibration.images, calibration.labels)
+    known = remembered(
+        "judge-usual", made_from, lambda: _as_tensors(Judge.assemble(*parts, _ANY).usual)
+    )
+    return Judge.assemble(*parts, alpha, usual=_as_usual(known, axes))
+
+
+def _made_from(weights: Path) -> str:
+    names = (*digits.JUDGES, digits.AUTOENCODER)
+    files = [weights / f"{name}{ending}" for name in names for ending in (".safetensors", ".json")]
+    rooms = ("core", "judges", "learning", "tasks/digits.py", "tasks/mnist.py", "study/judging.py")
+    return fingerprint([*files, mnist.DATA / "SHA256SUMS"], rooms)
+
+
+def _as_tensors(usual: Usual) -> dict[str, Tensor]:
+    return {
+        "weights": torch.tensor(usual.weights, dtype=torch.double),
+        "scores": usual.scores,
+        "unread": torch.tensor(usual.unread, dtype=torch.double),
+        "fars": torch.tensor(list(usual.fars.values()), dtype=torch.double),
+    }
+
+
+def _as_usual(known: dict[str, Tensor], axes: tuple[ManifoldAxis, ...]) -> Usual:
+    names = [axis.names[0] for axis in axes if isinstance(axis, Neighbours)]
+    return Usual(
+        tuple(known["weights"].tolist()),
+        known["scores"],
+        float(known["unread"]),
+        dict(zip(names, known["fars"].tolist(), strict=True)),
+    )
 
 
 @dataclass(frozen=True)

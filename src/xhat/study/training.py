@@ -6,7 +6,7 @@ A recipe trains on its own split, is measured on the rotated test split, and lea
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from xhat.learning import (
     predict,
     save_checkpoint,
 )
+from xhat.study.labelled import Labelled, read_labelled
 from xhat.study.recipes import Recipe
 from xhat.study.recipes import recipe as known_recipe
 from xhat.surrogates import as_distributions, worst_inputs
@@ -45,7 +46,7 @@ def train(
     seed: int | None = None,
     epochs: int | None = None,
     limit: int | None = None,
-    targets: Tensor | None = None,
+    targets: Tensor | Path | None = None,
     device: str = "cpu",
     precision: Precision = "auto",
     progress: Progress | None = None,
@@ -60,7 +61,9 @@ def train(
         epochs: instead of the recipe's own number.
         limit: use this many samples only, for training and for measuring.
         targets: ``(n, 10)`` distributions for the images of the recipe's split, in its order,
-            instead of their labels; for surrogates only.
+            instead of their labels; or a ``labels.parquet`` of labels that were collected, where
+            images without votes keep their label, and the card tells how many did. For surrogates
+            only.
         device: where to train a surrogate, such as ``"cuda"``.
         precision: of a surrogate's training: ``"float32"``, ``"bfloat16"``, or ``"auto"``, which is
             bfloat16 where the device multiplies it faster. The card says which it was.
@@ -70,7 +73,8 @@ def train(
         The card as written.
 
     Raises:
-        ValueError: an unknown task or recipe, or a number out of its range.
+        ValueError: an unknown task or recipe, a number out of its range, or labels of other images.
+        UnreadableFileError: a file of labels is missing or damaged.
         PermissionError: ``out`` cannot be written to.
 
     Example:
@@ -91,7 +95,9 @@ def train(
     atomic_folder_check(out)
     hyperparameters = how.hyperparameters | ({} if epochs is None else {"epochs": epochs})
     data = digits.split(how.split)
-    images, wanted = data.upright[:limit], _wanted(how, data, targets)[:limit]
+    labelled = _labelled(how, targets) if isinstance(targets, Path) else None
+    wanted = _wanted(how, data, targets if labelled is None else labelled.p)[:limit]
+    images = data.upright[:limit]
     images = images.to(_checked_device(device, how))
     seconds = 0.0
 
@@ -119,7 +125,7 @@ def train(
         architecture=how.architecture,
         arguments=how.arguments,
         recipe=recipe,
-        hyperparameters=hyperparameters | made.details | computed,
+        hyperparameters=hyperparameters | made.details | computed | _told(labelled, limit),
         seed=options["--seed"] or 0,
         split=how.split,
         split_size=len(images),
@@ -170,11 +176,27 @@ def measure(model: nn.Module, recipe: Recipe, *, limit: int | None = None) -> di
     return found
 
 
-def _wanted(how: Recipe, data: digits.Split, targets: Tensor | None) -> Tensor:
-    if targets is None:
-        return data.labels
+def _labelled(how: Recipe, path: Path) -> Labelled:
+    _check_takes_targets(how)
+    return read_labelled(path, how.split)
+
+
+def _told(labelled: Labelled | None, limit: int | None) -> dict[str, Any]:
+    """Return what the card tells of collected labels: how many, whose, and of which file."""
+    if labelled is None:
+        return {}
+    return {"labels": labelled.counts(limit) | {"sha256": labelled.checksum}}
+
+
+def _check_takes_targets(how: Recipe) -> None:
     if how.kind != "surrogate":
         raise ValueError(f"targets are for surrogates, but {how.name} is a recipe of another kind.")
+
+
+def _wanted(how: Recipe, data: digits.Split, targets: Tensor | Path | None) -> Tensor:
+    if not isinstance(targets, Tensor):
+        return data.labels
+    _check_takes_targets(how)
     if len(targets) != len(data):
         raise ValueError(
             f"targets must have one row for each of the {len(data)} images of the split "

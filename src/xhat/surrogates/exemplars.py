@@ -114,11 +114,14 @@ class Exemplars:
         return known
 
     def screened(
-        self,
-        losses: Sequence[Callable[[Tensor, Tensor], Tensor]],
-        keep: float,
+        self, losses: Sequence[Callable[[Tensor, Tensor], Tensor]], keep: float
     ) -> "Exemplars":
-        """Return those that none of the losses finds unusual for their class.
+        """Return those that ``usual`` holds for; prices are left behind."""
+        kept = self.usual(losses, keep)
+        return Exemplars(self.x[kept], self.labels[kept])
+
+    def usual(self, losses: Sequence[Callable[[Tensor, Tensor], Tensor]], keep: float) -> Tensor:
+        """Return which of them none of the losses finds unusual for their class, ``(m,)``.
 
         Args:
             losses: each ``(x, labels) -> (n,)``, high for what should be left out: the
@@ -130,7 +133,7 @@ class Exemplars:
         for loss in losses:
             value = self.values(loss)
             kept &= value <= self.quantile(value, keep)[self.labels]
-        return Exemplars(self.x[kept], self.labels[kept])
+        return kept
 
     def values(self, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Return ``loss(x, labels)`` of every exemplar, ``(m,)``, without gradients."""

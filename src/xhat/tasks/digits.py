@@ -55,7 +55,8 @@ CLASSES = 10
 LIMIT = 45.0  # degrees
 SEED = 20_240
 SURROGATES = ("plain", "robust")
-GUARDS = ("robust+outliers",)  # a further surrogate that must be sure as well
+# further surrogates that must be sure as well
+GUARDS = ("robust+outliers", "quick+outliers+noise-soft")
 JUDGES = ("judge-residual", "judge-cnn", "judge-mlp", "judge-turns", "judge-kernel")
 AUTOENCODER = "judge-autoencoder"
 NONE_OF_THE_DIGITS = 10  # the judges' 11th output

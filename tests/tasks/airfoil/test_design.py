@@ -47,7 +47,7 @@ def test_limits_are_those_of_the_specification(flight, naca):
     moment = ASKED.moment + 0.004 - seen.moment[0]
     expected = [
         *moment.tolist(),
-        *(0.95 - seen.confidence[0]).tolist(),
+        *(0.975 - seen.confidence[0]).tolist(),
         0.11 - float(max_thickness(SHAPE)),
     ]
     assert limits.values(naca)[0, :5].tolist() == pytest.approx(expected)
@@ -57,6 +57,18 @@ def test_limits_are_those_of_the_specification(flight, naca):
     assert untrusted.values(naca).tolist()[0] == pytest.approx([0.11 - float(max_thickness(SHAPE))])
 
 
+def test_a_witness_must_be_as_sure(flight, naca):
+    other = surrogate("xxlarge")
+    (_, alone, _) = requirements(ROW, flight)
+    (_, limits, _) = requirements(ROW, flight, witness=other)
+    design = Design.of(naca)
+    also = other(design.parameters, design.angles, torch.tensor([ASKED.reynolds])).confidence
+    assert limits.values(naca)[:, :-2].tolist() == alone.values(naca).tolist()
+    assert limits.values(naca)[0, -2:].tolist() == pytest.approx((0.975 - also[0]).tolist())
+    (_, untrusted, _) = requirements(ROW, flight, trust=False, witness=other)
+    assert untrusted.values(naca).shape == (1, 1)
+
+
 def test_each_broken_limit_is_seen(flight, naca):
     for change, name in (
         ({"thickness": 0.15}, "limits"),
@@ -64,7 +76,7 @@ def test_each_broken_limit_is_seen(flight, naca):
         ({"thickness": 0.119, "radius": 0.0168}, "limits"),
         ({"wiggle": 1e-6}, "limits"),
         ({"confidence": 0.9999}, "limits"),
-        ({"lift": (0.3, 0.7)}, "lift"),
+        ({"lift": (0.3, 0.7), "confidence": 0.9}, "lift"),
     ):
         row = Specification(**{**vars(ASKED), **change}).row()[None]
         broken = {c.name for c in requirements(row, flight) if c.violation(naca)[0] > 1e-4}

@@ -40,11 +40,11 @@ def test_naca_0012_is_as_published():
 
 @needs_xfoil
 def test_what_does_not_converge_is_nan_and_says_why():
-    polar = XFoil(iterations=2, timeout=120)(NACA, [Condition(1e6, 12.0)])
+    polar = XFoil(iterations=1, panels=100, timeout=120)(NACA, [Condition(1e6, 25.0)])
     assert isinstance(polar, Polar)
     assert not polar.converged.any()
     assert polar.drag.isnan().all()
-    assert "did not converge in 2 iterations" in polar.why[0]
+    assert "did not converge in 1 iteration" in polar.why[0]
 
 
 def test_a_hanging_program_is_killed_in_time(tmp_path):
@@ -87,6 +87,48 @@ def test_a_polar_that_was_written_is_read(tmp_path):
     assert {"n 160", "n 7", "visc 1000000", "alfa 5", "g f"} <= set(keys)
 
 
+ONLY = "cat > keys; if {when}; then echo '{row}' > polar.txt; fi; echo $(cat keys) >> {folder}/all"
+
+
+def asked_when(tmp_path, when):
+    """Return what XFoil says that converges only so, and the keys of all runs."""
+    row = "  4.700   0.5000   0.00854   0.00177   0.0021   0.1453   0.9858"
+    only = program(tmp_path, ONLY.format(when=when, row=row, folder=tmp_path))
+    polar = XFoil(only, timeout=60)(NACA, [Condition(1e6, 4.0, lift=0.5)])
+    return polar, (tmp_path / "all").read_text().splitlines()
+
+
+def test_what_does_not_converge_at_once_is_approached_from_afar(tmp_path):
+    polar, runs = asked_when(tmp_path, "grep -q 'cl 0.525' keys")
+    assert polar.why == ("converged",)
+    assert len(runs) == 4
+    at_once, from_zero, below, above = (run.split("visc 1000000 ")[1] for run in runs)
+    assert at_once.split()[:4] == ["alfa", "4", "pacc", "polar.txt"]
+    assert from_zero.startswith("alfa 0 alfa 0.5 alfa 1 ")
+    assert below.startswith("alfa 1 cl 0.2 cl 0.225 ")
+    assert "cl 0.475 pacc polar.txt cl 0.5 pacc" in below
+    assert above.startswith("alfa 7 cl 0.8 cl 0.775 ")
+
+
+def test_fewer_panels_come_last_and_are_named(tmp_path):
+    polar, runs = asked_when(tmp_path, "grep -q '^n 200' keys")
+    assert polar.why == ("converged on 200 panels",)
+    assert [run.split("ppar n ")[1].split()[0] for run in runs] == ["279"] * 4 + ["240"] * 4 + [
+        "200"
+    ]
+    assert float(polar.drag[0]) == 0.00854
+
+
+def test_where_nothing_helps_the_first_reason_is_told(tmp_path):
+    polar, runs = asked_when(tmp_path, "false")
+    assert polar.why == ("XFoil did not converge in 100 iterations",)
+    assert len(runs) == 16
+    assert polar.drag.isnan().all()
+    (tmp_path / "all").unlink()
+    XFoil(str(tmp_path / "xfoil"), attempts=2)(NACA, AT)
+    assert len((tmp_path / "all").read_text().splitlines()) == 2
+
+
 def test_a_program_that_is_not_there_is_told_how_to_install():
     assert not installed("no-such-program")
     with pytest.raises(XFoilMissingError, match="apt install xfoil"):
@@ -112,6 +154,7 @@ def test_bad_airfoils_are_refused_before_anything_runs():
     [
         (lambda: XFoil(timeout=0), "timeout must be above 0"),
         (lambda: XFoil(panels=500), "panels must be from 20 to 300"),
+        (lambda: XFoil(attempts=0), "attempts must be"),
         (lambda: XFoil(iterations=0), "iterations must be a whole number"),
         (lambda: Condition(-1.0, 0.0), "Reynolds number must be above 0"),
         (lambda: Condition(1e6, float("nan")), "angle must be finite"),

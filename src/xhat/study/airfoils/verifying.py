@@ -49,7 +49,7 @@ class Flights:
 
     def why(self, i: int) -> str:
         """Return why XFoil says nothing of design ``i`` at some condition, or nothing."""
-        reasons = [w for w in self.polars[i].why if w != "converged"]
+        reasons = [w for w in self.polars[i].why if not w.startswith("converged")]
         return reasons[0] if reasons else ""
 
 

@@ -73,8 +73,8 @@ def write(
 _REMARKS = (
     "A design is 18 shape parameters and one angle of attack per condition. Asked is the least "
     "mean of ln CD over three conditions of level flight, at given lifts, within limits on "
-    "thickness, moment, leading edge and smoothness, and where the surrogate's own confidence is "
-    "at least 0.95.",
+    "thickness, moment, leading edge and smoothness, and where the confidence of both sizes of "
+    "the surrogate is at least 0.975.",
     "“At the surrogate's word” is the same descent with the lift of the middle condition and the "
     "thickness as its only conditions.",
     "The surrogate is NeuralFoil (Peter Sharpe, MIT licence), trained on 8 million runs of XFoil; "

@@ -175,13 +175,16 @@ _CAPTION = (
     "Left of each pair: the image as it is, to be read as the digit of its row. Right: the same "
     "image turned by 180°, to be read as that of its column. The border is the verdict."
 )
-_SHORT = "Left: to be read as the digit of its row. Right: turned by 180°, as that of its column."
+_SHORT = (
+    "Left: to be read as the digit of its row. Right: turned by 180°, as that of its column. "
+    "On green: both accepted."
+)
 _CERTIFIED = (
     "Digits of which something must hold exactly. The violation is evaluated on the image itself, "
     "in float64."
 )
 _NOTES = (
-    "Every ambigram was searched with three surrogates and a denoiser as the prior, all of which "
+    "Every ambigram was searched with four surrogates and a denoiser as the prior, all of which "
     "look at the image and at its half turn. The judges are other classifiers, trained on other "
     "images, and measures of how far real digits are; no judge took part in the search, nor in the "
     "choice among its restarts.",

@@ -7,7 +7,7 @@ where it was. The differences between arms are paired within seeds.
 
 from xhat.study.experiments.experiment import Arm, Cell, Claim, Context, Experiment
 from xhat.study.experiments.running import Finished, run_study
-from xhat.study.experiments.studies import STUDIES
+from xhat.study.experiments.studies import STUDIES, with_labels
 from xhat.study.experiments.writing import write_study
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "Experiment",
     "Finished",
     "run_study",
+    "with_labels",
     "write_study",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -24,6 +25,7 @@ from xhat.learning.negatives import Negatives
 from xhat.study.appraisal import Scope, appraise, quickly, record
 from xhat.study.experiments.experiment import Arm, Cell, Context
 from xhat.study.judging import digits_judge
+from xhat.study.labelled import read_labelled
 from xhat.study.methods import METHODS
 from xhat.surrogates import (
     Corrupted,
@@ -39,7 +41,15 @@ from xhat.surrogates import (
 from xhat.surrogates.classifier import ROTATION
 from xhat.tasks import digits
 
-__all__ = ["MEASURED", "Plan", "digest", "surrogate", "surrogate_arm", "surrogate_cell"]
+__all__ = [
+    "MEASURED",
+    "Plan",
+    "digest",
+    "labelled_arm",
+    "surrogate",
+    "surrogate_arm",
+    "surrogate_cell",
+]
 
 MEASURED = Scope(
     images=5_000,
@@ -53,6 +63,8 @@ MEASURED = Scope(
 )
 _SCHEDULE = {"batch_size": 128, "learning_rate": 3e-3, "weight_decay": 0.02, "average": 0.998}
 _MOST = 0.99  # smoothing that leaves something of the label
+Labels = tuple[str, str]
+"""Of collected labels: the path of the file, and its SHA-256."""
 Targets = Literal["labels", "machine", "machine by class", "as soft as machine"]
 
 
@@ -99,22 +111,52 @@ def surrogate_arm(name: str, caption: str, plan: Plan, scope: Scope = MEASURED) 
     return Arm(name, caption, partial(surrogate_cell, plan=plan, scope=scope), settings)
 
 
-def surrogate_cell(seed: int, context: Context, *, plan: Plan, scope: Scope = MEASURED) -> Cell:
-    """Train by ``plan``, measure, and return what was measured."""
-    model = surrogate(plan, seed, context)
+def labelled_arm(name: str, caption: str, plan: Plan, path: Path, checksum: str) -> Arm:
+    """Return the arm that trains by ``plan`` on collected labels instead of its targets.
+
+    Args:
+        name: of the arm.
+        caption: what it is.
+        plan: all else of the training.
+        path: of a ``labels.parquet``; cells read it again, in processes of their own.
+        checksum: SHA-256 of that file, by which a study is resumed with the same labels only.
+    """
+    settings = {"plan": plan.describe(), "scope": MEASURED.describe(), "labels": checksum}
+    cell = partial(surrogate_cell, plan=plan, scope=MEASURED, labels=(str(path), checksum))
+    return Arm(name, caption, cell, settings)
+
+
+def surrogate_cell(
+    seed: int,
+    context: Context,
+    *,
+    plan: Plan,
+    scope: Scope = MEASURED,
+    labels: Labels | None = None,
+) -> Cell:
+    """Train by ``plan``, measure, and return what was measured; ``labels`` as of a labelled arm."""
+    model = surrogate(plan, seed, context, labels)
     found = appraise(model, digits_judge(), quickly(scope) if context.quick else scope, seed=seed)
     return Cell(found.metrics, record(found))
 
 
-def surrogate(plan: Plan, seed: int, context: Context) -> nn.Module:
-    """Return the surrogate of a plan and a seed, trained now or taken from the cache."""
+def surrogate(plan: Plan, seed: int, context: Context, labels: Labels | None = None) -> nn.Module:
+    """Return the surrogate of a plan and a seed, trained now or taken from the cache.
+
+    Args:
+        plan: how it is trained.
+        seed: of the training, and of the images.
+        context: where the cache is.
+        labels: path and SHA-256 of a file of labels to learn instead of the plan's targets.
+    """
     plan = plan.small() if context.quick else plan
-    name = digest(plan.describe() | {"seed": seed})
+    named = plan.describe() | {"seed": seed}
+    name = digest(named if labels is None else named | {"labels": labels[1]})
     path = context.cache / f"{name}.safetensors"
     with FileLock(context.cache / f"{name}.lock"):
         if not path.exists():
             with atomic_write(path) as temporary:
-                save_file(_Training(plan, seed, context).model().state_dict(), temporary)
+                save_file(_Training(plan, seed, context, labels).model().state_dict(), temporary)
     model = build("SmallCNN", seed=0)
     model.load_state_dict(load_file(path))
     return _averaged(model, plan).eval().requires_grad_(False)
@@ -125,6 +167,7 @@ class _Training:
     plan: Plan
     seed: int
     context: Context
+    given: Labels | None = None
 
     @cached_property
     def rows(self) -> Tensor:
@@ -165,6 +208,11 @@ class _Training:
         return network
 
     def targets(self) -> Tensor:
+        if self.given is not None:
+            found = read_labelled(self.given[0], "surrogate_train")
+            if found.checksum != self.given[1]:
+                raise ValueError(f"the labels in {self.given[0]} changed since the study began.")
+            return found.p[self.rows]
         if self.plan.targets in ("labels", "as soft as machine"):
             return self.labels
         p = self.machine()

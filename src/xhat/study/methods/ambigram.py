@@ -7,29 +7,32 @@ Two objectives share one space. At every level of noise ``σ``, from much to lit
 
 Whether strokes can be read in two ways is decided early, so a search begins where two real digits
 cover each other, and many begin at once; from time to time those of which the classifiers are least
-sure, in the worse of their readings, are given up. Where both readings are the same digit, the
-space is that of images with a half turn's symmetry, and the second reading is exactly the first.
+sure, in the worse of their readings, are given up. The surest in the end are searched anew, a few
+times each, from less noise; what is surer takes their place. Where both readings are the same
+digit, the space is that of images with a half turn's symmetry, and the second reading is exactly
+the first.
 
 Source: Geng, Park, Owens, "Visual Anagrams: Generating Multi-View Optical Illusions with Diffusion
 Models", CVPR 2024; the prior: see ``xhat.study.methods.annealed``.
 """
 
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xhat.core import check_count, check_positive, check_tensor, generator
 from xhat.groups import Rotations
-from xhat.learning import random_affine
 from xhat.objectives import CrossEntropy, Objective, ScorePrior, Seen
 from xhat.problem import Problem
 from xhat.spaces import Box, Space, Symmetric
 from xhat.study.methods.known import unsure
 from xhat.study.methods.overlaps import Overlaps, half_turned
+from xhat.study.methods.readers import Guided, Moved, readers, sureness
 from xhat.surrogates import Exemplars
 from xhat.surrogates.diffusion import noise_levels
 from xhat.tasks import digits
@@ -38,46 +41,8 @@ __all__ = ["Ambigram", "digits_overlaps"]
 
 _KNOWN, _KEPT = 2_500, 0.9  # real digits of each class, and the share each classifier keeps
 _CHUNK = 128  # images that are looked at together
-_ANGLE, _SHIFT, _SCALE = 8.0, 1.0, 0.06  # degrees, pixels, share
-_VIEWS = 6  # slightly moved ones of each candidate, by which it is chosen
-
-
-@dataclass(frozen=True)
-class _Moved:
-    """A view: perhaps turned, then every image slightly moved, slanted and scaled by its own."""
-
-    seed: int
-    wobble: float
-    back: bool
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return the view."""
-        x = half_turned(x) if self.back else x
-        if not self.wobble:
-            return x
-        return random_affine(
-            x,
-            generator(self.seed, "ambigram", "view"),
-            angle=_ANGLE * self.wobble,
-            shift=_SHIFT * self.wobble,
-            scale=_SCALE * self.wobble,
-            shear=_SCALE * self.wobble,
-        )
-
-
-@dataclass(frozen=True)
-class _Guided:
-    """A denoiser that is more of a class than the class (classifier-free guidance)."""
-
-    denoiser: nn.Module
-    scale: float
-
-    def __call__(self, x: Tensor, sigma: Tensor, label: Tensor) -> Tensor:
-        wanted = self.denoiser(x, sigma, label)
-        if self.scale == 1:
-            return wanted
-        whole = self.denoiser(x, sigma, None)
-        return whole + self.scale * (wanted - whole)
+_PARENTS, _CHILDREN = 2, 3  # images of a pair that are searched anew, and how often each
+_AGAIN, _AGAIN_LEVELS = 0.25, 7  # the noise at which that begins, and its levels
 
 
 @functools.cache
@@ -103,18 +68,20 @@ class Ambigram:
         guidance: how far beyond its class the prior goes; 1 for the class itself.
         wobble: how much what classifiers see is moved; 1 is by a pixel, 8 degrees and 6 % at most.
         halvings: how often the worse half of a pair's searches is given up.
+        renewals: how often the surest two of a pair are searched anew.
         of_turned: whether the prior also looks at the turned image; the classifiers always do.
         covering: whether searches begin where two real digits cover each other, or from noise.
     """
 
-    restarts: int = 24
+    restarts: int = 12
     noise: float = 0.5
-    levels: int = 20
-    certainty: float = 4.0
-    floor: float = 0.05
+    levels: int = 14
+    certainty: float = 1.5
+    floor: float = 0.5
     guidance: float = 2.0
     wobble: float = 1.0
-    halvings: int = 2
+    halvings: int = 1
+    renewals: int = 1
     of_turned: bool = True
     covering: bool = True
 
@@ -124,8 +91,11 @@ class Ambigram:
             check_count(name, getattr(self, name))
         for name in ("noise", "floor", "guidance"):
             check_positive(name, getattr(self, name))
-        for name in ("certainty", "wobble", "halvings"):
+        for name in ("certainty", "wobble"):
             check_positive(name, getattr(self, name), zero=True)
+        for name in ("halvings", "renewals"):
+            if getattr(self, name) != 0:
+                check_count(name, getattr(self, name))
 
     def describe(self) -> dict[str, Any]:
         """Return every setting, as JSON."""
@@ -147,7 +117,7 @@ class Ambigram:
             sigma: the level.
             draws: of the noise, and of how what classifiers see is moved.
         """
-        denoiser = _Guided(digits.denoiser(), self.guidance)
+        denoiser = Guided(digits.denoiser(), self.guidance)
         size = (len(upright), 1, 28, 28)
         terms: list[Objective] = []
         for label, back in ((upright, False), (turned, True)):
@@ -155,9 +125,9 @@ class Ambigram:
             weight = (1.0 if not self.of_turned else 0.5) * sigma**2
             if self.of_turned or not back:
                 terms.append(weight * (Seen(prior, half_turned) if back else prior))
-            view = _Moved(int(torch.randint(2**31, (), generator=draws)), self.wobble, back)
+            view = Moved(int(torch.randint(2**31, (), generator=draws)), self.wobble, back)
             sure = self.certainty * (sigma**2 + self.floor**2) / 2
-            terms += [sure * Seen(CrossEntropy(f, label), view) for f in classifiers()]
+            terms += [sure * Seen(CrossEntropy(f, label), view) for f in readers()]
         return Problem(functools.reduce(lambda a, b: a + b, terms), space)
 
     def search(
@@ -183,39 +153,94 @@ class Ambigram:
         x, sure = torch.zeros(len(pairs), 1, 28, 28), torch.zeros(len(pairs))
         same = pairs[:, 0] == pairs[:, 1]
         parts = [rows for rows in (same.nonzero()[:, 0], (~same).nonzero()[:, 0]) if len(rows)]
-        total, done = self.levels * len(parts), 0
+        total = (self.levels + self.renewals * _AGAIN_LEVELS) * len(parts)
+        done = itertools.count(1)
+
+        def tell() -> None:
+            if on_progress is not None:
+                on_progress(next(done), total)
+
         for rows in parts:
             draws = generator(seed, "ambigram", bool(same[rows[0]]))
-            for found in self._descend(pairs[rows], draws):
-                done += 1
-                x[rows], sure[rows] = found
-                if on_progress is not None:
-                    on_progress(done, total)
+            found = self._anneal(pairs[rows], draws, tell)
+            for _ in range(self.renewals):
+                found = self._renewed(found, draws, tell)
+            best, sure[rows] = found.surest(1, self.wobble)
+            x[rows] = best.x
         return Ambigrams(pairs[:, 0], pairs[:, 1], x, sure)
 
-    def _descend(self, pairs: Tensor, draws: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield, after every level, the best image of every pair and how sure it is."""
-        same = bool(pairs[0, 0] == pairs[0, 1])
-        space, count = self.space(same=same), self.restarts
+    def _anneal(
+        self, pairs: Tensor, draws: torch.Generator, tell: Callable[[], None]
+    ) -> "_Searches":
+        """Return the surest of many searches of every pair, less and less of them."""
         x = torch.cat([self._starts(int(a), int(b), draws) for a, b in pairs])
-        if same:
+        if bool(pairs[0, 0] == pairs[0, 1]):
             x = Rotations(2).symmetrize(x)
-        every, sure = max(1, self.levels // (self.halvings + 1)), torch.zeros(len(pairs))
-        for level, sigma in enumerate(noise_levels(self.levels, self.noise, power=3.0).tolist(), 1):
-            upright, turned = pairs.repeat_interleave(count, dim=0).unbind(1)
-            x = _stepped(self.problem(upright, turned, space, sigma, draws), x)
-            last = level == self.levels
-            if last or (level % every == 0 and level // every <= self.halvings):
-                kept = 1 if last else max(1, count // 2)
-                x, sure = _surest(x, upright, turned, (count, kept), self.wobble)
-                count = kept
-            yield x[::count], sure
+        found = _Searches(pairs, x)
+        cuts = [round(self.levels * k / (self.halvings + 2)) for k in range(1, self.halvings + 1)]
+        for level, sigma in enumerate(self._noises(self.levels, self.noise), 1):
+            found = self._stepped(found, sigma, draws)
+            if level in cuts:
+                found, _ = found.surest(max(1, found.count // 2), self.wobble)
+            tell()
+        kept = min(_PARENTS if self.renewals else 1, found.count)
+        return found.surest(kept, self.wobble)[0]
+
+    def _renewed(
+        self, parents: "_Searches", draws: torch.Generator, tell: Callable[[], None]
+    ) -> "_Searches":
+        """Return the surest of images and those that are found from them with fresh noise."""
+        found = replace(parents, x=parents.x.repeat_interleave(_CHILDREN, dim=0))
+        for sigma in self._noises(_AGAIN_LEVELS, _AGAIN):
+            found = self._stepped(found, sigma, draws)
+            tell()
+        return parents.joined(found).surest(parents.count, self.wobble)[0]
+
+    def _noises(self, levels: int, first: float) -> list[float]:
+        return noise_levels(levels, first, power=3.0).tolist()
+
+    def _stepped(self, found: "_Searches", sigma: float, draws: torch.Generator) -> "_Searches":
+        space = self.space(same=bool(found.pairs[0, 0] == found.pairs[0, 1]))
+        problem = self.problem(found.upright, found.turned, space, sigma, draws)
+        return replace(found, x=_stepped(problem, found.x))
 
     def _starts(self, upright: int, turned: int, draws: torch.Generator) -> Tensor:
         if self.covering:
             return digits_overlaps().pairs(upright, turned, self.restarts)
         noise = torch.randn(self.restarts, 1, 28, 28, generator=draws)
         return (0.13 + self.noise * noise).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class _Searches:
+    """Equally many images of every pair: ``(n, 2)`` pairs, ``(n * count, 1, 28, 28)`` images."""
+
+    pairs: Tensor
+    x: Tensor
+
+    @property
+    def count(self) -> int:
+        return len(self.x) // len(self.pairs)
+
+    @property
+    def upright(self) -> Tensor:
+        return self.pairs[:, 0].repeat_interleave(self.count)
+
+    @property
+    def turned(self) -> Tensor:
+        return self.pairs[:, 1].repeat_interleave(self.count)
+
+    def joined(self, others: "_Searches") -> "_Searches":
+        """Return the images of both, those of a pair together."""
+        whole = [each.x.unflatten(0, (len(self.pairs), -1)) for each in (self, others)]
+        return replace(self, x=torch.cat(whole, dim=1).flatten(0, 1))
+
+    def surest(self, kept: int, wobble: float) -> tuple["_Searches", Tensor]:
+        """Return the surest images of every pair, the surest first, and how sure that one is."""
+        sure = sureness(self.x, self.upright, self.turned, wobble)
+        best = sure.reshape(-1, self.count).topk(kept, dim=1)
+        rows = torch.arange(len(self.pairs))[:, None] * self.count + best.indices
+        return replace(self, x=self.x[rows.flatten()]), best.values[:, 0]
 
 
 @dataclass(frozen=True)
@@ -243,30 +268,6 @@ class Ambigrams:
         return both, torch.cat((self.upright, self.turned))
 
 
-@functools.cache
-def classifiers() -> tuple[nn.Module, ...]:
-    """Return the surrogates that look at an ambigram: those of other searches, and the guards."""
-    return (*map(digits.surrogate, digits.SURROGATES), *map(digits.guard, digits.GUARDS))
-
-
-def sureness(x: Tensor, upright: Tensor, turned: Tensor, wobble: float) -> Tensor:
-    """Return how sure the surrogates are of the worse reading of each image, ``(n,)``.
-
-    It is the mean log-probability over the surrogates and a few slightly moved views.
-    """
-    readings = []
-    for label, back in ((upright, False), (turned, True)):
-        seen = []
-        for k in range(_VIEWS):
-            view = _Moved(k, wobble if k else 0.0, back)(x)
-            for f in classifiers():
-                parts = zip(view.split(500), label.split(500), strict=True)
-                with torch.no_grad():
-                    seen.append(torch.cat([-unsure(f, *part) for part in parts]))
-        readings.append(torch.stack(seen).mean(dim=0))
-    return torch.minimum(*readings)
-
-
 def _stepped(problem: Problem, x: Tensor) -> Tensor:
     """Return where one step of gradient descent leads.
 
@@ -282,19 +283,6 @@ def _stepped(problem: Problem, x: Tensor) -> Tensor:
         (gradient,) = torch.autograd.grad(loss.sum(), z)
         parts.append(space.decode(space.project(z.detach() - gradient)))
     return torch.cat(parts)
-
-
-def _surest(
-    x: Tensor, upright: Tensor, turned: Tensor, counts: tuple[int, int], wobble: float
-) -> tuple[Tensor, Tensor]:
-    """Return the surest images of every pair, the surest first, and how sure that one is.
-
-    ``counts``: how many there are of every pair, and how many are kept.
-    """
-    count, kept = counts
-    best = sureness(x, upright, turned, wobble).reshape(-1, count).topk(kept, dim=1)
-    rows = torch.arange(len(best.indices))[:, None] * count + best.indices
-    return x[rows.flatten()], best.values[:, 0]
 
 
 def _pairs(upright: Any, turned: Any) -> Tensor:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from xhat.core import generator
 from xhat.learning import random_rotation
 from xhat.objectives import Central, NearReal
+from xhat.study.remembering import fingerprint, remembered
 from xhat.surrogates import Exemplars
-from xhat.tasks import digits
+from xhat.tasks import digits, mnist
 
 __all__ = ["Known", "digits_known", "unsure"]
 
@@ -111,26 +112,44 @@ def digits_known(kept: float = _KEPT, spread: float = _SPREAD) -> Known:
     whole = Exemplars(data.images, data.labels).first(_OF_EACH + _OTHERS)
     upright = Exemplars(data.upright, data.labels).first(_OF_EACH)
     again = random_rotation(upright.x, digits.LIMIT, generator(digits.SEED, "exemplars"))
-    plain, robust = digits.surrogate("plain"), digits.surrogate("robust")
-    encode = digits.vae().encode
     rank = torch.arange(len(whole)) % (_OF_EACH + _OTHERS)
-    others = Exemplars(whole.x[rank >= _OF_EACH], whole.labels[rank >= _OF_EACH]).features(encode)
+    once = whole.first(_OF_EACH)
+    twice = Exemplars(torch.cat((once.x, again)), torch.cat((once.labels, upright.labels)))
+    others = Exemplars(whole.x[rank >= _OF_EACH], whole.labels[rank >= _OF_EACH])
+    robust, encode = digits.surrogate("robust"), digits.vae().encode
+
+    def choose() -> dict[str, Tensor]:
+        usual = torch.ones(len(twice), dtype=torch.bool)
+        if kept < 1:
+            usual = twice.usual(_criteria(others), kept)
+        chosen = Exemplars(twice.x[usual], twice.labels[usual])
+        price = chosen.priced(others.first(_STARTS), spread).price
+        return {"usual": usual} | ({} if price is None else {"price": price})
+
+    name = f"exemplars-{kept:g}-{spread:g}"
+    found = remembered(name, _made_from(), choose)
+    usual = found["usual"]
+    chosen = Exemplars(twice.x[usual], twice.labels[usual], found.get("price"))
+    return Known(chosen, (robust,), encode)
+
+
+def _criteria(others: Exemplars) -> tuple[Callable[[Tensor, Tensor], Tensor], ...]:
+    """Return what is high for samples that are unusual."""
+    encode = digits.vae().encode
+    latents = others.features(encode)
 
     def apart(x: Tensor, labels: Tensor) -> Tensor:
-        return NearReal(encode, others, labels)(x)
+        return NearReal(encode, latents, labels)(x)
 
     def central(x: Tensor, labels: Tensor) -> Tensor:
         del labels
         return Central(encode)(x)
 
-    criteria = (
-        functools.partial(unsure, plain),
-        functools.partial(unsure, robust),
-        apart,
-        central,
-    )
-    once = whole.first(_OF_EACH)
-    twice = Exemplars(torch.cat((once.x, again)), torch.cat((once.labels, upright.labels)))
-    starts = Exemplars(whole.x[rank >= _OF_EACH], whole.labels[rank >= _OF_EACH]).first(_STARTS)
-    chosen = twice if kept == 1 else twice.screened(criteria, kept)
-    return Known(chosen.priced(starts, spread), (robust,), encode)
+    surrogates = (functools.partial(unsure, digits.surrogate(name)) for name in digits.SURROGATES)
+    return (*surrogates, apart, central)
+
+
+def _made_from() -> str:
+    files = [digits.WEIGHTS / f"{name}.safetensors" for name in (*digits.SURROGATES, "vae")]
+    rooms = ("core", "learning", "objectives", "surrogates", "tasks/digits.py", "tasks/mnist.py")
+    return fingerprint([*files, mnist.DATA / "SHA256SUMS"], (*rooms, "study/methods/known.py"))

@@ -184,7 +184,11 @@ class Drag(Objective):
 
 
 def requirements(
-    rows: Tensor, flight: Flight | None = None, *, trust: bool = True
+    rows: Tensor,
+    flight: Flight | None = None,
+    *,
+    trust: bool = True,
+    witness: nn.Module | None = None,
 ) -> tuple[Constraint, ...]:
     """Return what must hold of designs.
 
@@ -193,6 +197,8 @@ def requirements(
         flight: how the surrogate is asked.
         trust: whether all of it; without, no more than lift and thickness, and that the surfaces
             do not cross.
+        witness: another network of the same kind, which must be as sure; None for none. It was
+            trained apart, so what fools one seldom fools both.
 
     Example:
         >>> from xhat.tasks.airfoil import Specification, catalogue
@@ -205,7 +211,7 @@ def requirements(
     flight = flight or Flight()
     return (
         Equality(_Lift(flight), rows, name="lift"),
-        Inequality(_Limits(flight, trust), rows, name="limits"),
+        Inequality(_Limits(flight, trust, witness), rows, name="limits"),
         Inequality(apart, name="surfaces apart"),
     )
 
@@ -225,18 +231,25 @@ class _Lift(nn.Module):
 class _Limits(nn.Module):
     """Moment, confidence, thickness, radius and wiggle; of these the thickness, without trust."""
 
-    def __init__(self, flight: Flight, trust: bool) -> None:
+    def __init__(self, flight: Flight, trust: bool, witness: nn.Module | None) -> None:
         super().__init__()
-        self.flight, self.trust = flight, trust
+        self.flight, self.trust, self.witness = flight, trust, witness
         self.eval()
 
     def forward(self, x: Tensor, rows: Tensor) -> Tensor:
-        shape = shape_limits(Design.of(x).parameters, rows)
+        design = Design.of(x)
+        shape = shape_limits(design.parameters, rows)
         if not self.trust:
             return shape[:, :1]
         seen = self.flight(x, rows)
         moment, sure = rows[:, -4, None], rows[:, -1, None]
-        return torch.cat([moment + MARGIN - seen.moment, sure - seen.confidence, shape], 1)
+        parts = [moment + MARGIN - seen.moment, sure - seen.confidence, shape]
+        if self.witness is not None:
+            k = design.angles.shape[1]
+            reynolds = rows[:, k : 2 * k].expand(len(x), -1)
+            also = self.witness(design.parameters, design.angles, reynolds)
+            parts.append(sure - also.confidence)
+        return torch.cat(parts, 1)
 
 
 def shape_limits(parameters: Tensor, rows: Tensor) -> Tensor:

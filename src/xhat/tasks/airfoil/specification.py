@@ -29,7 +29,8 @@ class Specification:
             down.
         radius: of the leading edge, at least this, in chords.
         wiggle: of the weights, at most this.
-        confidence: of the surrogate, at least this at every condition, in (0, 1).
+        confidence: of the surrogate, and of its witness where a search has one, at least this at
+            every condition, in (0, 1).
 
     Raises:
         TypeError: something is no number.
@@ -49,7 +50,7 @@ airfoil this thin has a radius above 0.012; ask for a thicker airfoil or a sharp
     moment: float = -0.10
     radius: float = 0.003
     wiggle: float = 2.0
-    confidence: float = 0.95
+    confidence: float = 0.975
 
     def __post_init__(self) -> None:
         """Check the numbers, and that they do not contradict each other."""

@@ -4,13 +4,24 @@ XFoil couples a panel method with integral boundary layers. It may fail to conve
 none of these is fatal here: the condition is NaN and its reason is recorded. Every run has a
 temporary folder and a time after which it is killed. No display is needed.
 
-Source: Drela, "XFOIL: An Analysis and Design System for Low Reynolds Number Airfoils", 1989. It is
-free software under the GPL, and no part of this library.
+Newton's method begins at the last solution, so whether it converges depends on where it came from.
+The guide: "it is best to perform difficult calculations by gradually increasing alpha", boundary
+layers are to be initialised anew "whenever the viscous solution blows up", and where a result is
+ragged, the airfoil is to be panelled anew. A condition is asked in this order until it converges,
+each time in a new program, whose boundary layers are new: at once; from an angle of 0 in steps of
+half a degree; from 3 degrees below, and from 3 degrees above, in steps of a quarter (where a lift
+is held, in steps of lift as large); then all of that again with 240, 200 and 160 panels, as
+``Polar.why`` says then.
+
+Source: Drela, "XFOIL: An Analysis and Design System for Low Reynolds Number Airfoils", 1989; Drela,
+Youngren, "XFOIL 6.9 User Primer", 2001, sections "Numerical accuracy" and "Caveats". It is free
+software under the GPL, and no part of this library.
 """
 
 import atexit
 import contextlib
 import functools
+import itertools
 import math
 import os
 import shutil
@@ -36,7 +47,10 @@ INSTALL = (
 )
 CONVERGED = "converged"
 _POINTS = 120  # of each surface, given to XFoil, which puts its own panels on them
-_STEP = 0.5  # degrees, in which an angle is approached that does not converge at once
+_STEP = 0.5  # degrees, in which an angle is approached from 0
+_SIDES, _STEP_ASIDE, _STEPS_ASIDE = (-1, 1), 0.25, 12  # degrees from below and from above
+_LIFT_A_DEGREE = 0.1
+_FEWER = (240, 200, 160)  # panels, where more do not converge; the last is XFoil's own default
 _NEAR_LIFT, _NEAR_ANGLE = 2e-3, 1e-2
 _TRAPS = (
     "this build stops at floating-point exceptions: install a C compiler (apt install gcc), "
@@ -87,7 +101,7 @@ class Polar:
         moment: ``(k,)``, CM about a quarter of the chord.
         upper_transition: ``(k,)``, in chords.
         lower_transition: ``(k,)``, in chords.
-        why: per condition, ``"converged"`` or a sentence.
+        why: per condition, ``"converged"``, also with how many panels if fewer, or a sentence.
     """
 
     angle: Tensor
@@ -115,6 +129,7 @@ class XFoil:
         panels: around the airfoil, 20 to 300. NeuralFoil was trained on runs of AeroSandbox's
             wrapper, whose 279 are the default here.
         n_crit: the amplification at which boundary layers turn turbulent.
+        attempts: runs for one condition, at most; see the module. The first two are quick.
 
     Raises:
         ValueError: a number out of its range.
@@ -127,24 +142,25 @@ class XFoil:
     """
 
     program: str = "xfoil"
-    timeout: float = 30.0
+    timeout: float = 60.0
     iterations: int = 100
     panels: int = 279
     n_crit: float = 9.0
+    attempts: int = 16
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_positive("timeout", self.timeout)
         check_count("iterations", self.iterations)
         check_positive("n_crit", self.n_crit)
+        check_count("attempts", self.attempts)
         if not 20 <= check_count("panels", self.panels) <= 300:
             raise ValueError(f"panels must be from 20 to 300, but is {self.panels}.")
 
     def __call__(self, parameters: Tensor, conditions: Sequence[Condition]) -> Polar:
         """Return what XFoil says of one airfoil.
 
-        Where a condition does not converge at once, it is approached from an angle of 0 in steps of
-        half a degree, in a second run.
+        A condition that does not converge at once is asked again as the module tells.
 
         Args:
             parameters: ``(18,)`` Kulfan parameters.
@@ -166,31 +182,34 @@ class XFoil:
 
     def _ask(self, shape: Tensor, condition: Condition) -> tuple[list[float] | None, str]:
         """Return the row of one condition, or None, and why."""
-        row, why = self._run(shape, condition, [condition.angle])
-        if row is None and not why.startswith("XFoil was killed"):
-            steps = max(1, math.ceil(abs(condition.angle) / _STEP))
-            approach = [condition.angle * i / steps for i in range(steps + 1)]
-            row, why = self._run(shape, condition, approach)
-        return row, why
+        first = ""
+        densities = (self.panels, *(few for few in _FEWER if few < self.panels))
+        ways = itertools.product(densities, _approaches(condition))
+        for panels, approach in itertools.islice(ways, self.attempts):
+            row, why = self._run(shape, condition, approach, panels)
+            first = first or why
+            if row is not None:
+                return row, why if panels == self.panels else f"{why} on {panels} panels"
+            if why.startswith("XFoil was killed"):
+                return None, why
+        return None, first
 
     def _run(
-        self, shape: Tensor, condition: Condition, angles: Sequence[float]
+        self, shape: Tensor, condition: Condition, approach: Sequence[str], panels: int
     ) -> tuple[list[float] | None, str]:
         with tempfile.TemporaryDirectory(prefix="xhat-xfoil-") as folder:
             lines = "\n".join(f"{x:.9f} {y:.9f}" for x, y in coordinates(shape, _POINTS)[0])
             Path(folder, "airfoil.dat").write_text(f"airfoil\n{lines}\n")
-            ended = self._ended(folder, self._keys(condition, angles))
+            ended = self._ended(folder, self._keys(condition, approach, panels))
             row = _row(Path(folder, "polar.txt"), condition)
         unfinished = f"XFoil did not converge in {self.iterations} iterations"
         return row, CONVERGED if row else ended or unfinished
 
-    def _keys(self, condition: Condition, angles: Sequence[float]) -> str:
-        keys = ["plop", "g f", "", "load airfoil.dat", "ppar", f"n {self.panels}", "", "", "oper"]
+    def _keys(self, condition: Condition, approach: Sequence[str], panels: int) -> str:
+        keys = ["plop", "g f", "", "load airfoil.dat", "ppar", f"n {panels}", "", "", "oper"]
         keys += ["vpar", f"n {self.n_crit:g}", "", f"iter {self.iterations}"]
-        keys += [f"visc {condition.reynolds:.8g}", *(f"alfa {a:.8g}" for a in angles[:-1])]
-        keys += ["pacc", "polar.txt", "", f"alfa {angles[-1]:.8g}"]
-        keys += [] if condition.lift is None else [f"cl {condition.lift:.8g}"]
-        return "\n".join([*keys, "pacc", "", "quit", ""])
+        keys += [f"visc {condition.reynolds:.8g}", *approach[:-1]]
+        return "\n".join([*keys, "pacc", "polar.txt", "", approach[-1], "pacc", "", "quit", ""])
 
     def _ended(self, folder: str, keys: str) -> str:
         """Run the program, and return why it ended if not as it should, else nothing."""
@@ -235,6 +254,22 @@ def _untrapped() -> str:
     call = [compiler, "-shared", "-fPIC", "-o", "calm.so", "calm.c"]
     done = subprocess.run(call, cwd=folder, capture_output=True, check=False)  # noqa: S603
     return str(folder / "calm.so") if done.returncode == 0 else ""
+
+
+def _approaches(condition: Condition) -> list[list[str]]:
+    """Return what is asked of XFoil, one after the other; the last of each is the condition."""
+    angle, lift = condition.angle, condition.lift
+    wanted = f"alfa {angle:.8g}" if lift is None else f"cl {lift:.8g}"
+    steps = max(1, math.ceil(abs(angle) / _STEP))
+    from_zero = [f"alfa {angle * i / steps:.8g}" for i in range(steps + 1)]
+    found = [[f"alfa {angle:.8g}", wanted], [*from_zero, wanted]]
+    for side in _SIDES:
+        away = [side * _STEP_ASIDE * i for i in range(_STEPS_ASIDE, 0, -1)]
+        aside = [f"alfa {angle + by:.8g}" for by in away]
+        if lift is not None:
+            aside = [aside[0], *(f"cl {lift + _LIFT_A_DEGREE * by:.8g}" for by in away)]
+        found.append([*aside, wanted])
+    return found
 
 
 def _name(code: int) -> str:

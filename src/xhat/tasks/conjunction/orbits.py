@@ -3,13 +3,15 @@
 States are ``(n, 6)``, position and velocity in metres and metres per second, in an inertial frame
 whose third axis is the Earth's. The integrator is the explicit Runge–Kutta method of order 8 by
 Dormand and Prince with a fixed number of steps, so that a whole batch moves together, each
-candidate by a time of its own. Nothing here is differentiated.
+candidate by a time of its own. Nothing here is differentiated, so the arithmetic is NumPy's, whose
+calls on some hundred numbers cost a fifth of torch's.
 
 Sources: Montenbruck, Gill, "Satellite Orbits", 2000; Hairer, Nørsett, Wanner, "Solving Ordinary
 Differential Equations I", 1993 (the method DOP853, whose coefficients are scipy's).
 """
 
 from math import ceil
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ J2 = 1.08262668e-3
 
 STEP = 200.0  # s: 8th order is then right to centimetres after some orbits in low Earth orbit
 _STAGES = 12
+Array = np.ndarray[Any, Any]
 _A, _B = np.tril(DOP853.A[:_STAGES, :_STAGES], -1), np.asarray(DOP853.B)
 
 
@@ -42,14 +45,19 @@ def acceleration(position: Tensor) -> Tensor:
         >>> round(float(pull[0, 0]), 4)  # 8.1347 of a point mass, and a little of the bulge
         -8.1457
     """
-    squared = position.square().sum(0)
-    pull = -MU * squared**-1.5
-    bulge = 1.5 * J2 * EARTH_RADIUS**2 / squared
-    tilt = 5 * position[2].square() / squared
-    flat = pull * (1 + bulge * (1 - tilt))
-    return torch.stack(
-        [flat * position[0], flat * position[1], (flat + 2 * pull * bulge) * position[2]]
-    )
+    place = position.detach().double().numpy()
+    return torch.from_numpy(_pulled(place, np.empty_like(place)))
+
+
+def _pulled(position: Array, out: Array) -> Array:
+    """Write the acceleration of bodies at ``(3, n)`` into ``out``, and return it."""
+    inverse = 1 / np.einsum("ij,ij->j", position, position)
+    pull = -MU * inverse * np.sqrt(inverse)
+    bulge = 1.5 * J2 * EARTH_RADIUS**2 * inverse
+    flat = pull * (1 + bulge * (1 - 5 * inverse * position[2] ** 2))
+    np.multiply(flat, position, out=out)
+    out[2] += 2 * pull * bulge * position[2]
+    return out
 
 
 @torch.no_grad()
@@ -84,19 +92,21 @@ def propagate(state: Tensor, seconds: Tensor, *, steps: int | None = None) -> Te
     if steps is None:
         steps = max(1, ceil(float(seconds.abs().max()) / STEP))
     check_count("steps", steps)
-    step = seconds / steps
-    y = state.T.contiguous()
-    slopes = torch.empty(_STAGES, *y.shape, dtype=y.dtype)
-    rows, last = torch.from_numpy(_A), torch.from_numpy(_B)
+    return torch.from_numpy(_moved(state.detach().numpy(), (seconds / steps).numpy(), steps))
+
+
+def _moved(state: Array, step: Array, steps: int) -> Array:
+    """Return states ``(n, 6)`` after so many steps of ``(n,)`` seconds."""
+    y = np.ascontiguousarray(state.T)
+    slopes = np.empty((_STAGES, *y.shape))
+    flat = slopes.reshape(_STAGES, -1)
     for _ in range(steps):
         for stage in range(_STAGES):
-            at = y
-            if stage:
-                moved = rows[stage, :stage] @ slopes[:stage].flatten(1)
-                at = torch.addcmul(y, step, moved.reshape(y.shape))
-            slopes[stage, :3], slopes[stage, 3:] = at[3:], acceleration(at[:3])
-        y = torch.addcmul(y, step, (last @ slopes.flatten(1)).reshape(y.shape))
-    return y.T.contiguous()
+            at = y + step * (_A[stage, :stage] @ flat[:stage]).reshape(y.shape) if stage else y
+            slopes[stage, :3] = at[3:]
+            _pulled(at[:3], slopes[stage, 3:])
+        y = y + step * (_B @ flat).reshape(y.shape)
+    return np.ascontiguousarray(y.T)
 
 
 def rtn_axes(state: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ export class Refused extends Error {
 }
 
 // Ask for `path`; a body (object → JSON, bytes as they are) makes it a POST. Returns the Response.
-export async function ask(path, { body, method, signal, keepalive } = {}) {
+export async function ask(path, { body, method, signal, keepalive, headers } = {}) {
   const raw = body instanceof ArrayBuffer || ArrayBuffer.isView(body);
-  const options = { method: method ?? (body === undefined ? "GET" : "POST"), signal, keepalive, credentials: "same-origin", headers: { "X-Xhat": "1" } };
+  const options = { method: method ?? (body === undefined ? "GET" : "POST"), signal, keepalive, credentials: "same-origin", headers: { "X-Xhat": "1", ...headers } };
   if (body !== undefined) {
     options.headers["Content-Type"] = raw ? "application/octet-stream" : "application/json";
     options.body = raw ? body : JSON.stringify(body);

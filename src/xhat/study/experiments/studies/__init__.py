@@ -10,11 +10,11 @@ from xhat.study.experiments.studies.interpolation import INTERPOLATION
 from xhat.study.experiments.studies.latent_size import LATENT_SIZE
 from xhat.study.experiments.studies.noise_softness import NOISE_SOFTNESS
 from xhat.study.experiments.studies.out_of_distribution import OUT_OF_DISTRIBUTION
-from xhat.study.experiments.studies.soft_labels import SOFT_LABELS
+from xhat.study.experiments.studies.soft_labels import SOFT_LABELS, with_labels
 from xhat.study.experiments.studies.structure import STRUCTURE
 from xhat.study.experiments.studies.tradeoff import TRADEOFF
 
-__all__ = ["STUDIES"]
+__all__ = ["STUDIES", "with_labels"]
 
 STUDIES: dict[str, Experiment] = {
     study.name: study

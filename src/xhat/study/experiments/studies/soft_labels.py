@@ -1,11 +1,16 @@
 """Do soft targets make a surrogate robust, and steer a search to genuine samples?"""
 
-from xhat.study.experiments.experiment import Claim, Experiment
-from xhat.study.experiments.surrogates import Plan, surrogate_arm
+from dataclasses import replace
+from pathlib import Path
 
-__all__ = ["SOFT_LABELS"]
+from xhat.study.experiments.experiment import Claim, Experiment
+from xhat.study.experiments.surrogates import Plan, labelled_arm, surrogate_arm
+from xhat.study.labelled import read_labelled
+
+__all__ = ["SOFT_LABELS", "with_labels"]
 
 _STILL = Plan(turned=False)
+_ROBUST, _GENUINE = "robust l2 1", "genuine robust"
 
 SOFT_LABELS = Experiment(
     name="soft-labels",
@@ -80,3 +85,42 @@ SOFT_LABELS = Experiment(
         "AUROC clothes": "AUROC clothes",
     },
 )
+
+
+def with_labels(path: str | Path) -> Experiment:
+    """Return the study with one arm more: collected labels where there are any.
+
+    The arms, claims and cells of the study itself stay as they are; what is new has settings of its
+    own, the checksum of the file among them.
+
+    Args:
+        path: of the ``labels.parquet`` of an export, of images of ``surrogate_train``.
+
+    Raises:
+        UnreadableFileError: the file is missing or damaged.
+        ValueError: it is of other images.
+    """
+    found = read_labelled(path, "surrogate_train")
+    name = "people" if found.annotators == "human" else "simulated people"
+    voted = int(found.voted.sum())
+    arm = labelled_arm(
+        name,
+        f"{found.annotators} labels of {voted:,} of {len(found.voted):,} images, else one-hot",
+        _STILL,
+        Path(path).resolve(),
+        found.checksum,
+    )
+    claims = (
+        Claim(f"labels by {name} raise robust accuracy over one-hot", name, "one-hot", _ROBUST),
+        Claim(f"labels by {name} raise the genuine share over one-hot", name, "one-hot", _GENUINE),
+    )
+    sentence = (
+        f"Labels by {name} are mean votes where there are any; all other images keep their label, "
+        f"so that the arm differs from one-hot in {100 * voted / len(found.voted):.1f} % of images."
+    )
+    return replace(
+        SOFT_LABELS,
+        protocol=(*SOFT_LABELS.protocol, sentence),
+        arms=(*SOFT_LABELS.arms, arm),
+        claims=(*SOFT_LABELS.claims, *claims),
+    )

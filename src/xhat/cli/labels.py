@@ -1,0 +1,343 @@
+"""The commands of labelling: watch a collection, and bring votes in and out.
+
+The database needs the extra ``web``; it is imported when a command runs, so that all others do
+without.
+"""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from xhat.cli.app import Seed, app
+from xhat.cli.shell import console, progress_bar
+
+if TYPE_CHECKING:
+    from xhat.labels import Database, GoldCheck, PersonRow
+
+__all__ = ["label"]
+
+label = typer.Typer(
+    no_args_is_help=True, help="Collect what people see in images, and make labels of it."
+)
+app.add_typer(label, name="label")
+
+Db = Annotated[str, typer.Option("--db", help="Where the votes are: SQLite or PostgreSQL.")]
+Whose = Annotated[bool, typer.Option("--simulated", help="Simulated annotators instead of people.")]
+DEFAULT_DB = "sqlite:///labels.sqlite"
+
+
+def open_database(url: str, *, create: bool = False) -> "Database":
+    """Return the database of a collection; without ``create`` one that is there already.
+
+    Raises:
+        ValueError: the extra is not installed, or there is no such collection.
+    """
+    try:
+        from xhat.labels import Database
+        from xhat.labels.schema import metadata
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{error.name} is needed for labelling; install it: pip install 'xhat[web]'."
+        ) from error
+    path = Path(url.removeprefix("sqlite:///"))
+    missing = url.startswith("sqlite:///") and not path.exists()
+    if not create and missing:
+        raise ValueError(f"there is no database {path}; `xhat label serve` begins one.")
+    database = Database(url, create=create)
+    if not create:
+        from sqlalchemy import inspect
+
+        if not {*metadata.tables} <= {*inspect(database.engine).get_table_names()}:
+            database.close()
+            raise ValueError(
+                f"the database {database.url} holds no collection; `xhat label serve` begins one."
+            )
+    return database
+
+
+@label.command(name="progress", epilog="Example: xhat label progress")
+def show_progress(db: Db = DEFAULT_DB) -> None:
+    """Say how far a collection is."""
+    with open_database(db) as database:
+        from xhat.labels import is_paused, person_rows, progress
+
+        with database.read() as connection:
+            far, people = progress(connection), person_rows(connection, time.time())
+            paused = is_paused(connection)
+    share = f" ({100 * far.votes / far.wanted:.0f} %)" if far.wanted else ""
+    console.print(f"{far.complete} of {far.images} images are complete.")
+    console.print(f"{far.votes} of {far.wanted} votes are there{share}; gold ones not counted.")
+    voted = sum(person.votes > 0 for person in people)
+    console.print(f"{voted} of {len(people)} people have voted.")
+    if paused:
+        console.print("The collection is paused; `xhat label resume` goes on.")
+
+
+@label.command(name="agreement", epilog="Example: xhat label agreement --results runs/people")
+def show_agreement(
+    db: Db = DEFAULT_DB,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Compare with the verdicts of candidates; a folder for the page."),
+    ] = None,
+    simulated: Whose = False,
+    seed: Seed = 0,
+) -> None:
+    """Say how far people agree: with each other, with themselves, and with verdicts."""
+    with open_database(db) as database:
+        from xhat.labels import agreement, read_votes
+
+        with database.read() as connection:
+            found = agreement(
+                read_votes(connection, _settings(connection), simulated=simulated), seed=seed
+            )
+        if simulated:
+            console.print("These are simulated annotators, not people.")
+        console.print(f"{found.votes} votes on {found.images} images, gold ones left out;")
+        console.print(f"{found.unsure} more were “cannot tell”.")
+        if found.alpha is None:
+            console.print("Krippendorff's alpha cannot be told: too few images have two votes.")
+        else:
+            a = found.alpha
+            console.print(
+                f"Krippendorff's alpha {a.value:.3f} ({a.low:.3f} to {a.high:.3f} over images), "
+                f"from {a.votes} votes on {a.images} images."
+            )
+        if found.entropy is not None:
+            console.print(f"Mean entropy of an image {found.entropy:.3f} nats.")
+        if found.consistency is not None:
+            c = found.consistency
+            console.print(
+                f"Of {c.pairs} images seen twice {100 * c.same:.0f} % got the same class on top; "
+                f"mean distance {c.distance:.3f}."
+            )
+        if found.seconds is not None:
+            console.print(f"Median time of an answer {found.seconds:.1f} s.")
+        if results is not None:
+            _compare(database, results, simulated=simulated)
+
+
+def _compare(database: "Database", out: Path, *, simulated: bool) -> None:
+    from xhat.study.labelling import people_and_verdicts, write_people
+
+    found = people_and_verdicts(database, simulated=simulated)
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    for heading in ("verdict", "candidates", "target seen", "interval", "none"):
+        table.add_column(heading, justify="left" if heading == "verdict" else "right")
+    for row in found.rows:
+        share = f"{100 * row.seen / row.n:.0f} %"
+        interval = f"{100 * row.low:.0f}–{100 * row.high:.0f} %"
+        table.add_row(row.verdict, str(row.n), share, interval, str(row.none))
+    console.print(table)
+    low, high = found.interval
+    kappa = "" if found.kappa is None else f"; Cohen's kappa {found.kappa:.2f}"
+    console.print(
+        f"People and verdicts agree on {found.agreeing} of {len(found)} "
+        f"({100 * low:.0f}–{100 * high:.0f} %){kappa}."
+    )
+    command = f"xhat label agreement --results {out}" + (" --simulated" if simulated else "")
+    console.print(f"Open {write_people(found, out, command=command)}", markup=False)
+
+
+@label.command(name="annotators", epilog="Example: xhat label annotators")
+def show_annotators(
+    db: Db = DEFAULT_DB,
+    limit: Annotated[
+        float, typer.Option(help="The share of missed gold images that is still nobody's fault.")
+    ] = 0.10,
+) -> None:
+    """List who was invited, and who misses too many gold images."""
+    with open_database(db) as database:
+        from xhat.labels import check_golds, person_rows
+        from xhat.labels.gold import RULE
+
+        with database.read() as connection:
+            now = time.time()
+            rows = person_rows(connection, now) + person_rows(connection, now, simulated=True)
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    for heading in ("annotator", "state", "votes", "gold missed", "seconds", "last vote (UTC)", ""):
+        left = heading in ("annotator", "state", "")
+        table.add_column(heading, justify="left" if left else "right")
+    checks = check_golds(rows, limit=limit)
+    for check in checks:
+        table.add_row(*_cells(check.person, check))
+    console.print(table)
+    if any(check.careless for check in checks):
+        console.print(f"\nToo many gold errors: {RULE} ({100 * limit:g} %).")
+
+
+def _cells(person: "PersonRow", check: "GoldCheck") -> list[str]:
+    last = "" if person.last is None else datetime.fromtimestamp(person.last, UTC)
+    return [
+        person.name.replace("[", r"\["),
+        f"{person.state}{', simulated' if person.simulated else ''}",
+        str(person.votes),
+        f"{person.errors} of {person.golds}",
+        "" if person.seconds != person.seconds else f"{person.seconds:.1f}",
+        f"{last:%Y-%m-%d %H:%M}" if last else "",
+        "[red]too many gold errors[/]" if check.careless else "",
+    ]
+
+
+@label.command(epilog="Example: xhat label pause")
+def pause(
+    db: Db = DEFAULT_DB,
+    name: Annotated[str | None, typer.Option(help="One annotator only.")] = None,
+) -> None:
+    """Give out no further images, to anybody or to one annotator."""
+    _set_paused(db, name, paused=True)
+    console.print(f"Paused {name or 'the collection'}; what is on a screen may still be answered.")
+
+
+@label.command(epilog="Example: xhat label resume")
+def resume(
+    db: Db = DEFAULT_DB,
+    name: Annotated[str | None, typer.Option(help="One annotator only.")] = None,
+) -> None:
+    """Give out images again."""
+    _set_paused(db, name, paused=False)
+    console.print(f"Resumed {name or 'the collection'}.", markup=False)
+
+
+def _set_paused(db: str, name: str | None, *, paused: bool) -> None:
+    with open_database(db) as database:
+        from xhat.labels import pause, set_paused
+
+        if name is None:
+            database.write(lambda connection: pause(connection, paused=paused))
+        else:
+            database.write(lambda connection: set_paused(connection, name, paused=paused))
+
+
+@label.command(epilog="Example: xhat label revoke 'annotator 3'")
+def revoke(
+    name: Annotated[str, typer.Argument(help="Whose invitation; see xhat label annotators.")],
+    db: Db = DEFAULT_DB,
+) -> None:
+    """End somebody's invitation at once; their votes stay."""
+    with open_database(db) as database:
+        from xhat.labels import revoke
+
+        database.write(lambda connection: revoke(connection, name, time.time()))
+    console.print(f"Revoked {name}; the votes stay.", markup=False)
+
+
+@label.command(name="export", epilog="Example: xhat label export --out labels-2026-11")
+def export_command(
+    out: Annotated[Path, typer.Option(help="A new folder.")] = Path("runs/labels"),
+    db: Db = DEFAULT_DB,
+    format: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",  # noqa: A002
+    simulated: Whose = False,
+    seed: Seed = 0,
+) -> None:
+    """Write labels, votes, a datasheet and checksums into a new folder."""
+    with open_database(db) as database:
+        from xhat.labels import export
+
+        found = export(database, out, time.time(), simulated=simulated, format=format, seed=seed)
+    who = "simulated annotators, marked as such" if simulated else "people"
+    voted = sum(count > 0 for count in found.labels["votes"].to_pylist())
+    console.print(
+        f"{len(found.votes)} votes by {len(found.golds)} {who}, on {voted} of "
+        f"{len(found.labels)} images."
+    )
+    console.print(f"Wrote {out}; read {out / 'datasheet.md'}", markup=False)
+
+
+@label.command(name="import", epilog="Example: xhat label import labels-2026-11")
+def import_command(
+    path: Annotated[
+        Path, typer.Argument(help="A folder that was exported, or a plain CSV file of votes.")
+    ],
+    db: Db = DEFAULT_DB,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="For a CSV file: whose images, for a new database. Repeatable."),
+    ] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="The CSV file's annotators are no people.")
+    ] = False,
+) -> None:
+    """Take votes from files, all of them or none."""
+    with open_database(db, create=True) as database:
+        from xhat.labels import import_folder, import_plain
+
+        now = time.time()
+        if path.is_dir():
+            if images or simulated:
+                raise ValueError("--images and --simulated go with a CSV file; a folder says both.")
+            took = import_folder(database, path, now)
+        else:
+            if images:
+                _ask(database, images, now)
+            took = import_plain(database, path, now, simulated=simulated)
+    who = "simulated annotators" if took.simulated else "people"
+    console.print(
+        f"Took {took.votes} votes by {took.annotators} {who}; {took.images} images were new."
+    )
+
+
+@label.command(epilog="Example: xhat label simulate --people 5 --images digits:test --limit 200")
+def simulate(
+    db: Db = DEFAULT_DB,
+    people: Annotated[int, typer.Option(help="How many simulated annotators.")] = 3,
+    each: Annotated[
+        int | None, typer.Option(help="How many images one answers. \\[default: the quota]")
+    ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="For a new collection: whose images. Repeatable."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="For a new collection: of each source so many at most.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Let simulated annotators answer; they stay marked, and are never exported as people."""
+    with open_database(db, create=images is not None) as database:
+        from xhat.labels import simulate as answer
+        from xhat.study.labelling import seen_by_judges
+
+        now = time.time()
+        if images:
+            _ask(database, images, now, limit=limit, seed=seed)
+        with progress_bar() as update:
+            seen = seen_by_judges(database, update)
+            cast = answer(
+                database,
+                people,
+                now,
+                seen=seen,
+                seed=seed,
+                each=each,
+                on_progress=lambda done, total: update("annotators", done, total),
+            )
+    console.print(f"{people} simulated annotators cast {cast} votes.")
+
+
+def _ask(
+    database: "Database",
+    images: list[str],
+    now: float,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+) -> None:
+    from xhat.labels import Settings
+    from xhat.study.labelling import ask
+
+    with progress_bar() as update:
+        ask(database, images, Settings(seed=seed), now, limit=limit, on_progress=update)
+
+
+def _settings(connection):
+    from xhat.labels import settings_of
+
+    settings = settings_of(connection)
+    if settings is None:
+        raise ValueError("the database holds no collection; `xhat label serve` begins one.")
+    return settings

@@ -1,0 +1,144 @@
+"""The command that serves the labelling pages."""
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xhat.cli.labels import DEFAULT_DB, Db, label, open_database
+from xhat.cli.shell import console, progress_bar
+from xhat.core import check_choice, check_count
+
+if TYPE_CHECKING:
+    from xhat.labels import Database, Invitation, Settings
+
+__all__ = ["serve_labelling"]
+
+_PURPOSES = ("labels", "results")
+
+
+@label.command(
+    name="serve",
+    epilog="Example: xhat label serve --db sqlite:///labels.sqlite --images digits:test --invite 3",
+)
+def serve_labelling(
+    db: Db = DEFAULT_DB,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="digits:SPLIT, a results.parquet or a .npy file. Repeatable."),
+    ] = None,
+    invite: Annotated[int, typer.Option(help="Make so many invitation links.")] = 0,
+    days: Annotated[float, typer.Option(help="For which the links can be opened.")] = 90.0,
+    each: Annotated[int, typer.Option(help="People who are to see every image.")] = 3,
+    quota: Annotated[int, typer.Option(help="Images that a person is asked for.")] = 200,
+    repeats: Annotated[float, typer.Option(help="Share that a person has seen before.")] = 0.05,
+    golds: Annotated[float, typer.Option(help="Share whose answer is known.")] = 0.05,
+    random: Annotated[float, typer.Option(help="Share drawn at random, not by ambiguity.")] = 0.25,
+    limit: Annotated[int | None, typer.Option(help="Of each source take so many.")] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(help="labels or results. \\[default: results for a results.parquet]"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Further name to answer to. Repeatable.")
+    ] = None,
+    proxied: Annotated[
+        bool, typer.Option("--proxied", help="A proxy with TLS on this machine stands before it.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the order of images.")] = 0,
+) -> None:
+    """Serve the pages where people say what they see, and print their invitation links."""
+    if invite:
+        check_count("the number of invitations", invite)
+    made_by_search = any(source.endswith(".parquet") for source in images or ())
+    purpose = purpose or ("results" if made_by_search else "labels")
+    check_choice("purpose", purpose, _PURPOSES)
+    with open_database(db, create=True) as database:
+        from xhat.labels import Settings
+        from xhat.web import serving
+
+        settings = Settings(
+            each=each, repeats=repeats, golds=golds, quota=quota, purpose=purpose, seed=seed
+        )
+        serving.listen(host, port).close()  # before a minute is spent on looking at images
+        _put(database, settings, images or [], limit, random)
+        made = _invite(database, invite, days)
+        _serve(database, made, host, port, tuple(allow_host or ()), proxied=proxied)
+
+
+def _put(
+    database: "Database",
+    settings: "Settings",
+    sources: list[str],
+    limit: int | None,
+    random: float,
+) -> None:
+    """Put the images into the database; there must be some in the end."""
+    from xhat.labels import settings_of
+    from xhat.study.labelling import ask
+
+    with database.read() as connection:
+        known = settings_of(connection)
+    if known is None and not sources:
+        raise ValueError(
+            f"{database.url} holds no collection yet; say what to ask about, such as "
+            f"--images digits:test."
+        )
+    if not sources:
+        return
+    with progress_bar() as update:
+        new = ask(
+            database,
+            sources,
+            settings,
+            time.time(),
+            limit=limit,
+            random=random,
+            golds=50 if settings.golds else 0,
+            on_progress=update,
+        )
+    console.print(f"{new} images are new, in {database.url}.", markup=False)
+    if known is not None and known != settings:
+        console.print("The collection keeps the settings that it was begun with.")
+
+
+def _invite(database: "Database", count: int, days: float) -> "list[Invitation]":
+    from xhat.labels import invite
+
+    if not count:
+        return []
+    return database.write(lambda connection: invite(connection, count, time.time(), days=days))
+
+
+def _serve(
+    database: "Database",
+    made: "list[Invitation]",
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    *,
+    proxied: bool,
+) -> None:
+    from xhat.labels import settings_of
+    from xhat.web import build, own_names, serve
+    from xhat.web.labelling import CLASSROOM, labelling
+
+    with database.read() as connection:
+        settings = settings_of(connection)
+    if settings is None:
+        raise ValueError(f"{database.url} holds no collection.")
+    secret = secrets.token_urlsafe(32)
+    part = labelling(database, settings, administrator=secret)
+    if made:
+        console.print("Invitations, one for each person; they are shown this once:")
+    serve(
+        build(part, hosts=(*own_names(host), *names), rate=CLASSROOM),
+        host,
+        port,
+        say=lambda line: console.print(line, markup=False),
+        paths=(*(f"/label#{each.token}" for each in made), f"/admin#{secret}"),
+        proxied=proxied,
+    )

@@ -1,0 +1,117 @@
+"""People's votes: who may give them, of which images, and what they say together."""
+
+from xhat.labels.agreement import (
+    Agreement,
+    Alpha,
+    Consistency,
+    agreement,
+    alpha,
+    entropy,
+    mean_shares,
+    pairwise,
+    self_consistency,
+)
+from xhat.labels.ballots import Outcome, Receipt, Ticket, answered, cast, last, undo, upcoming
+from xhat.labels.collection import (
+    Item,
+    Settings,
+    add_images,
+    create,
+    digest_of,
+    is_paused,
+    pause,
+    settings_of,
+)
+from xhat.labels.database import Database
+from xhat.labels.datasheet import datasheet
+from xhat.labels.dawid_skene import DawidSkene, dawid_skene
+from xhat.labels.exporting import export
+from xhat.labels.gold import GoldCheck, check_golds, wilson
+from xhat.labels.importing import Imported, import_folder
+from xhat.labels.order import interleave, take_back
+from xhat.labels.people import (
+    Invitation,
+    Person,
+    enter,
+    invite,
+    leave,
+    revoke,
+    set_paused,
+    who,
+)
+from xhat.labels.plain_votes import import_plain
+from xhat.labels.simulated import Annotator, draw_annotator, simulate
+from xhat.labels.tables import Gathered, gather
+from xhat.labels.tallies import (
+    ImageRow,
+    PersonRow,
+    Progress,
+    image_rows,
+    person_rows,
+    progress,
+    read_votes,
+)
+from xhat.labels.votes import Ballot, Votes
+
+__all__ = [
+    "Agreement",
+    "Alpha",
+    "Annotator",
+    "Ballot",
+    "Consistency",
+    "Database",
+    "DawidSkene",
+    "Gathered",
+    "GoldCheck",
+    "ImageRow",
+    "Imported",
+    "Invitation",
+    "Item",
+    "Outcome",
+    "Person",
+    "PersonRow",
+    "Progress",
+    "Receipt",
+    "Settings",
+    "Ticket",
+    "Votes",
+    "add_images",
+    "agreement",
+    "alpha",
+    "answered",
+    "cast",
+    "check_golds",
+    "create",
+    "datasheet",
+    "dawid_skene",
+    "digest_of",
+    "draw_annotator",
+    "enter",
+    "entropy",
+    "export",
+    "gather",
+    "image_rows",
+    "import_folder",
+    "import_plain",
+    "interleave",
+    "invite",
+    "is_paused",
+    "last",
+    "leave",
+    "mean_shares",
+    "pairwise",
+    "pause",
+    "person_rows",
+    "progress",
+    "read_votes",
+    "revoke",
+    "self_consistency",
+    "set_paused",
+    "settings_of",
+    "simulate",
+    "take_back",
+    "undo",
+    "upcoming",
+    "who",
+    "wilson",
+]
