@@ -1,6 +1,9 @@
 """A small application, and what a page of it sends."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Body, Request
 from starlette.testclient import TestClient
@@ -35,3 +38,9 @@ def client(*parts: Part, **options) -> TestClient:
     options = {"rate": Rate(1000, 1000)} | options
     app = build(*(parts or (part(),)), **options)
     return TestClient(app, base_url=PAGE, raise_server_exceptions=False)
+
+
+def awaited(coroutine) -> Any:
+    """Run a coroutine in a thread of its own; a browser's loop may run in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

@@ -1,4 +1,3 @@
-import asyncio
 import base64
 import io
 import json
@@ -17,7 +16,7 @@ from tests.study import small
 from tests.study.test_exploring import THREE, save
 from tests.web.conftest import running
 from tests.web.explorer import application
-from tests.web.shell import OURS, PAGE
+from tests.web.shell import OURS, PAGE, awaited
 from xhat.result import Result
 from xhat.study.exploring import Explorer, Gallery
 from xhat.tasks import digits
@@ -316,7 +315,7 @@ def test_a_full_channel_leaves_out_frames_and_never_the_end():
         channel.close()
         return [data async for _, data in channel]
 
-    assert asyncio.run(run()) == [7, 8, 9, "last", "name"]
+    assert awaited(run()) == [7, 8, 9, "last", "name"]
 
 
 def test_events_hold_no_numbers_that_json_has_not():

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
-from tests.web.shell import OURS, client, part
+from tests.web.shell import OURS, awaited, client, part
 from xhat.web.security import Buckets, Rate, Sizes, client_address
 
 
@@ -107,7 +107,7 @@ def test_a_body_that_never_ends_is_given_up():
     sent: list[int] = []
     scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
     with pytest.raises(Exception, match=r"within 0\.05 seconds"):
-        asyncio.run(Sizes(app, seconds=0.05)(scope, trickle, None))
+        awaited(Sizes(app, seconds=0.05)(scope, trickle, None))
 
 
 def test_a_client_that_asks_too_often_is_told_to_wait():
@@ -123,7 +123,7 @@ def test_a_limit_of_a_part_counts_whom_it_says():
     def session(scope):
         return dict(scope["headers"]).get(b"x-session", b"").decode() or None
 
-    rate = Rate(1, 1, key=session, prefix="/api/hello/double", methods=("POST",))
+    rate = Rate(0.01, 1, key=session, prefix="/api/hello/double", methods=("POST",))
     web = client(part(rates=(rate,)))
     assert [double(web, **{"X-Session": "a"}).status_code for _ in range(2)] == [200, 429]
     assert double(web, **{"X-Session": "b"}).status_code == 200
