@@ -18,11 +18,11 @@ from tests.web.conftest import running
 from tests.web.explorer import application
 from tests.web.shell import OURS, PAGE, awaited
 from xhat.result import Result
-from xhat.study.exploring import Explorer, Gallery
+from xhat.study.exploring import Cancelled, Explorer, Gallery, Question
 from xhat.tasks import digits
 from xhat.web import build
 from xhat.web.explorer import explorer_part, stream
-from xhat.web.explorer.searches import Channel
+from xhat.web.explorer.searches import Channel, Searches
 
 BYTES = OURS | {"content-type": "application/octet-stream"}
 QUICK = {"index": THREE, "target": 8, "method": "plain"}
@@ -182,6 +182,28 @@ class TestSearch:
             seen = len(steps)
             time.sleep(0.3)
         assert len(steps) == seen < 100
+
+    def test_at_the_end_every_search_is_given_up(self):
+        ended = []
+
+        class Endless(Explorer):
+            def explore(self, question, on_frame, cancelled=lambda: False):
+                while not cancelled():
+                    time.sleep(0.01)
+                ended.append(question.target)
+                raise Cancelled
+
+        searches = Searches(Endless(small.judge, small.known))
+
+        async def run():
+            for target in range(5):
+                searches.begin(Question.of_test_digit(0, target), lambda frame: frame)
+            assert searches.running == 5
+            searches.close()
+
+        awaited(run())
+        assert sorted(ended) == list(range(5))
+        assert searches.running == 0
 
 
 class TestDraw:

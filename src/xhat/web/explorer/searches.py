@@ -7,6 +7,7 @@ import asyncio
 import logging
 import secrets
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -120,12 +121,12 @@ class Searches:
         return self._found.get(name)
 
     def close(self, seconds: float = 2.0) -> None:
-        """End every search, and wait for them to notice."""
-        jobs = list(self._running.values())
+        """End every search, and wait so long in all for them to notice."""
+        jobs, until = list(self._running.values()), time.monotonic() + seconds
         for job in jobs:
             job.channel.unwanted = True
         for job in jobs:
-            job.thread.join(seconds)
+            job.thread.join(max(0.0, until - time.monotonic()))
 
     def _run(self, question: Question, tell: Callable[[Frame], Any], channel: Channel) -> None:
         def show(frame: Frame) -> None:
