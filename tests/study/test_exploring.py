@@ -1,4 +1,6 @@
 import math
+import threading
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,7 @@ from xhat.study import judging
 from xhat.study.exploring import (
     STRUCTURES,
     Cancelled,
+    Explorer,
     Gallery,
     Question,
     centred,
@@ -191,9 +194,68 @@ class TestExploring:
             small.explorer().explore(ask(), frames.append, lambda: len(frames) >= 3)
         assert len(frames) == 3
 
-    def test_an_explorer_must_ask_the_judges_at_times(self):
-        with pytest.raises(ValueError, match="every"):
-            type(small.explorer())(every=0)
+    def test_the_judges_do_not_keep_the_picture_waiting(self):
+        def slow_judge():
+            judge = small.judge()
+            slowly = [
+                m.register_forward_hook(lambda *_: time.sleep(0.05)) for m in judge.jury.members
+            ]
+            hooks.extend(slowly)
+            return judge
+
+        hooks: list = []
+        explorer, frames = Explorer(slow_judge, small.known, share=0.2), []
+        explorer.warm()
+        try:
+            explorer.explore(ask(method="latent"), frames.append)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        asked = [frame.jury is not None for frame in frames]
+        assert asked[0]
+        assert asked[-1]
+        assert sum(asked) < len(asked) / 2
+
+    @pytest.mark.parametrize("share", [0, 1, -1])
+    def test_the_judges_need_some_of_the_time(self, share):
+        with pytest.raises(ValueError, match="share"):
+            Explorer(share=share)
+
+
+class TestSettingUp:
+    def test_it_tells_how_far_it_is_and_happens_once(self):
+        made, told = [], []
+
+        def judge():
+            made.append(1)
+            return small.judge()
+
+        explorer = Explorer(judge, small.known)
+        assert explorer.judge is explorer.stage is None
+        explorer.warm(told.append)
+        explorer.warm()
+        assert made == [1]
+        assert [stage.done for stage in told] == list(range(6))
+        assert told[-1] == explorer.stage
+        assert explorer.judge is small.judge()
+
+    def test_what_needs_the_judges_waits_for_them_and_frames_do_not(self):
+        gate, frames = threading.Event(), []
+
+        def judge():
+            gate.wait(20)
+            return small.judge()
+
+        explorer = Explorer(judge, small.known)
+
+        def show(frame):
+            frames.append(frame)
+            if frame.last:
+                gate.set()  # as late as that
+
+        found = explorer.explore(ask(method="plain"), show)
+        assert all(frame.jury is None for frame in frames)
+        assert found.verdicts.outcomes
 
 
 class TestCode:

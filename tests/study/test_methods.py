@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from xhat.core import generator
 from xhat.problem import Problem
 from xhat.spaces import Box, Latent
 from xhat.study.methods import METHODS, Exemplary, Known, Method, method
+from xhat.study.methods.known import unsure
 from xhat.surrogates import Exemplars
 
 STARTS = torch.rand(6, 1, 4, 4, generator=generator(0))
@@ -151,3 +153,41 @@ def test_an_unknown_method_is_refused_with_those_there_are():
 def test_only_the_method_that_knows_real_samples_searches_among_them():
     with pytest.raises(ValueError, match=r"method bent .* among bent real samples.*Exemplary"):
         Method("bent", "", space="warped").space_for(classifier(), STARTS, TARGET)
+
+
+class TestKnown:
+    def test_what_is_usual_is_remembered_while_the_model_stays_what_it_is(self):
+        given, model, calls = known(), classifier(), []
+        model.register_forward_hook(lambda *_: calls.append(1))
+        first = given.usually_unsure(model, 0.5)
+        asked = len(calls)
+        assert torch.equal(given.usually_unsure(model, 0.5), first)
+        assert len(calls) == asked
+        assert not torch.equal(given.usually_unsure(model, 0.9), first)
+        with torch.no_grad():
+            model[1].weight.mul_(2)
+        changed = given.usually_unsure(model, 0.5)
+        assert not torch.equal(changed, first)
+        assert torch.equal(changed, given.usual(partial(unsure, model), 0.5))
+
+    def test_what_may_hold_anything_is_not_remembered(self):
+        given, scale = known(), [1.0]
+
+        def model(x):
+            return scale[0] * classifier()(x)
+
+        first = given.usually_unsure(model, 0.5)
+        scale[0] = 3.0
+        assert not torch.equal(given.usually_unsure(model, 0.5), first)
+
+    def test_only_so_many_are_remembered(self):
+        given, model = known(), classifier()
+        for k in range(40):
+            given.usually_unsure(model, (k + 1) / 41)
+        assert len(given._memory) == 32
+
+    def test_the_middle_needs_a_latent_space(self):
+        with pytest.raises(ValueError, match="no latent space"):
+            known().usually_central(0.9)
+        bent = Known(known().exemplars, encoder=encode)
+        assert bent.usually_central(0.9).shape == (3,)

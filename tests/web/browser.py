@@ -1,29 +1,7 @@
-"""A real browser: Debian's chromium, driven by Playwright."""
+"""A page in a real browser, whose console is listened to."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import pytest
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="there is no chromium; apt-get install chromium to try the pages in it"
-)
-
-
-@contextmanager
-def browser() -> Iterator:
-    """Yield a browser without a window."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        try:
-            yield found
-        finally:
-            found.close()
 
 
 @contextmanager

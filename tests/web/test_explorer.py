@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 
 from tests.study import small
 from tests.study.test_exploring import THREE, save
-from tests.web.explorer import application, served
+from tests.web.conftest import running
+from tests.web.explorer import application
 from tests.web.shell import OURS, PAGE
 from xhat.result import Result
 from xhat.study.exploring import Explorer, Gallery
@@ -171,7 +172,7 @@ class TestSearch:
         part = explorer_part(Watched(small.judge, small.known), rates=())
         asked = {"index": THREE, "target": 8, "method": "latent", "weights": {"steps": 300}}
         asked["weights"] |= {"confidence": 0.995, "rate": 0.01}
-        with served(build(part)) as address, httpx2.Client() as web:
+        with running(build(part)) as address, httpx2.Client() as web:
             with web.stream(
                 "POST", address + "/api/explore/search", json=asked, headers={"X-Xhat": "1"}
             ) as answer:
@@ -270,6 +271,7 @@ def test_what_may_be_chosen_is_told(tmp_path):
     assert [method["name"] for method in about["methods"]][-1] == "xhat"
     assert about["gallery"] == {"name": "results.parquet", "rows": 5}
     assert about["ready"]
+    assert about["stage"] == {"name": "ready", "done": 5, "total": 5}
     assert len(about["verdicts"]) == 8
 
 

@@ -1,5 +1,6 @@
 """The command that opens the explorer."""
 
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,9 @@ import torch
 import typer
 
 from xhat.cli.app import app
-from xhat.cli.shell import console, progress_bar
+from xhat.cli.shell import console, errors
+from xhat.study.demos.demonstration import Stage
+from xhat.study.exploring import Explorer, Gallery
 
 __all__ = ["explore"]
 
@@ -31,26 +34,35 @@ def explore(
     searches: Annotated[int, typer.Option(help="At once, at most.")] = 24,
 ) -> None:
     """Draw a digit, choose what it should become, and watch it change in the browser."""
-    from xhat.study.exploring import Explorer, Gallery
     from xhat.web import build, own_names, serve
     from xhat.web.explorer import explorer_part
     from xhat.web.serving import listen
 
     gallery = None if results is None else Gallery.open(results)
-    listen(host, port).close()  # before a minute is spent on setting up
+    listen(host, port).close()  # what is wrong with them is said before anything begins
     explorer = Explorer()
     part = explorer_part(explorer, gallery, most=searches)
-    app_ = build(part, hosts=(*own_names(host), *(allow_host or ())))
     torch.set_num_threads(1)  # small images: searches side by side use the cores better
-    with progress_bar() as update:
-        explorer.warm(lambda stage: update("setting up", stage.done, stage.total))
-    paths = ("/explore",) if gallery is None else ("/explore", "/gallery")
+    threading.Thread(target=_warm, args=(explorer,), daemon=True).start()
     serve(
-        app_,
+        build(part, hosts=(*own_names(host), *(allow_host or ()))),
         host,
         port,
         say=lambda line: console.print(line, markup=False),
-        paths=paths,
+        paths=("/explore",) if gallery is None else ("/explore", "/gallery"),
         show=show,
         proxied=proxied,
     )
+
+
+def _warm(explorer: Explorer) -> None:
+    """Set up what searches need while the page is there already, and say how far that is."""
+
+    def tell(stage: Stage) -> None:
+        left = "" if stage.done == stage.total else f" ({stage.done + 1} of {stage.total})"
+        errors.print(f"Setting up: {stage.name}{left}", markup=False)
+
+    try:
+        explorer.warm(tell)
+    except (ValueError, OSError) as error:
+        errors.print(f"Setting up failed: {error}", markup=False)

@@ -93,17 +93,32 @@ def serve(
     with listen(host, port) as listening:
         shown = "localhost" if host in _EVERYWHERE else _bracketed(host)
         base = f"http://{shown}:{listening.getsockname()[1]}"
-        for path in paths:
-            say(base + path)
+        lines = [base + path for path in paths]
         if not host.startswith(_LOOPBACK):
-            say(_OPEN)
-        say("Press Ctrl-C to stop.")
+            lines.append(_OPEN)
+        lines.append("Press Ctrl-C to stop.")
+
+        def begun() -> None:
+            for line in lines:
+                say(line)
+            if show:
+                threading.Thread(target=webbrowser.open, args=(lines[0],), daemon=True).start()
+
         config = uvicorn.Config(app, **_QUIET, proxy_headers=proxied)
-        if show:
-            opened = threading.Timer(0.5, webbrowser.open, (base + paths[0],))
-            opened.daemon = True
-            opened.start()
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config, begun).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it has begun; from then on it ends cleanly."""
+
+    def __init__(self, config: uvicorn.Config, begun: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._begun = begun
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self._begun()
 
 
 _OPEN = (

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from xhat.core import check_count
+from xhat.core import check_fraction
 from xhat.judges import Judge, Verdicts
 from xhat.problem import Problem
 from xhat.result import Result
@@ -96,21 +96,27 @@ class Finding:
 class Explorer:
     """Everything that explorations share: models, real digits, judges; set up once.
 
-    Explorations may run in several threads at once.
+    Explorations may run in several threads at once, and while it is being set up: what needs more
+    than is there by then waits for it.
 
     Args:
         judge: makes the judge; called once, by whoever needs it first.
         known: makes what real samples the method ``xhat`` begins from; likewise.
-        every: the held-out judges look at every so many frames, and at the last.
+        share: of the time that the held-out judges may take while a search runs, in (0, 1); they
+            look at the start and at what was found in any case.
+
+    Attributes:
+        stage: how far ``warm`` is; None before.
     """
 
     def __init__(
         self,
         judge: Callable[[], Judge] = digits_judge,
         known: Callable[[], Known] = digits_known,
-        every: int = 2,
+        share: float = 0.3,
     ) -> None:
-        self.every = check_count("every", every)
+        self.share = check_fraction("share", share)
+        self.stage: Stage | None = None
         self._judge, self._known = _Once(judge), _Once(known)
 
     @functools.cached_property
@@ -138,9 +144,11 @@ class Explorer:
         )
         tell = tell or (lambda _: None)
         for done, (name, setup) in enumerate(stages):
-            tell(Stage(name, done, len(stages)))
+            self.stage = Stage(name, done, len(stages))
+            tell(self.stage)
             setup()
-        tell(Stage("ready", len(stages), len(stages)))
+        self.stage = Stage("ready", len(stages), len(stages))
+        tell(self.stage)
 
     def reading(self, x: Tensor, surrogate: str = "plain") -> tuple[float, ...]:
         """Return a classifier's probability of each digit, ``(1, 1, 28, 28)`` → 10."""
@@ -227,7 +235,7 @@ class _Showing:
     ) -> None:
         self.explorer, self.question = explorer, question
         self.on_frame, self.cancelled = on_frame, cancelled
-        self.began, self.count = time.perf_counter(), 0
+        self.began = self.again = time.perf_counter()
         self.surrogate = question.how.surrogate
 
     def start(self) -> None:
@@ -240,7 +248,7 @@ class _Showing:
             raise Cancelled
         if now.live is not None and len(now.live.ids):
             live: Live = now.live
-            asked = self.count % self.explorer.every == 0
+            asked = time.perf_counter() >= self.again
             self._show(int(live.steps[0]), live.x[:1], float(live.loss[0]), asked=asked)
 
     def end(self, result: Result) -> None:
@@ -249,18 +257,25 @@ class _Showing:
         self._show(int(result.steps[0]), result.x, loss, asked=True, last=True)
 
     def _show(self, step: int, x: Tensor, loss: float, *, asked: bool, last: bool = False) -> None:
-        self.count += 1
         frame = Frame(
             step=step,
             x=x[0, 0].detach().clone(),
             loss=loss,
             surrogate=self.explorer.reading(x, self.surrogate),
-            jury=self.explorer.jury(x) if asked else None,
+            jury=self._ask(x) if asked else None,
             moved=float((x - self.question.start).norm()),
             seconds=time.perf_counter() - self.began,
             last=last,
         )
         self.on_frame(frame)
+
+    def _ask(self, x: Tensor) -> tuple[float, ...] | None:
+        """Ask the judges, and note when they may be asked again."""
+        asked = time.perf_counter()
+        seen = self.explorer.jury(x)
+        told = time.perf_counter()
+        self.again = told + (told - asked) * (1 / self.explorer.share - 1)
+        return seen
 
 
 class _Once(Generic[T]):

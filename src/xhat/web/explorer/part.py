@@ -53,9 +53,10 @@ def explorer_part(
     @router.get("/about")
     def about() -> dict[str, Any]:
         """Say what may be chosen."""
-        told = wire.about()
-        return told | {
+        stage = explorer.stage
+        return wire.about() | {
             "ready": explorer.judge is not None,
+            "stage": None if stage is None else vars(stage),
             "gallery": None if gallery is None else {"name": gallery.name, "rows": len(gallery)},
         }
 

@@ -176,8 +176,18 @@ function halt() {
   for (const lane of lanes) lane.stop();
 }
 
+// While judges and real digits are set up, everything works, and waits where it needs them.
+async function setting() {
+  const { ready, stage } = await api("/api/explore/about").catch(() => ({ ready: true }));
+  $("setting-up").hidden = ready;
+  if (ready) return;
+  $("setting-up").textContent = `The judges are being set up${stage ? ` (${stage.done + 1} of ${stage.total})` : ""}. Methods other than xhat move already; verdicts follow.`;
+  setTimeout(setting, 2000);
+}
+
 rows();
 arrange(1);
+if (!about.ready) setting();
 $("to-gallery").hidden = !about.gallery;
 $("undo").addEventListener("click", () => pad.undo());
 $("clear").addEventListener("click", () => { pad.clear(); press("takes", null); begin(null); $("pad-hint").hidden = false; });

@@ -40,7 +40,7 @@ export class Lane {
     this.live = this.playing = true;
     this.$("h2").textContent = method.name;
     this.$(".lane-head .caption").textContent = method.caption;
-    this.$(".verdict").hidden = true;
+    this.$(".verdict").hidden = this.$(".waiting").hidden = true;
     this.$(".big").style.backgroundColor = "";
     this.$(".play").disabled = this.$(".at").disabled = true;
     this.$(".now").setAttribute("aria-label", `The picture that is to become a ${target}`);
@@ -74,7 +74,7 @@ export class Lane {
     await new Promise((resolve) => { this.caughtUp = resolve; if (!this.playing) resolve(); });
   }
 
-  stop() { this.live = this.playing = false; this.#unlock(); this.caughtUp?.(); }
+  stop() { this.live = this.playing = false; this.$(".waiting").hidden = true; this.#unlock(); this.caughtUp?.(); }
 
   replay() {
     this.shown = -1;
@@ -96,6 +96,7 @@ export class Lane {
       this.turned = now;
       this.#show(this.shown + 1);
     }
+    this.$(".waiting").hidden = !(this.live && after === undefined && before?.last);
     if (!this.live && this.shown >= this.frames.length - 1) {
       this.playing = false;
       this.#unlock();

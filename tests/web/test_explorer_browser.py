@@ -6,11 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.study.test_exploring import save
-from tests.web.browser import browser, needs_browser, page_of
-from tests.web.explorer import application, served
+from tests.web.browser import page_of
+from tests.web.conftest import running
+from tests.web.explorer import application
 from xhat.study.exploring import Gallery
-
-pytestmark = needs_browser
 
 EVIL = "<img src=x onerror='document.title=1'>"
 ROWS = 10_000
@@ -27,14 +26,8 @@ def site(tmp_path_factory):
         "method": [EVIL if k == 1 else ("xhat", "plain")[k % 2] for k in range(ROWS)],
     }
     path, _ = save(tmp_path_factory.mktemp("results"), rows=ROWS, columns=columns)
-    with served(application(Gallery.open(path))) as address:
+    with running(application(Gallery.open(path))) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as found:
-        yield found
 
 
 def draw(page, points):
