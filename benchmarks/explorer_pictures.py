@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "is_mobile": True,
+    "has_touch": True,
+}
+PHONE["device_scale_factor"] = 2
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 STROKES = (  # a three, in shares of the sheet's side
     [(0.3, 0.22), (0.42, 0.14), (0.58, 0.15), (0.66, 0.27), (0.6, 0.4), (0.47, 0.46)],
@@ -79,7 +84,8 @@ def main() -> None:
             keep(page, "dark")
         with opened(browser, f"{address}/explore", **PHONE) as page:
             searched(page)
-            keep(page, "phone", full_page=True)
+            page.locator("#stage").evaluate("stage => stage.scrollIntoView()")
+            keep(page, "phone")
         with opened(browser, f"{address}/gallery?start=3&method=xhat", **DESKTOP) as page:
             page.wait_for_timeout(1000)
             keep(page, "gallery")

@@ -40,7 +40,7 @@ def python_code(question: Question) -> str:
         "problem = how.problem(model, x0, target, space)",
         f"result = how.search(model, x0, target, space{confidence})",
         "",
-        "# The judges never saw the search; the first time, they take a minute to be set up.",
+        "# The judges never saw the search; setting them up takes a minute the first time.",
         "verdicts = digits_judge().judge(",
         "    result.x,",
         "    target,",

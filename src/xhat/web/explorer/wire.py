@@ -6,7 +6,7 @@ import math
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from torch import Tensor
 
 from xhat.report.palette import COLOURS, MARKS, ORDER, ink_on, label
@@ -17,7 +17,7 @@ __all__ = ["Asked", "about", "encoded", "finding", "frame", "question"]
 
 _PIXELS = 28 * 28
 _Word = Annotated[str, Field(max_length=40)]
-_Number = StrictFloat | StrictInt
+_Number = Annotated[float, Field(strict=True, ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class Asked(BaseModel):

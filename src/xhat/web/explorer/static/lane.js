@@ -100,6 +100,7 @@ export class Lane {
     if (!this.live && this.shown >= this.frames.length - 1) {
       this.playing = false;
       this.#unlock();
+      this.#curve(this.shown); // now that its last step is known
       if (this.found) this.#judge();
       this.caughtUp?.();
       return;
@@ -170,7 +171,7 @@ export class Lane {
     for (const frame of frames) context.lineTo(...place(frame));
     context.stroke();
     const now = this.frames[index];
-    if (now.loss === null) return;
+    if (!now || now.loss === null) return;
     context.fillStyle = ink;
     context.beginPath();
     context.arc(...place(now), 5, 0, 7);

@@ -1,0 +1,30 @@
+"""Whatever fits the schema of the explorer's routes, and what does not, is no server error."""
+
+import schemathesis
+
+from tests.study import small
+from tests.study.test_exploring import save
+from tests.web.explorer import FREELY
+from tests.web.test_schema import abuse
+from xhat.study.exploring import Cancelled, Explorer, Gallery
+from xhat.web import build
+from xhat.web.explorer import explorer_part
+
+
+class Idle(Explorer):
+    """Takes questions and gives them up at once; searching is tried elsewhere."""
+
+    def explore(self, question, on_frame, cancelled=lambda: False):
+        raise Cancelled
+
+
+def test_no_request_ends_in_a_server_error(tmp_path):
+    gallery = Gallery.open(save(tmp_path, columns={"verdict": ["genuine"] * 5})[0])
+    part = explorer_part(Idle(small.judge, small.known), gallery, most=1000, rates=())
+    api = schemathesis.openapi.from_asgi(
+        "/api/openapi.json", build(part, rate=FREELY), headers={"host": "localhost"}
+    )
+    operations = [found.ok() for found in api.get_all_operations()]
+    assert len(operations) == 7
+    for operation in operations:
+        abuse(operation, {})
