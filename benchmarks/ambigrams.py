@@ -2,7 +2,7 @@
 
     python benchmarks/ambigrams.py [--seeds 3] [--jobs 1]
 
-Settings were chosen on seeds 11 and 12, by the counts of the judges there; these are others. Every
+Settings were chosen on seed 11, by the counts of the judges there; these are others. Every
 image counts for its pair and, turned, for the pair in the other order. What is left out in turn:
 the searches that begin anew, the prior on the turned reading, the choice among searches, the
 beginning at real digits that cover each other.

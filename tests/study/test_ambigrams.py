@@ -142,7 +142,7 @@ class TestSearch:
         with pytest.raises(ValueError, match="restarts must be a whole number from 1"):
             Ambigram(restarts=0)
         with pytest.raises(ValueError, match="renewals must be a whole number from 1"):
-            Ambigram(renewals=0.5)
+            Ambigram(renewals=-1)
         with pytest.raises(ValueError, match="noise must be above 0"):
             Ambigram(noise=0.0)
 

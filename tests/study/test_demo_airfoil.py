@@ -62,3 +62,8 @@ def test_with_xfoil_the_numbers_on_the_page_are_its_own(with_program, tmp_path):
     assert summary["specifications"][0]["gap"] == pytest.approx(float(found.verified.gap[0]))
     assert {stage.name for stage in stages} >= {"real airfoils", "search", "XFoil", "polars"}
     assert "XFoil differs by" in DEMOS["airfoil"].said(found)
+
+
+def test_a_design_that_is_worse_than_the_real_airfoil_is_told_so():
+    assert airfoil._less(0.11, "below", "above") == "11 % below"
+    assert airfoil._less(-0.03, "less", "more") == "3 % more"

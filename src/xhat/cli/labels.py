@@ -5,6 +5,8 @@ without.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,33 +32,49 @@ Whose = Annotated[bool, typer.Option("--simulated", help="Simulated annotators i
 DEFAULT_DB = "sqlite:///labels.sqlite"
 
 
-def open_database(url: str, *, create: bool = False) -> "Database":
-    """Return the database of a collection; without ``create`` one that is there already.
+@contextmanager
+def open_database(url: str, *, create: bool = False) -> "Iterator[Database]":
+    """Yield the database of a collection; without ``create`` one that is there already.
+
+    A new file of SQLite's in which no collection was begun is taken away again.
 
     Raises:
         ValueError: the extra is not installed, or there is no such collection.
     """
     try:
-        from xhat.labels import Database
-        from xhat.labels.schema import metadata
+        from xhat.labels import Database, settings_of
     except ModuleNotFoundError as error:
         raise ValueError(
             f"{error.name} is needed for labelling; install it: pip install 'xhat[web]'."
         ) from error
     path = Path(url.removeprefix("sqlite:///"))
-    missing = url.startswith("sqlite:///") and not path.exists()
-    if not create and missing:
+    new = url.startswith("sqlite:///") and not path.exists()
+    if new and not create:
         raise ValueError(f"there is no database {path}; `xhat label serve` begins one.")
-    database = Database(url, create=create)
-    if not create:
-        from sqlalchemy import inspect
+    try:
+        with Database(url, create=create) as database:
+            if not create:
+                _check_tables(database)
+            try:
+                yield database
+            finally:
+                with database.read() as connection:
+                    new = new and settings_of(connection) is None
+    finally:
+        if new:
+            for ending in ("", "-wal", "-shm"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
 
-        if not {*metadata.tables} <= {*inspect(database.engine).get_table_names()}:
-            database.close()
-            raise ValueError(
-                f"the database {database.url} holds no collection; `xhat label serve` begins one."
-            )
-    return database
+
+def _check_tables(database: "Database") -> None:
+    from sqlalchemy import inspect
+
+    from xhat.labels.schema import metadata
+
+    if not {*metadata.tables} <= {*inspect(database.engine).get_table_names()}:
+        raise ValueError(
+            f"the database {database.url} holds no collection; `xhat label serve` begins one."
+        )
 
 
 @label.command(name="progress", epilog="Example: xhat label progress")

@@ -77,7 +77,7 @@ def _put(
     random: float,
 ) -> None:
     """Put the images into the database; there must be some in the end."""
-    from xhat.labels import settings_of
+    from xhat.labels import progress, settings_of
     from xhat.study.labelling import ask
 
     with database.read() as connection:
@@ -90,7 +90,7 @@ def _put(
     if not sources:
         return
     with progress_bar() as update:
-        new = ask(
+        ask(
             database,
             sources,
             settings,
@@ -100,7 +100,9 @@ def _put(
             golds=50 if settings.golds else 0,
             on_progress=update,
         )
-    console.print(f"{new} images are new, in {database.url}.", markup=False)
+    with database.read() as connection:
+        count = progress(connection).images
+    console.print(f"{count} images are asked about, in {database.url}.", markup=False)
     if known is not None and known != settings:
         console.print("The collection keeps the settings that it was begun with.")
 

@@ -36,7 +36,7 @@ __all__ = [
 
 FORMAT = "xhat labels 1"
 HUMAN, SIMULATED = "human", "simulated"
-SMOOTHING = 0.3  # of the exported Dawid-Skene estimate, by benchmarks/crowd_check.py
+SMOOTHING = 0.1  # of the exported estimate; more makes tiny collections fall into one class
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,7 +92,9 @@ def said(demo: AirfoilDemo) -> str:
         saved = demo.saved(i)
         words = [f"drag {1e4 * float(demo.found.seen.drag[i].log().mean().exp()):.1f} counts"]
         words += [] if gap is None else [f"XFoil differs by {100 * gap:.1f} %"]
-        words += [] if saved is None else [f"{100 * saved:.0f} % below the best real airfoil"]
+        words += (
+            [] if saved is None else [f"{_less(saved, 'below', 'above')} the best real airfoil"]
+        )
         lines.append(f"{_asked(one)}: {', '.join(words)}")
     return "\n".join(lines + ([] if demo.verified else ["", INSTALL]))
 
@@ -147,7 +149,8 @@ def _note(demo: AirfoilDemo, i: int) -> str:
     words = [f"XFoil differs by {100 * (gap or 0):.1f} %"]
     words += [] if word is None else [f"at its word by {100 * word:.1f} %"]
     saved = demo.saved(i)
-    words += [] if saved is None else [f"{100 * saved:.0f} % less drag than {_rival_name(demo, i)}"]
+    if saved is not None:
+        words.append(f"{_less(saved, 'less', 'more')} drag than {_rival_name(demo, i)}")
     return "; ".join(words)
 
 
@@ -211,6 +214,10 @@ def _rival_name(demo: AirfoilDemo, i: int) -> str:
 def _counts(merit: Tensor | None) -> str:
     known = merit is not None and bool(merit.isfinite())
     return f"{1e4 * float(merit.exp()):.1f}" if known and merit is not None else "–"
+
+
+def _less(saved: float, less: str, more: str) -> str:
+    return f"{abs(100 * saved):.0f} % {less if saved >= 0 else more}"
 
 
 def _share(value: float | None) -> str:

@@ -27,6 +27,7 @@ from xhat.labels import Database, Item, Settings, add_images, create, entropy, i
 from xhat.labels import settings_of as labels_settings
 from xhat.labels.schema import images
 from xhat.learning import predict
+from xhat.study.judging import digits_judge
 from xhat.study.labelling.sources import as_bytes, read_source, split_of
 from xhat.tasks import digits
 
@@ -49,13 +50,12 @@ _TURNED = 15.0  # degrees
 Progress = Callable[[str, int, int], None]
 
 
-@functools.cache
 def digits_jury() -> Jury:
-    """Return the judges' jury alone, weighed on calibration samples, as ``digits_judge`` has it."""
-    members = tuple(digits.judge(name) for name in digits.JUDGES)
-    jury = Jury(members, digits.JUDGES, digits.CLASSES)
-    data = digits.split("calibration")
-    return jury.weighed(jury.probabilities(data.images[::2]), data.labels[::2])
+    """Return the jury of ``digits_judge``."""
+    jury = digits_judge().jury
+    if jury is None:
+        raise TypeError("the judge of digits must have a jury.")
+    return jury
 
 
 def ask_jury(items: Sequence[Item], on_progress: Progress | None = None) -> NDArray[np.float64]:

@@ -246,8 +246,8 @@ def _page(found: People, picture: Path, command: str) -> TaskPage:
     if found.simulated:
         remarks.insert(
             0,
-            "No person gave these answers: they come from simulated annotators, who begin from what "
-            "the judges see. So this agreement says nothing of the judges.",
+            "No person gave these answers: they come from simulated annotators, who begin from "
+            "what the judges see. So this agreement says nothing of the judges.",
         )
     caption = (
         "Candidates on which the two disagree come first, marked by a dot. Above: the target; "

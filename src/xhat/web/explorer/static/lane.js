@@ -194,7 +194,7 @@ export class Lane {
     this.$(".near-row").replaceChildren(...found.nearest.map((near) => {
       const canvas = make("canvas", { className: "pixels", width: 28, height: 28, role: "img", "aria-label": `A real ${near.label}` });
       paint(canvas, bytes(near.x));
-      return make("figure", {}, canvas, make("figcaption", { textContent: `a ${near.label}, at ${near.distance.toFixed(1)}` }));
+      return make("figure", {}, canvas, make("figcaption", { textContent: `${near.label === 8 ? "an" : "a"} ${near.label}, at ${near.distance.toFixed(1)}` }));
     }));
     this.$(".code code").textContent = this.code;
     for (const kind of ["png", "parquet"]) {
