@@ -108,26 +108,40 @@ class Annotator:
 
     async def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Send one request as a page does, and return status and answer."""
-        if self.streams is None:
-            self.streams = await asyncio.open_connection("127.0.0.1", self.port)
-        reader, writer = self.streams
         content = b"" if body is None else json.dumps(body).encode()
         head = (
             f"{method} /api/label/{path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
             f"X-Xhat: 1\r\nX-CSRF-Token: {self.state.get('csrf', '')}\r\nCookie: {self.cookie}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
-        writer.write(head.encode() + content)
-        answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        answer = await self._exchange(head.encode() + content)
         status = int(answer.split(" ", 2)[1])
         length = int(re.search(r"content-length: (\d+)", answer, re.IGNORECASE)[1])
-        told = json.loads(await reader.readexactly(length))
+        told = json.loads(await self.streams[0].readexactly(length))
         cookie = re.search(r"set-cookie: ([^;]+)", answer, re.IGNORECASE)
         if cookie:
             self.cookie = cookie[1]
         if status == 200:
             self.state = told
         return status, told
+
+    async def _exchange(self, request: bytes) -> str:
+        """Send a request and read the head of the answer.
+
+        As browsers do, over a new connection where the server has closed one that was idle.
+        """
+        reused = self.streams is not None
+        if not reused:
+            self.streams = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = self.streams
+        try:
+            writer.write(request)
+            return (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self.hang_up()
+            if not reused:
+                raise
+        return await self._exchange(request)
 
     async def enter(self) -> None:
         """Open the invitation, or go on with the session."""

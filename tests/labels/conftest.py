@@ -4,7 +4,7 @@ import getpass
 import itertools
 import os
 import shutil
-import socket
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -56,10 +56,10 @@ def postgresql(tmp_path_factory) -> Iterator[str]:
         server = subprocess.Popen([*command, "-c", "fsync=off"], **quiet)  # noqa: S603
         try:
             url = f"postgresql://{name}@/postgres?host={folder}"
-            _wait_for(folder / ".s.PGSQL.5432", server)
+            _wait_for(url, server)
             yield url
         finally:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # SIGTERM would wait for whoever is still connected
             server.wait(20)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -116,13 +116,15 @@ def _exists(user: str) -> bool:
     return any(entry.pw_name == user for entry in pwd.getpwall())
 
 
-def _wait_for(path: Path, server: subprocess.Popen, seconds: float = 20.0) -> None:
+def _wait_for(url: str, server: subprocess.Popen, seconds: float = 60.0) -> None:
+    import psycopg
+
     until = time.monotonic() + seconds
-    while not path.exists():
-        if time.monotonic() > until or server.poll() is not None:
-            pytest.fail("PostgreSQL did not start")
-        time.sleep(0.05)
-    probe = socket.socket(socket.AF_UNIX)
-    while probe.connect_ex(str(path)) and time.monotonic() < until:
-        time.sleep(0.05)
-    probe.close()
+    while server.poll() is None and time.monotonic() < until:
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError:  # not there yet, or still starting up
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("PostgreSQL did not start")
