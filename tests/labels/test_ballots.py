@@ -41,24 +41,24 @@ def test_images_come_in_their_order_and_stay_until_answered(filled, never):
 
 def test_the_same_vote_twice_is_one_vote(filled, never):
     ticket = upcoming(filled, 1, never)[0]
-    assert cast(filled, 1, ticket).outcome is Outcome.RECORDED
-    assert cast(filled, 1, ticket).outcome is Outcome.ALREADY
+    assert cast(filled, 1, ticket) is Outcome.RECORDED
+    assert cast(filled, 1, ticket) is Outcome.ALREADY
     assert len(standing(filled)) == 1
 
 
 def test_of_two_tabs_the_first_counts(filled, never):
     ticket = upcoming(filled, 1, never)[0]
     cast(filled, 1, ticket, SURE[0])
-    assert cast(filled, 1, ticket, SURE[1]).outcome is Outcome.FIRST_COUNTS
+    assert cast(filled, 1, ticket, SURE[1]) is Outcome.FIRST_COUNTS
     assert standing(filled).shares.tolist() == [[1, 0, 0, 0]]
 
 
 def test_undoing_opens_the_image_again_and_a_replay_is_out_of_date(filled, never):
     ticket = upcoming(filled, 1, never)[0]
     cast(filled, 1, ticket)
-    assert undo(filled, 1, ticket).outcome is Outcome.UNDONE
-    assert undo(filled, 1, ticket).outcome is Outcome.NOTHING
-    assert cast(filled, 1, ticket).outcome is Outcome.OUT_OF_DATE
+    assert undo(filled, 1, ticket) is Outcome.UNDONE
+    assert undo(filled, 1, ticket) is Outcome.NOTHING
+    assert cast(filled, 1, ticket) is Outcome.OUT_OF_DATE
     assert len(standing(filled)) == 0
     again = upcoming(filled, 1, never)[0]
     assert (again.id, again.revision) == (ticket.id, 1)
@@ -76,9 +76,9 @@ def test_the_last_vote_is_named_for_undoing(filled, never):
 
 def test_nobody_answers_or_undoes_what_another_was_given(filled, never):
     ticket = upcoming(filled, 1, never)[0]
-    assert cast(filled, 2, ticket).outcome is Outcome.UNKNOWN
+    assert cast(filled, 2, ticket) is Outcome.UNKNOWN
     cast(filled, 1, ticket)
-    assert undo(filled, 2, ticket).outcome is Outcome.UNKNOWN
+    assert undo(filled, 2, ticket) is Outcome.UNKNOWN
     assert len(standing(filled)) == 1
 
 
@@ -110,7 +110,7 @@ def test_a_client_cannot_say_that_it_took_longer_than_it_can_have(filled, never,
 
 def test_a_clock_that_runs_backwards_changes_nothing_but_the_time(filled, never):
     ticket = upcoming(filled, 1, never, now=100.0)[0]
-    assert cast(filled, 1, ticket, now=50.0, seconds=1.0).outcome is Outcome.RECORDED
+    assert cast(filled, 1, ticket, now=50.0, seconds=1.0) is Outcome.RECORDED
     assert standing(filled).seconds.tolist() == [0.0]
 
 
@@ -118,7 +118,7 @@ def test_a_pause_gives_out_nothing_new_but_takes_what_is_open(filled, never):
     ticket = upcoming(filled, 1, never, ahead=1)[0]
     filled.write(lambda c: labels.pause(c, paused=True))
     assert upcoming(filled, 2, never) == []
-    assert cast(filled, 1, ticket).outcome is Outcome.RECORDED
+    assert cast(filled, 1, ticket) is Outcome.RECORDED
     assert upcoming(filled, 1, never) == []
     filled.write(lambda c: labels.pause(c, paused=False))
     assert len(upcoming(filled, 2, never)) == 3
@@ -137,7 +137,7 @@ def test_a_late_answer_to_what_was_taken_back_still_counts(filled, never):
     ticket = upcoming(filled, 1, never, ahead=1)[0]
     filled.write(lambda c: labels.take_back(c, 99.0))
     assert upcoming(filled, 1, never, ahead=1) == [ticket]
-    assert cast(filled, 1, ticket, now=200.0).outcome is Outcome.RECORDED
+    assert cast(filled, 1, ticket, now=200.0) is Outcome.RECORDED
     for person in (2, 3):  # one more is needed, not two
         for given in upcoming(filled, person, never, ahead=1):
             cast(filled, person, given)

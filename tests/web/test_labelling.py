@@ -231,6 +231,12 @@ def test_a_flood_of_one_annotator_is_slowed_and_others_are_not(collection):
     assert two.send("GET", "/api/label/state").status_code == 200
 
 
+def test_a_class_behind_one_address_enters_at_once(collection):
+    made = collection.database.write(lambda c: labels.invite(c, 120, collection.clock()))
+    codes = {collection.browser().enter(each.token).status_code for each in made}
+    assert codes == {200}
+
+
 def test_a_pause_is_told_and_votes_that_are_open_are_taken(collection):
     browser, admin = collection.annotator(), administrator(collection)
     admin.send("POST", "/api/admin/paused", {"paused": True})

@@ -11,7 +11,7 @@ from xhat.labels.agreement import (
     pairwise,
     self_consistency,
 )
-from xhat.labels.ballots import Outcome, Receipt, Ticket, answered, cast, last, undo, upcoming
+from xhat.labels.ballots import Outcome, Ticket, answered, cast, last, undo, upcoming
 from xhat.labels.collection import (
     Item,
     Settings,
@@ -71,7 +71,6 @@ __all__ = [
     "Person",
     "PersonRow",
     "Progress",
-    "Receipt",
     "Settings",
     "Ticket",
     "Votes",

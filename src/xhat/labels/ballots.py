@@ -9,19 +9,19 @@ answers a ticket in its present *revision*; undoing it opens the next revision. 
 - a vote for a revision that was undone since is refused as out of date.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from xhat.labels.collection import Settings
 from xhat.labels.order import Due, next_image
 from xhat.labels.schema import images, tickets, votes
 from xhat.labels.votes import Ballot
 
-__all__ = ["Outcome", "Receipt", "Ticket", "answered", "cast", "last", "undo", "upcoming"]
+__all__ = ["Outcome", "Ticket", "answered", "cast", "last", "undo", "upcoming"]
 
 _LONGEST = 3_600.0  # seconds that a vote may have taken
 
@@ -56,21 +56,6 @@ class Outcome(StrEnum):
     UNKNOWN = "no such image was given to you"
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """What became of what was sent.
-
-    Attributes:
-        outcome: in words.
-        ticket: which image it was about; None if there is none.
-        done: how many images this person has answered.
-    """
-
-    outcome: Outcome
-    ticket: int | None
-    done: int
-
-
 def upcoming(
     connection: Connection,
     person: int,
@@ -90,17 +75,14 @@ def upcoming(
         ahead: how many there should be, so that a page never waits for the next.
         draw: returns a uniform number in [0, 1), for repeats and gold images.
     """
-    found = _open(connection, person)
+    found = [Ticket(*row) for row in connection.execute(_OPEN, {"person": person})]
     while len(found) < ahead:
         due = next_image(connection, person, settings, draw)
         if due is None:
             break
-        _give(connection, person, due, now)
-        found = _open(connection, person)
-    return [
-        Ticket(row.id, row.revision, row.height, row.width, bytes(row.pixels))
-        for row in found[:ahead]
-    ]
+        # the newest comes last
+        found.append(_give(connection, person, due, now))
+    return found[:ahead]
 
 
 def cast(
@@ -112,7 +94,7 @@ def cast(
     now: float,
     *,
     seconds: float | None = None,
-) -> Receipt:
+) -> Outcome:
     """Record a vote.
 
     Args:
@@ -126,34 +108,34 @@ def cast(
     """
     row = _ticket(connection, person, ticket)
     if row is None:
-        return Receipt(Outcome.UNKNOWN, None, answered(connection, person))
+        return Outcome.UNKNOWN
     outcome = _outcome(connection, row, revision, ballot)
-    if outcome is Outcome.RECORDED:
-        took = None if seconds is None else max(0.0, min(seconds, now - row.given, _LONGEST))
+    if outcome is not Outcome.RECORDED:
+        return outcome
+    took = None if seconds is None else max(0.0, min(seconds, now - row.given, _LONGEST))
+    connection.execute(
+        _CAST,
+        {
+            "ticket": ticket,
+            "revision": revision,
+            "annotator": person,
+            "image": row.image,
+            "shares": list(ballot.shares),
+            "seconds": took,
+            "cast": now,
+        },
+    )
+    connection.execute(_ANSWERED, {"which": ticket})
+    if row.forgone:  # its place was given up, and is taken again
         connection.execute(
-            insert(votes).values(
-                ticket=ticket,
-                revision=revision,
-                annotator=person,
-                image=row.image,
-                shares=list(ballot.shares),
-                seconds=took,
-                cast=now,
-            )
+            update(images)
+            .where(images.c.id == row.image, images.c.wanted > 0)
+            .values(wanted=images.c.wanted - 1)
         )
-        connection.execute(
-            update(tickets).where(tickets.c.id == ticket).values(answered=True, forgone=False)
-        )
-        if row.forgone:  # its place was given up, and is taken again
-            connection.execute(
-                update(images)
-                .where(images.c.id == row.image, images.c.wanted > 0)
-                .values(wanted=images.c.wanted - 1)
-            )
-    return Receipt(outcome, ticket, answered(connection, person))
+    return outcome
 
 
-def undo(connection: Connection, person: int, ticket: int, revision: int, now: float) -> Receipt:
+def undo(connection: Connection, person: int, ticket: int, revision: int, now: float) -> Outcome:
     """Take back a vote: its ticket is opened again, and is the next that is shown.
 
     Undoing twice the same vote, from two tabs or since an answer was lost, undoes it once.
@@ -167,9 +149,9 @@ def undo(connection: Connection, person: int, ticket: int, revision: int, now: f
     """
     row = _ticket(connection, person, ticket)
     if row is None:
-        return Receipt(Outcome.UNKNOWN, None, answered(connection, person))
+        return Outcome.UNKNOWN
     if not row.answered or revision != row.revision:
-        return Receipt(Outcome.NOTHING, ticket, answered(connection, person))
+        return Outcome.NOTHING
     connection.execute(
         update(votes)
         .where(votes.c.ticket == ticket, votes.c.revision == revision)
@@ -180,58 +162,75 @@ def undo(connection: Connection, person: int, ticket: int, revision: int, now: f
         .where(tickets.c.id == ticket)
         .values(answered=False, revision=revision + 1, given=now)
     )
-    return Receipt(Outcome.UNDONE, ticket, answered(connection, person))
+    return Outcome.UNDONE
 
 
 def last(connection: Connection, person: int) -> tuple[int, int] | None:
     """Return ticket and revision of a person's last vote that stands; None without any."""
-    query = (
-        select(votes.c.ticket, votes.c.revision)
-        .where(votes.c.annotator == person, votes.c.withdrawn.is_(None))
-        .order_by(votes.c.id.desc())
-        .limit(1)
-    )
-    found = connection.execute(query).first()
+    found = connection.execute(_LAST, {"person": person}).first()
     return None if found is None else (found.ticket, found.revision)
 
 
 def answered(connection: Connection, person: int) -> int:
     """Return how many images a person has answered."""
-    query = select(func.count()).where(tickets.c.annotator == person, tickets.c.answered)
-    return connection.execute(query).scalar_one()
+    return connection.execute(_COUNT, {"person": person}).scalar_one()
 
 
 def _outcome(connection: Connection, row: Row[Any], revision: int, ballot: Ballot) -> Outcome:
     if revision != row.revision:
         return Outcome.OUT_OF_DATE
-    query = select(votes.c.shares).where(votes.c.ticket == row.id, votes.c.revision == revision)
-    had = connection.execute(query).first()
-    if had is None:
+    if not row.answered:
         return Outcome.RECORDED
-    return Outcome.ALREADY if list(had.shares) == list(ballot.shares) else Outcome.FIRST_COUNTS
-
-
-def _open(connection: Connection, person: int) -> Sequence[Any]:
-    query = (
-        select(tickets.c.id, tickets.c.revision, images.c.height, images.c.width, images.c.pixels)
-        .join(images, images.c.id == tickets.c.image)
-        .where(tickets.c.annotator == person, ~tickets.c.answered)
-        # what was taken back comes first, then the oldest
-        .order_by((tickets.c.revision > 0).desc(), tickets.c.given, tickets.c.id)
-    )
-    return connection.execute(query).all()
+    which = {"ticket": row.id, "revision": revision}
+    had = connection.execute(_SAID, which).scalar_one()
+    return Outcome.ALREADY if list(had) == list(ballot.shares) else Outcome.FIRST_COUNTS
 
 
 def _ticket(connection: Connection, person: int, ticket: int) -> Row[Any] | None:
-    query = select(tickets).where(tickets.c.id == ticket, tickets.c.annotator == person)
-    return connection.execute(query).first()
+    return connection.execute(_TICKET, {"person": person, "ticket": ticket}).first()
 
 
-def _give(connection: Connection, person: int, due: Due, now: float) -> None:
-    connection.execute(
-        insert(tickets).values(annotator=person, image=due.image, repeat=due.repeat, given=now)
-    )
+def _give(connection: Connection, person: int, due: Due, now: float) -> Ticket:
+    key = connection.execute(
+        _GIVE, {"annotator": person, "image": due.image, "repeat": due.repeat, "given": now}
+    ).inserted_primary_key
     if due.counts:
-        connection.execute(
-            update(images).where(images.c.id == due.image).values(wanted=images.c.wanted - 1)
-        )
+        connection.execute(_TAKEN, {"which": due.image})
+    row = connection.execute(_SHOWN, {"which": due.image}).one()
+    return Ticket(key[0] if key is not None else -1, 0, *row)
+
+
+# Statements of every vote, built once: what SQLAlchemy does to build and recognise one takes longer
+# than SQLite takes to run it.
+_SIZE = (images.c.height, images.c.width, images.c.pixels)
+_OPEN = (
+    select(tickets.c.id, tickets.c.revision, *_SIZE)
+    .join(images, images.c.id == tickets.c.image)
+    .where(tickets.c.annotator == bindparam("person"), ~tickets.c.answered)
+    # what was taken back comes first, then the oldest
+    .order_by((tickets.c.revision > 0).desc(), tickets.c.given, tickets.c.id)
+)
+_SHOWN = select(*_SIZE).where(images.c.id == bindparam("which"))
+_TICKET = select(tickets).where(
+    tickets.c.id == bindparam("ticket"), tickets.c.annotator == bindparam("person")
+)
+_SAID = select(votes.c.shares).where(
+    votes.c.ticket == bindparam("ticket"), votes.c.revision == bindparam("revision")
+)
+_GIVE = insert(tickets)
+_CAST = insert(votes)
+_ANSWERED = (
+    update(tickets).where(tickets.c.id == bindparam("which")).values(answered=True, forgone=False)
+)
+_TAKEN = update(images).where(images.c.id == bindparam("which")).values(wanted=images.c.wanted - 1)
+_COUNT = (
+    select(func.count())
+    .select_from(tickets)
+    .where(tickets.c.annotator == bindparam("person"), tickets.c.answered)
+)
+_LAST = (
+    select(votes.c.ticket, votes.c.revision)
+    .where(votes.c.annotator == bindparam("person"), votes.c.withdrawn.is_(None))
+    .order_by(votes.c.id.desc())
+    .limit(1)
+)

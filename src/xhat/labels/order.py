@@ -6,13 +6,14 @@ is known; a few are images that this person has answered before, long enough ago
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import Connection, bindparam, exists, func, select, update
 
-from xhat.labels.collection import Settings, is_paused
-from xhat.labels.schema import annotators, images, tickets, votes
+from xhat.labels.collection import Settings
+from xhat.labels.schema import about, annotators, images, tickets, votes
 
 __all__ = ["Due", "interleave", "next_image", "take_back"]
 
@@ -74,7 +75,7 @@ def next_image(
     connection: Connection, person: int, settings: Settings, draw: Callable[[], float]
 ) -> Due | None:
     """Return what a person gets next; None if nothing is left for them, or all is paused."""
-    if is_paused(connection) or _is_paused(connection, person):
+    if any(connection.execute(_PAUSED, {"person": person}).one()):
         return None
     chance = draw()
     if chance < settings.repeats:
@@ -85,13 +86,7 @@ def next_image(
         found = _gold(connection, person, draw)
         if found is not None:
             return Due(found, repeat=False, counts=False)
-    query = (
-        select(images.c.id)
-        .where(images.c.wanted > 0, ~_given(person))
-        .order_by(images.c.rank)
-        .limit(1)
-    )
-    found = connection.execute(query).scalar()
+    found = connection.execute(_FRONT, {"person": person}).scalar()
     return None if found is None else Due(found, repeat=False, counts=True)
 
 
@@ -113,15 +108,6 @@ def take_back(connection: Connection, before: float) -> int:
             )
         connection.execute(update(tickets).where(tickets.c.id == row.id).values(forgone=True))
     return len(rows)
-
-
-def _given(person: int):
-    return exists().where(tickets.c.image == images.c.id, tickets.c.annotator == person)
-
-
-def _is_paused(connection: Connection, person: int) -> bool:
-    query = select(annotators.c.paused).where(annotators.c.id == person)
-    return bool(connection.execute(query).scalar())
 
 
 def _seen_before(connection: Connection, person: int, draw: Callable[[], float]) -> int | None:
@@ -153,3 +139,19 @@ def _gold(connection: Connection, person: int, draw: Callable[[], float]) -> int
 
 def _drawn(choices: list[int], draw: Callable[[], float]) -> int | None:
     return choices[int(draw() * len(choices))] if choices else None
+
+
+def _given(person: Any) -> Any:
+    """Return whether somebody was given an image, as a condition on ``images``."""
+    return exists().where(tickets.c.image == images.c.id, tickets.c.annotator == person)
+
+
+_PAUSED = select(select(about.c.paused).scalar_subquery(), annotators.c.paused).where(
+    annotators.c.id == bindparam("person")
+)
+_FRONT = (
+    select(images.c.id)
+    .where(images.c.wanted > 0, ~_given(bindparam("person")))
+    .order_by(images.c.rank)
+    .limit(1)
+)

@@ -7,7 +7,7 @@ whose own secret travels in a cookie. Both are stored as hashes only, and end by
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from xhat.core import check_count, check_positive
 from xhat.labels.schema import annotators, sessions
@@ -109,16 +109,7 @@ def enter(connection: Connection, token: object, now: float) -> tuple[Person, st
 def who(connection: Connection, token: object, now: float) -> Person | None:
     """Return whose session this is; None if it is nobody's, has ended, or was revoked."""
     number, secret = split_token(token)
-    query = (
-        select(
-            annotators,
-            sessions.c.hashed.label("session_hashed"),
-            sessions.c.expires.label("session_expires"),
-        )
-        .join(sessions, sessions.c.annotator == annotators.c.id)
-        .where(sessions.c.id == number)
-    )
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_SESSION_OF, {"number": number}).mappings().first()
     fits = matches(secret, None if row is None else row["session_hashed"])
     if row is None or not fits or not _may_enter(row, now) or row["session_expires"] <= now:
         return None
@@ -160,3 +151,14 @@ def _number(connection: Connection, name: str) -> int:
     if found is None:
         raise ValueError(f"there is no annotator {name!r}; `xhat label annotators` lists them.")
     return found
+
+
+_SESSION_OF = (
+    select(
+        annotators,
+        sessions.c.hashed.label("session_hashed"),
+        sessions.c.expires.label("session_expires"),
+    )
+    .join(sessions, sessions.c.annotator == annotators.c.id)
+    .where(sessions.c.id == bindparam("number"))
+)

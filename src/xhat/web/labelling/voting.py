@@ -155,7 +155,7 @@ class Voting:
 
         def work(connection: Connection) -> State:
             person = self._person(connection, token)
-            receipt = labels.cast(
+            outcome = labels.cast(
                 connection,
                 person.id,
                 body.ticket,
@@ -164,7 +164,7 @@ class Voting:
                 self.clock(),
                 seconds=body.seconds,
             )
-            return self._state(connection, person, token, receipt.outcome)
+            return self._state(connection, person, token, outcome)
 
         return await self._write(work)
 
@@ -174,8 +174,8 @@ class Voting:
 
         def work(connection: Connection) -> State:
             person = self._person(connection, token)
-            receipt = labels.undo(connection, person.id, body.ticket, body.revision, self.clock())
-            return self._state(connection, person, token, receipt.outcome)
+            outcome = labels.undo(connection, person.id, body.ticket, body.revision, self.clock())
+            return self._state(connection, person, token, outcome)
 
         return await self._write(work)
 
