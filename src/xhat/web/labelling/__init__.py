@@ -75,6 +75,6 @@ def _session(scope: Scope) -> str | None:
     Whoever has none yet is one of a class that opens its invitations, all behind one address.
     """
     for name, value in scope["headers"]:
-        if name == b"cookie":
+        if name == b"cookie" and value:
             return value[:200].decode("latin-1")
     return None
