@@ -113,7 +113,7 @@ function only(id) {
 
 function welcome() {
   only("welcome");
-  $("begin").focus();
+  $("begin").focus({ preventScroll: true }); // one reads from the top
 }
 
 function rest(title, text, { more = false, undo = false } = {}) {
