@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Out", "Seed", "app"]
+__all__ = ["AllowHost", "Host", "Out", "Port", "Proxied", "Seed", "app"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,14 @@ app = typer.Typer(
 
 Out = Annotated[Path, typer.Option(help="Folder to write to; made if needed.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+
+# of the commands that serve pages
+Host = Annotated[str, typer.Option(help="Address to listen at.")]
+Port = Annotated[int, typer.Option(help="Port; 0 for any that is free.")]
+AllowHost = Annotated[list[str] | None, typer.Option(help="Further name to answer to. Repeatable.")]
+Proxied = Annotated[
+    bool, typer.Option("--proxied", help="A proxy with TLS on this machine stands before it.")
+]
 
 
 @app.callback()

@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
-from xhat.cli.app import app
+from xhat.cli.app import AllowHost, Host, Port, Proxied, app
 from xhat.cli.shell import console, errors
 from xhat.study.demos.demonstration import Stage
 from xhat.study.exploring import Explorer, Gallery
@@ -20,17 +20,13 @@ def explore(
     results: Annotated[
         Path | None, typer.Option(help="A results.parquet, to be shown as a gallery.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     show: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = True,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="Further name to answer to. Repeatable.")
-    ] = None,
-    proxied: Annotated[
-        bool, typer.Option("--proxied", help="A proxy with TLS on this machine stands before it.")
-    ] = False,
+    allow_host: AllowHost = None,
+    proxied: Proxied = False,
     searches: Annotated[int, typer.Option(help="At once, at most.")] = 24,
 ) -> None:
     """Draw a digit, choose what it should become, and watch it change in the browser."""

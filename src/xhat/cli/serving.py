@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xhat.cli.app import AllowHost, Host, Port, Proxied
 from xhat.cli.labels import DEFAULT_DB, Db, label, open_database
 from xhat.cli.shell import console, progress_bar
 from xhat.core import check_choice, check_count
@@ -40,14 +41,10 @@ def serve_labelling(
         str | None,
         typer.Option(help="labels or results. \\[default: results for a results.parquet]"),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8000,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="Further name to answer to. Repeatable.")
-    ] = None,
-    proxied: Annotated[
-        bool, typer.Option("--proxied", help="A proxy with TLS on this machine stands before it.")
-    ] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    allow_host: AllowHost = None,
+    proxied: Proxied = False,
     seed: Annotated[int, typer.Option(help="Of the order of images.")] = 0,
 ) -> None:
     """Serve the pages where people say what they see, and print their invitation links."""
