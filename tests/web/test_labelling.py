@@ -226,8 +226,8 @@ def test_large_bodies_are_refused(collection):
 
 def test_a_flood_of_one_annotator_is_slowed_and_others_are_not(collection):
     one, two = collection.annotator(0), collection.annotator(1)
-    codes = [one.send("GET", "/api/label/state").status_code for _ in range(70)]
-    assert 429 in codes
+    codes = (one.send("GET", "/api/label/state").status_code for _ in range(1000))
+    assert 429 in codes  # sooner or later, however slow the machine is
     assert two.send("GET", "/api/label/state").status_code == 200
 
 

@@ -6,6 +6,7 @@ import { ask, calm, complain, make, toast } from "/static/base.js";
 const $ = (id) => document.getElementById(id);
 const READ = "xhat-label-read", OUTBOX = "xhat-label-outbox";
 const MOST = 10; // points that can be handed out
+const PATIENCE = 8000; // milliseconds that an answer of the server may take
 
 let state = null; // as the server told it last
 let queue = []; // images to show, without those that wait in the outbox
@@ -19,7 +20,11 @@ let sending = false, again = 0, retry = null;
 // ------------------------------------------------------------------ the server
 
 const call = async (path, body, method) =>
-  (await ask(`/api/label/${path}`, { body, method, headers: state ? { "X-CSRF-Token": state.csrf } : {} })).json();
+  (await ask(`/api/label/${path}`, {
+    body, method,
+    headers: state ? { "X-CSRF-Token": state.csrf } : {},
+    signal: AbortSignal.timeout(PATIENCE), // a connection that hangs is as good as none
+  })).json();
 
 async function start() {
   const token = decodeURIComponent(location.hash.slice(1));
