@@ -20,6 +20,15 @@ def squares(x):
     return np.array([x[0], x[0] ** 2])
 
 
+_OTHERS = set()  # idle workers that tests of other files have left to this process
+
+
+@pytest.fixture(scope="module", autouse=True)
+def others():
+    """Know whose workers are there before the first test of this file."""
+    _OTHERS.update(workers())
+
+
 def workers(parent=None):
     """Return the worker processes below a process, by what Linux tells of each."""
     found = []
@@ -31,7 +40,7 @@ def workers(parent=None):
             continue
         if b"popen_loky" in line and above == (parent or os.getpid()):
             found.append(int(path.name))
-    return found
+    return [pid for pid in found if pid not in _OTHERS]
 
 
 def alive(pid):
