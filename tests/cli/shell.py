@@ -11,6 +11,7 @@ from pathlib import Path
 from xhat.cli import (  # noqa: F401 - commands join the app
     commands,
     demos,
+    exchange,
     experiments,
     explore,
     labels,

@@ -15,6 +15,7 @@ def main() -> None:
         from xhat.cli import (  # noqa: F401 - commands join the app
             commands,
             demos,
+            exchange,
             experiments,
             explore,
             labels,

@@ -1,4 +1,4 @@
-"""The commands of labelling: watch a collection, and bring votes in and out.
+"""The commands of labelling that watch over a collection; those of files are in ``exchange``.
 
 The database needs the extra ``web``; it is imported when a command runs, so that all others do
 without.
@@ -15,12 +15,12 @@ import typer
 from rich.table import Table
 
 from xhat.cli.app import Seed, app
-from xhat.cli.shell import console, progress_bar
+from xhat.cli.shell import console
 
 if TYPE_CHECKING:
     from xhat.labels import Database, GoldCheck, PersonRow
 
-__all__ = ["label"]
+__all__ = ["DEFAULT_DB", "Db", "Whose", "label", "open_database"]
 
 label = typer.Typer(
     no_args_is_help=True, help="Collect what people see in images, and make labels of it."
@@ -108,6 +108,7 @@ def show_agreement(
     """Say how far people agree: with each other, with themselves, and with verdicts."""
     with open_database(db) as database:
         from xhat.labels import agreement, read_votes
+        from xhat.labels.datasheet import quality
 
         with database.read() as connection:
             found = agreement(
@@ -117,24 +118,8 @@ def show_agreement(
             console.print("These are simulated annotators, not people.")
         console.print(f"{found.votes} votes on {found.images} images, gold ones left out;")
         console.print(f"{found.unsure} more were “cannot tell”.")
-        if found.alpha is None:
-            console.print("Krippendorff's alpha cannot be told: too few images have two votes.")
-        else:
-            a = found.alpha
-            console.print(
-                f"Krippendorff's alpha {a.value:.3f} ({a.low:.3f} to {a.high:.3f} over images), "
-                f"from {a.votes} votes on {a.images} images."
-            )
-        if found.entropy is not None:
-            console.print(f"Mean entropy of an image {found.entropy:.3f} nats.")
-        if found.consistency is not None:
-            c = found.consistency
-            console.print(
-                f"Of {c.pairs} images seen twice {100 * c.same:.0f} % got the same class on top; "
-                f"mean distance {c.distance:.3f}."
-            )
-        if found.seconds is not None:
-            console.print(f"Median time of an answer {found.seconds:.1f} s.")
+        for line in quality(found):
+            console.print(line)
         if results is not None:
             _compare(database, results, simulated=simulated)
 
@@ -242,114 +227,6 @@ def revoke(
 
         database.write(lambda connection: revoke(connection, name, time.time()))
     console.print(f"Revoked {name}; the votes stay.", markup=False)
-
-
-@label.command(name="export", epilog="Example: xhat label export --out labels-2026-11")
-def export_command(
-    out: Annotated[Path, typer.Option(help="A new folder.")] = Path("runs/labels"),
-    db: Db = DEFAULT_DB,
-    format: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",  # noqa: A002
-    simulated: Whose = False,
-    seed: Seed = 0,
-) -> None:
-    """Write labels, votes, a datasheet and checksums into a new folder."""
-    with open_database(db) as database:
-        from xhat.labels import export
-
-        found = export(database, out, time.time(), simulated=simulated, format=format, seed=seed)
-    who = "simulated annotators, marked as such" if simulated else "people"
-    voted = sum(count > 0 for count in found.labels["votes"].to_pylist())
-    console.print(
-        f"{len(found.votes)} votes by {len(found.golds)} {who}, on {voted} of "
-        f"{len(found.labels)} images."
-    )
-    console.print(f"Wrote {out}; read {out / 'datasheet.md'}", markup=False)
-
-
-@label.command(name="import", epilog="Example: xhat label import labels-2026-11")
-def import_command(
-    path: Annotated[
-        Path, typer.Argument(help="A folder that was exported, or a plain CSV file of votes.")
-    ],
-    db: Db = DEFAULT_DB,
-    images: Annotated[
-        list[str] | None,
-        typer.Option(help="For a CSV file: whose images, for a new database. Repeatable."),
-    ] = None,
-    simulated: Annotated[
-        bool, typer.Option("--simulated", help="The CSV file's annotators are no people.")
-    ] = False,
-) -> None:
-    """Take votes from files, all of them or none."""
-    with open_database(db, create=True) as database:
-        from xhat.labels import import_folder, import_plain
-
-        now = time.time()
-        if path.is_dir():
-            if images or simulated:
-                raise ValueError("--images and --simulated go with a CSV file; a folder says both.")
-            took = import_folder(database, path, now)
-        else:
-            if images:
-                _ask(database, images, now)
-            took = import_plain(database, path, now, simulated=simulated)
-    who = "simulated annotators" if took.simulated else "people"
-    console.print(
-        f"Took {took.votes} votes by {took.annotators} {who}; {took.images} images were new."
-    )
-
-
-@label.command(epilog="Example: xhat label simulate --people 5 --images digits:test --limit 200")
-def simulate(
-    db: Db = DEFAULT_DB,
-    people: Annotated[int, typer.Option(help="How many simulated annotators.")] = 3,
-    each: Annotated[
-        int | None, typer.Option(help="How many images one answers. \\[default: the quota]")
-    ] = None,
-    images: Annotated[
-        list[str] | None,
-        typer.Option(help="For a new collection: whose images. Repeatable."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="For a new collection: of each source so many at most.")
-    ] = None,
-    seed: Seed = 0,
-) -> None:
-    """Let simulated annotators answer; they stay marked, and are never exported as people."""
-    with open_database(db, create=images is not None) as database:
-        from xhat.labels import simulate as answer
-        from xhat.study.labelling import seen_by_judges
-
-        now = time.time()
-        if images:
-            _ask(database, images, now, limit=limit, seed=seed)
-        with progress_bar() as update:
-            seen = seen_by_judges(database, update)
-            cast = answer(
-                database,
-                people,
-                now,
-                seen=seen,
-                seed=seed,
-                each=each,
-                on_progress=lambda done, total: update("annotators", done, total),
-            )
-    console.print(f"{people} simulated annotators cast {cast} votes.")
-
-
-def _ask(
-    database: "Database",
-    images: list[str],
-    now: float,
-    *,
-    limit: int | None = None,
-    seed: int = 0,
-) -> None:
-    from xhat.labels import Settings
-    from xhat.study.labelling import ask
-
-    with progress_bar() as update:
-        ask(database, images, Settings(seed=seed), now, limit=limit, on_progress=update)
 
 
 def _settings(connection):

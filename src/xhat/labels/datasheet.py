@@ -15,7 +15,7 @@ from xhat.labels.agreement import Agreement
 from xhat.labels.gold import LIMIT, RULE, GoldCheck
 from xhat.labels.tables import HUMAN, Gathered
 
-__all__ = ["datasheet"]
+__all__ = ["datasheet", "quality"]
 
 _BANNER = (
     "> **No person gave these labels.** They come from simulated annotators, a random model of\n"
@@ -39,7 +39,7 @@ def datasheet(of: Gathered) -> str:
         _section("Motivation", _motivation(of)),
         _section("Composition", _composition(of)),
         _section("Collection", _collection(of)),
-        _section("Quality", _quality(of.agreement) + _golds(of.golds)),
+        _section("Quality", quality(of.agreement) + _golds(of.golds)),
         _section("What was made of the votes", _made(of)),
         _section("What they must not be used for", list(_NEVER)),
         _section("Distribution and upkeep", list(_UPKEEP)),
@@ -105,7 +105,8 @@ def _collection(of: Gathered) -> list[str]:
     ]
 
 
-def _quality(found: Agreement) -> list[str]:
+def quality(found: Agreement) -> list[str]:
+    """Return what a collection's agreement says, a sentence each."""
     lines = ["Gold images are left out of all but their own line."]
     if found.alpha is None:
         lines.append("Agreement cannot be told: too few images have two votes.")
