@@ -9,14 +9,18 @@ from xhat.core.checks import (
     check_choice,
     check_count,
     check_finite,
+    check_flag,
     check_fraction,
+    check_mask,
     check_numbers,
     check_positive,
     check_range,
     check_rows,
+    check_share,
+    check_stack,
     check_tensor,
 )
-from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError
+from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError, is_raised_here
 from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
 from xhat.core.models import evaluation_mode, kept_as_found, modules_of
 from xhat.core.planes import independent_rows
@@ -36,16 +40,21 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_finite",
+    "check_flag",
     "check_fraction",
+    "check_mask",
     "check_numbers",
     "check_positive",
     "check_range",
     "check_rows",
+    "check_share",
+    "check_stack",
     "check_tensor",
     "evaluation_mode",
     "generator",
     "increasing_root",
     "independent_rows",
+    "is_raised_here",
     "kept_as_found",
     "modules_of",
     "numpy_generator",
