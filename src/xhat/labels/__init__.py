@@ -29,6 +29,7 @@ from xhat.labels.exporting import export
 from xhat.labels.gold import GoldCheck, check_golds, wilson
 from xhat.labels.importing import Imported, import_folder
 from xhat.labels.order import interleave, take_back
+from xhat.labels.outages import UnavailableError
 from xhat.labels.people import (
     Invitation,
     Person,
@@ -73,6 +74,7 @@ __all__ = [
     "Progress",
     "Settings",
     "Ticket",
+    "UnavailableError",
     "Votes",
     "add_images",
     "agreement",
