@@ -31,7 +31,7 @@ def together(database, *pieces):
     """Hand in pieces that share one transaction; return their futures once all are resolved."""
     held, go = threading.Event(), threading.Event()
     database.submit(lambda _: (held.set(), go.wait(LONG)))
-    held.wait(LONG)
+    assert held.wait(LONG)
     futures = [database.submit(piece) for piece in pieces]
     go.set()
     for each in futures:
@@ -81,7 +81,7 @@ def test_what_breaks_at_the_commit_is_believed_by_nobody(database):
 
 
 def test_a_server_that_is_stopped_and_started(own_postgresql):
-    with Database(own_postgresql.create(), create=True, wait=2) as database:
+    with Database(own_postgresql.create(), create=True, wait=30) as database:
         database.write(inviting("a"))
         for how in (signal.SIGINT, signal.SIGQUIT):
             own_postgresql.stop(how)
@@ -121,8 +121,8 @@ def test_a_lock_of_another_process_is_waited_for_and_then_told(tmp_path):
     with Database(f"sqlite:///{path}", create=True, wait=0.1) as database:
         with locked(path):
             assert names(database) == set()  # reading goes on
-            futures = together(database, inviting("a"), inviting("b"))
-            told = [str(each.exception()) for each in futures]
+            futures = [database.submit(inviting(name)) for name in "ab"]
+            told = [str(each.exception(LONG)) for each in futures]
         assert all("database is locked" in each for each in told)
         assert goes_on(database)
     with Database(f"sqlite:///{path}", wait=LONG) as database, locked(path):

@@ -8,6 +8,7 @@ import pytest
 from tests.web.labelling_pages import OURS, SECRET, Collection, strokes
 from xhat import labels
 from xhat.labels import Settings
+from xhat.web.labelling.sessions import AdminSessions
 
 
 @pytest.fixture
@@ -231,6 +232,39 @@ def test_a_flood_of_one_annotator_is_slowed_and_others_are_not(collection):
     assert two.send("GET", "/api/label/state").status_code == 200
 
 
+@pytest.mark.parametrize("cookie", ["junk={}", "xhat-label={}.x", "xhat-label=1.{}", "{}"])
+def test_a_flood_behind_junk_cookies_is_counted_by_its_address(collection, cookie):
+    one, stranger = collection.annotator(0), collection.browser()
+    stranger.client.cookies.clear()
+    codes = [
+        stranger.send("GET", "/api/label/state", Cookie=cookie.format(k)).status_code
+        for k in range(1000)
+    ]
+    assert set(codes) == {401, 429}
+    assert codes[:60] == [401] * 60
+    assert one.send("GET", "/api/label/state").status_code == 200
+
+
+def test_further_sessions_and_cookies_of_one_annotator_are_counted_together(collection):
+    codes = []
+    for k in range(20):
+        browser = collection.annotator(0)
+        browser.client.cookies["junk"] = str(k)
+        codes += [browser.send("GET", "/api/label/state").status_code for _ in range(50)]
+    assert 429 in codes
+
+
+def test_sessions_are_known_again_after_a_restart(collection):
+    people = [collection.annotator(k % 3) for k in range(100)]
+    collection.start()
+    again = [collection.browser() for _ in people]
+    for browser, before in zip(again, people, strict=True):
+        browser.client.cookies.update(before.client.cookies)
+    # of one address only 60 at once could ask, were they strangers
+    codes = {browser.send("GET", "/api/label/state").status_code for browser in again}
+    assert codes == {200}
+
+
 def test_a_class_behind_one_address_enters_at_once(collection):
     made = collection.database.write(lambda c: labels.invite(c, 120, collection.clock()))
     codes = {collection.browser().enter(each.token).status_code for each in made}
@@ -294,6 +328,77 @@ def test_the_administrator_invites(collection):
     made = admin.send("POST", "/api/admin/invitations", {"count": 2}).json()["invitations"]
     assert [each["name"] for each in made] == ["annotator 4", "annotator 5"]
     assert collection.browser().enter(made[1]["token"]).status_code == 200
+
+
+def admin_token(browser):
+    return browser.client.cookies["xhat-admin"]
+
+
+def test_the_administrators_link_is_in_no_cookie_and_its_session_ends(collection):
+    admin, thief = administrator(collection), collection.browser()
+    assert SECRET not in admin_token(admin)
+    thief.client.cookies["xhat-admin"] = admin_token(admin)
+    assert thief.send("GET", "/api/admin/overview").status_code == 200
+    assert admin.send("DELETE", "/api/admin/session").status_code == 200
+    assert thief.send("GET", "/api/admin/overview").status_code == 401
+    thief.client.cookies["xhat-admin"] = SECRET
+    assert thief.send("GET", "/api/admin/overview").status_code == 401
+    assert administrator(collection).send("GET", "/api/admin/overview").status_code == 200
+
+
+def test_opening_the_administrators_link_again_ends_the_session_before(collection):
+    admin, other = administrator(collection), administrator(collection)
+    former = admin_token(admin)
+    assert admin.enter(SECRET, "admin").status_code == 200
+    assert admin_token(admin) != former
+    stale = collection.browser()
+    stale.client.cookies["xhat-admin"] = former
+    assert stale.send("GET", "/api/admin/overview").status_code == 401
+    assert other.send("GET", "/api/admin/overview").status_code == 200
+
+
+def test_the_administrators_session_gets_another_secret_every_hour(collection):
+    admin = administrator(collection)
+    former = admin_token(admin)
+    collection.clock.now += 3_601
+    assert admin.send("GET", "/api/admin/overview").status_code == 200
+    assert admin_token(admin) != former
+    assert admin.send("POST", "/api/admin/paused", {"paused": True}).status_code == 200
+    tab = collection.browser()
+    tab.client.cookies["xhat-admin"] = former
+    assert tab.send("GET", "/api/admin/overview").status_code == 200  # it was on its way
+    collection.clock.now += 61
+    assert tab.send("GET", "/api/admin/overview").status_code == 401
+    assert admin.send("GET", "/api/admin/overview").status_code == 200
+
+
+def test_an_answer_with_another_secret_may_be_lost(collection):
+    admin = administrator(collection)
+    former = admin_token(admin)
+    for _ in range(3):
+        collection.clock.now += 3_601
+        answer = admin.send("GET", "/api/admin/overview")
+        assert "set-cookie" in answer.headers
+        admin.client.cookies.clear()
+        admin.client.cookies["xhat-admin"] = former  # as if it had never come
+    assert admin.send("GET", "/api/admin/overview").status_code == 200
+
+
+@pytest.mark.parametrize(("pause", "times"), [(12 * 3600 + 1, 1), (11 * 3600, 16)])
+def test_the_administrators_session_ends_by_itself(collection, pause, times):
+    admin = administrator(collection)
+    codes = []
+    for _ in range(times):
+        collection.clock.now += pause
+        codes.append(admin.send("GET", "/api/admin/overview").status_code)
+    assert codes == [200] * (times - 1) + [401]
+
+
+def test_only_so_many_sessions_of_the_administrator_are_open():
+    sessions = AdminSessions("link", clock=lambda: 0.0)
+    tokens = [sessions.enter("link") for _ in range(51)]
+    assert sessions.recognise(tokens[0]) is None
+    assert all(sessions.recognise(each) for each in tokens[1:])
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from xhat.labels.collection import (
     is_paused,
     pause,
     settings_of,
+    touch,
 )
 from xhat.labels.database import Database
 from xhat.labels.datasheet import datasheet
@@ -36,6 +37,7 @@ from xhat.labels.people import (
     enter,
     invite,
     leave,
+    open_sessions,
     revoke,
     set_paused,
     who,
@@ -100,6 +102,7 @@ __all__ = [
     "last",
     "leave",
     "mean_shares",
+    "open_sessions",
     "pairwise",
     "pause",
     "person_rows",
@@ -111,6 +114,7 @@ __all__ = [
     "settings_of",
     "simulate",
     "take_back",
+    "touch",
     "undo",
     "upcoming",
     "who",
