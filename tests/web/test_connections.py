@@ -96,6 +96,12 @@ def test_half_a_body_is_given_up(hasty):
         assert rest(connection) == b""  # who reads it says so before, see Sizes
 
 
+def test_a_connection_that_is_idle_is_closed(hasty):
+    with closing(connect(hasty)) as connection:
+        assert b" 200 " in answer(connection)
+        assert rest(connection) == b""
+
+
 def test_a_second_request_has_its_time_anew(hasty):
     with closing(connect(hasty)) as connection:
         assert b" 200 " in answer(connection)
