@@ -58,8 +58,9 @@ def open_database(url: str, *, create: bool = False) -> "Iterator[Database]":
             try:
                 yield database
             finally:
-                with database.read() as connection:
-                    new = new and settings_of(connection) is None
+                if new:  # or else nothing is asked of a database that may be away
+                    with database.read() as connection:
+                        new = settings_of(connection) is None
     finally:
         if new:
             for ending in ("", "-wal", "-shm"):
