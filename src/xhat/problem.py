@@ -105,6 +105,9 @@ class Problem(PerCandidate):
             TypeError: something cannot be differentiated.
             ValueError: shapes or ranges do not fit together.
         """
+        for constraint in self.constraints:
+            if isinstance(constraint, Projected):
+                constraint.check(x0)
         first = self.select(torch.zeros(1, dtype=torch.long))
         space, start = type(self.space).__name__, _named("a start", x0)
         with torch.no_grad(), _told(f"the space {space} cannot take {start}"):
@@ -121,9 +124,6 @@ class Problem(PerCandidate):
             for constraint in first.general:
                 with _told(f"the constraint {constraint.name} cannot take {start}"):
                     _check_values(constraint, leaf)
-        for constraint in self.constraints:
-            if isinstance(constraint, Projected):
-                constraint.check(x0)
         self._check_contradictions(x0)
 
     def _check_contradictions(self, x0: Tensor) -> None:

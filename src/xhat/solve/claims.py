@@ -21,7 +21,7 @@ from xhat.solve.stopping import MaxSteps, Snapshot, target_reached
 __all__ = ["CONVERGED", "ask_again", "certified", "same_losses", "settled"]
 
 CONVERGED = "constraints hold and the loss no longer falls"
-_DENIED = "the target was reached in the search, but not when asked again"
+_DENIED = "{} in the search, but not when asked again"
 _BROKEN = "a constraint is violated beyond the tolerance"
 
 
@@ -79,7 +79,7 @@ def _deny(setup: Setup, answers: Answers, ids: Tensor, now: Snapshot) -> None:
     for row, i in enumerate(ids.tolist()):
         stands = holds.get(answers.status[i])
         if stands is not None and not bool(stands[row]):
-            answers.status[i] = _DENIED
+            answers.status[i] = _DENIED.format(answers.status[i])
 
 
 def same_losses(one: Tensor, other: Tensor) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xhat.core import InputWarning
+from xhat.core import InputWarning, generator
 from xhat.objectives import Measurement
 from xhat.problem import Problem
 from xhat.solve.batch import Setup, measured, snapshot
@@ -97,21 +97,30 @@ def _seen(setup: Setup, problem: Problem, x0: Tensor) -> Nature:
     with torch.no_grad():
         try:
             z = problem.project(problem.space.begin(x0))
-            first, *again = (measured(problem, z)[1] for _ in range(LOOKS))
+            first, *again = (measured(problem, z)[1].loss for _ in range(LOOKS - 1))
+            found = measured(problem, _others_moved(problem, z))[1]
         except Exception:  # noqa: BLE001 - a start that the model cannot take has its own status
             return Nature()
-        _check_losses(first, count)
+        _check_losses(found, count)
         none = torch.zeros(count, dtype=torch.long, device=setup.device)
         for rule in setup.rules:
-            rule.fired(snapshot(first, none, none, 0.0), rule.init(count, setup.device))
-        if not all(same_losses(first.loss, other.loss) for other in again):
+            rule.fired(snapshot(found, none, none, 0.0), rule.init(count, setup.device))
+        setup.stepper.step(z, first, torch.ones_like(z), setup.stepper.init(z))
+        if not all(same_losses(first, other) for other in again):
             return Nature(random=True)
         one = problem.select(torch.tensor([0]))
         try:
-            _, alone = measured(one, one.project(one.space.begin(x0[:1])))
+            alone = measured(one, z[:1])[1].loss
         except Exception:  # noqa: BLE001
             return Nature()
-    return Nature(mixes=not same_losses(first.loss[:1], alone.loss))
+    return Nature(mixes=not all(same_losses(alone, seen[:1]) for seen in (first, found.loss)))
+
+
+def _others_moved(problem: Problem, z: Tensor) -> Tensor:
+    """Return ``z`` with all but the first candidate moved: starts may be equal."""
+    noise = torch.randn(z.shape, generator=generator(0, "others")).to(z)
+    noise[0] = 0.0
+    return problem.project(z + noise)
 
 
 def _check_losses(found: Measurement, count: int) -> None:

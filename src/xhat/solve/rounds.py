@@ -134,7 +134,7 @@ class Rounds:
         if count == 0:
             state.answers = found
         looked = found.columns["evaluations"][live] > 0
-        looked |= torch.tensor([found.status[i] != INTERRUPTED for i in live.tolist()])
+        looked |= torch.tensor([found.status[i] == MaxSeconds.sentence for i in live.tolist()])
         self._each(state, live[looked], lambda part: self._look(state, part, found))
         if count > 0:
             state.answers.follow(found, live)
