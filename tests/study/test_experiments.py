@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.study import toy
-from xhat.core import UnreadableFileError
+from xhat.core import UnreadableFileError, files
 from xhat.study.experiments import STUDIES, Claim, Experiment, run_study, write_study
 from xhat.study.experiments.paired import answer, interval, together
 
@@ -86,7 +86,8 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_table(tmp_path):
     first.wait()
     done = len(list(cells.glob("[!.]*.json")))
     assert 3 <= done < 12
-    (cells / ".none-3-halfwritten.json").write_text("{")  # as a kill while writing leaves it
+    left = files._prefix().replace(str(os.getpid()), str(first.pid))
+    (cells / f"{left}x.json").write_text("{")  # as a kill while writing leaves it
     assert start(killed).wait() == 0
     assert start(whole).wait() == 0
     tables = [

@@ -17,7 +17,13 @@ from xhat.core.checks import (
     check_tensor,
 )
 from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError
-from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
+from xhat.core.files import (
+    atomic_folder,
+    atomic_folder_check,
+    atomic_write,
+    claimed_folder,
+    sha256_of,
+)
 from xhat.core.planes import independent_rows
 from xhat.core.records import PerCandidate, evaluation_mode, modules_of, per_row
 from xhat.core.roots import increasing_root
@@ -29,6 +35,7 @@ __all__ = [
     "PerCandidate",
     "SearchFailedError",
     "UnreadableFileError",
+    "atomic_folder",
     "atomic_folder_check",
     "atomic_write",
     "candidate_noise",
@@ -41,6 +48,7 @@ __all__ = [
     "check_range",
     "check_rows",
     "check_tensor",
+    "claimed_folder",
     "evaluation_mode",
     "generator",
     "increasing_root",
