@@ -106,6 +106,8 @@ def _train(
     from xhat.study.recipes import recipe as known_recipe
     from xhat.study.training import train
 
+    if autoattack is not None and autoattack < 0:
+        raise ValueError(f"--autoattack must be 0 or more, but is {autoattack}.")
     if autoattack is not None and known_recipe(recipe).kind != "surrogate":
         raise ValueError(f"--report measures surrogates, but {recipe} is another kind of model.")
     wanted: Tensor | Path | None = targets

@@ -33,11 +33,13 @@ def explore(
     """Draw a digit, choose what it should become, and watch it change in the browser."""
     import torch
 
+    from xhat.core import check_count
     from xhat.study.exploring import Explorer, Gallery
     from xhat.web import build, own_names, serve
     from xhat.web.explorer import explorer_part
     from xhat.web.serving import listen
 
+    check_count("--searches", searches)
     gallery = None if results is None else Gallery.open(results)
     listen(host, port).close()  # what is wrong with them is said before anything begins
     explorer = Explorer()
