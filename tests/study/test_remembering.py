@@ -5,7 +5,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from xhat.core import InputWarning
 from xhat.study import remembering
 from xhat.study.remembering import fingerprint, kept, remembered
 
@@ -112,7 +111,8 @@ def test_a_folder_that_cannot_be_written_costs_time_only_and_is_told_once(
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XHAT_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.warns(
-        InputWarning, match=r"file/cache cannot be written to \(Not a directory\); .*set XHAT_CACHE"
+        RuntimeWarning,
+        match=r"file/cache cannot be written to \(Not a directory\); .*set XHAT_CACHE",
     ):
         assert int(remembered("thing", "abc", Made())["b"]) == 7
     assert int(remembered("thing", "abc", Made())["b"]) == 7  # a warning would be an error
@@ -125,7 +125,7 @@ def test_without_a_home_nothing_is_kept(tmp_path, monkeypatch, warned):
     for name in ("XHAT_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
-    with pytest.warns(InputWarning, match="this user has no home folder to keep a cache in; "):
+    with pytest.warns(RuntimeWarning, match="this user has no home folder to keep a cache in; "):
         assert int(remembered("thing", "abc", Made())["b"]) == 7
     assert int(remembered("thing", "abc", Made())["b"]) == 7
 

@@ -22,7 +22,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 import xhat
-from xhat.core import InputWarning, atomic_folder_check, atomic_write, sha256_of
+from xhat.core import atomic_folder_check, atomic_write, sha256_of
 
 __all__ = ["fingerprint", "kept", "remembered"]
 
@@ -131,6 +131,6 @@ def _say_once(what: str) -> None:
     warnings.warn(
         f"{what}; what it is for is computed each time: set XHAT_CACHE to a folder that can be "
         f"written to, or to nothing.",
-        InputWarning,
+        RuntimeWarning,
         stacklevel=3,
     )
