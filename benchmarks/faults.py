@@ -1,4 +1,4 @@
-"""Commands that are killed, stopped or have no room: `python benchmarks/faults.py [--quick]`.
+"""Commands killed, stopped and without room: `python benchmarks/faults.py [--only NAME ...]`.
 
 Every command runs undisturbed first, then once for every fault, each time in a folder of its own,
 and after every fault once more, undisturbed, into the same folder:
@@ -42,7 +42,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from record import provenance, table, write
+from record import RESULTS, provenance, table, write
 from safetensors.torch import load_file
 
 from xhat.cli import main
@@ -82,34 +82,36 @@ ARITHMETIC = Experiment(
 class Command:
     """What is run, and what makes the folder that it is run in."""
 
+    name: str
     words: str
     before: tuple[str, ...] = ()  # commands that are run first
     again: tuple[int, ...] = (0,)  # exit codes of a run after one that may have finished
     moments: int = 4
 
-    @property
-    def name(self) -> str:
-        """The command without its options."""
-        return self.words.partition(" --")[0]
-
 
 LABELLED = (f"label simulate --db {DB} --images images.npy --people 2 --each 6",)
 COMMANDS = (
-    Command("info --out out"),
-    Command("optimize --model nets:eyes --inputs x.npy --target 1 --max-steps 40 --out out"),
-    Command("judge --samples x.npy --reference real.npy --out out"),
-    Command("train digits --epochs 1 --limit 60 --out out"),
-    Command("train digits --embedding autoencoder --epochs 1 --limit 60 --out out"),
-    Command("train shapes --epochs 1 --limit 500 --out out"),
-    Command("study arithmetic --seeds 2 --jobs 1 --out out --cache kept"),
-    Command("demo --starts 1 --method plain --out out", moments=3),
-    Command(f"label simulate --db {DB} --images images.npy --people 2 --each 6", again=(0, 2)),
-    Command(f"label export --db {DB} --simulated --out out", LABELLED, (0, 2)),
+    Command("info", "info --out out"),
     Command(
+        "optimize", "optimize --model nets:eyes --inputs x.npy --target 1 --max-steps 40 --out out"
+    ),
+    Command("judge", "judge --samples x.npy --reference real.npy --out out"),
+    Command("train digits", "train digits --epochs 1 --limit 60 --out out"),
+    Command(
+        "train digits --embedding",
+        "train digits --embedding autoencoder --epochs 1 --limit 60 --out out",
+    ),
+    Command("train shapes", "train shapes --epochs 1 --limit 500 --out out"),
+    Command("study", "study arithmetic --seeds 2 --jobs 1 --out out --cache kept"),
+    Command("label simulate", LABELLED[0], again=(0, 2)),
+    Command("label export", f"label export --db {DB} --simulated --out out", LABELLED, (0, 2)),
+    Command(
+        "label import",
         "label import given --db sqlite:///new.sqlite",
         (*LABELLED, f"label export --db {DB} --simulated --out given"),
         (0, 2),
     ),
+    Command("demo", "demo --starts 1 --method plain --out out", moments=3),
 )
 
 
@@ -246,8 +248,8 @@ def _read(path: Path) -> None:
 
 
 def names(folder: Path) -> set[str]:
-    """Return what lies below a folder, but for what Python and SQLite keep beside their files."""
-    found = (str(path.relative_to(folder)) for path in folder.rglob("*"))
+    """Return the files below a folder, but for those that Python and SQLite keep beside theirs."""
+    found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return {name for name in found if "pycache" not in name and not name.endswith(("-wal", "-shm"))}
 
 
@@ -316,7 +318,7 @@ def homeless(command: Command, wanted: set[str]) -> dict[str, Any]:
     """Return what was right of a run by a user whose home folder cannot be made."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("XDG", "XHAT", "MPL"))}
     with fresh(command) as folder:
-        known = command.name != f"study {ARITHMETIC.name}"
+        known = command.name != "study"
         start = ["-m", "xhat"] if known else ["-c", STARTED]
         call = [sys.executable, *start, *command.words.split(" ")]
         environment = kept | {"HOME": "/dev/null/home", "PYTHONPATH": _path()}
@@ -398,46 +400,55 @@ def _table(folder: Path) -> Any:
     return found["table"], found["claims"], found["answer"], (folder / "intervals.png").read_bytes()
 
 
-def summary(found: dict[str, list[dict[str, Any]]], study: dict[str, Any]) -> str:
+def summary(record: dict[str, Any]) -> str:
     """Return the tables of what was found."""
     rows = []
-    for name, trials in found.items():
+    for command, trials in record["commands"].items():
         for kind in dict.fromkeys(trial["fault"] for trial in trials):
             of = [trial for trial in trials if trial["fault"] == kind]
             codes = ", ".join(map(str, sorted({trial["code"] for trial in of})))
             right = [sum(trial[name] for trial in of) for name in ("code right", *FIELDS[1:])]
-            rows.append((f"`{name}`", kind, len(of), codes, *right))
+            rows.append((f"`{command}`", kind, len(of), codes, *right))
     head = ("command", "fault", "times", "exit codes", *(f"{name} right" for name in FIELDS[:1]))
     text = table((*head, *FIELDS[1:]), rows)
+    study = record["study"]
     return text + (
-        f"\n`{study['command']}` killed {study['kills']} times: {study['finished']} studies "
+        ""
+        if study is None
+        else f"\n`{study['command']}` killed {study['kills']} times: {study['finished']} studies "
         f"finished, {study['same']} with table, claims and figure of an undisturbed one.\n"
     )
 
 
 def measure() -> None:
-    """Run everything and write the result."""
+    """Run everything, or what is asked for; the result is written after every command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="Two commands, and nothing written.")
-    parser.add_argument("--only", help="Commands whose name begins so; nothing written.")
+    parser.add_argument("--only", nargs="*", help="Commands, or killed-study; others stay.")
     parser.add_argument("--study", default="study interpolation --quick --seeds 1 --jobs 1")
+    parser.add_argument("--kills", type=int, default=20)
     chosen = parser.parse_args()
     STUDIES[ARITHMETIC.name] = ARITHMETIC
     torch.set_num_threads(1)
     digits_judge()
-    commands = COMMANDS[:2] if chosen.quick else COMMANDS
-    if chosen.only:
-        commands = [each for each in COMMANDS if each.name.startswith(chosen.only)]
-    found = {each.name: every(each, print) for each in commands}
-    quick = chosen.quick or chosen.only
-    study = killed_study(
-        "study arithmetic --seeds 2 --jobs 1" if quick else chosen.study, 3 if quick else 20, print
-    )
-    if quick:
-        print(summary(found, study))
-        return
-    record = {"provenance": provenance(SEED, ("torch", "numpy", "pyarrow")), "study": study}
-    write("faults", record | {"commands": found}, summary(found, study))
+    record = _begun()
+    for command in COMMANDS:
+        if chosen.only is None or command.name in chosen.only:
+            record["commands"][command.name] = every(command, print)
+            write("faults", record, summary(record))
+    if chosen.only is None or "killed-study" in chosen.only:
+        record["study"] = killed_study(chosen.study, chosen.kills, print)
+        write("faults", record, summary(record))
+
+
+def _begun() -> dict[str, Any]:
+    """Return the record that is there, if it is of this commit, or a new one."""
+    now = provenance(SEED, ("torch", "numpy", "pyarrow"))
+    path = RESULTS / "faults.json"
+    if path.exists():
+        there = json.loads(path.read_text())
+        if there["provenance"]["commit"] == now["commit"]:
+            return there
+    return {"provenance": now, "study": None, "commands": {}}
 
 
 if __name__ == "__main__":
