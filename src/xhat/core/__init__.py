@@ -21,7 +21,13 @@ from xhat.core.checks import (
     check_tensor,
 )
 from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError, is_raised_here
-from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
+from xhat.core.files import (
+    atomic_folder,
+    atomic_folder_check,
+    atomic_write,
+    claimed_folder,
+    sha256_of,
+)
 from xhat.core.models import evaluation_mode, kept_as_found, modules_of
 from xhat.core.planes import independent_rows
 from xhat.core.records import PerCandidate, per_row
@@ -34,6 +40,7 @@ __all__ = [
     "PerCandidate",
     "SearchFailedError",
     "UnreadableFileError",
+    "atomic_folder",
     "atomic_folder_check",
     "atomic_write",
     "candidate_noise",
@@ -50,6 +57,7 @@ __all__ = [
     "check_share",
     "check_stack",
     "check_tensor",
+    "claimed_folder",
     "evaluation_mode",
     "generator",
     "increasing_root",
