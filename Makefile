@@ -12,7 +12,7 @@ BENCH_STAMP := $(BENCH)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-warn-script-location
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint pytest docs test-oldest bench clean python
+.PHONY: help setup demo test lint pytest docs test-oldest remembered bench clean python
 
 help:
 	@echo "make setup   make $(VENV) and install the package with its tools, once"
@@ -20,6 +20,7 @@ help:
 	@echo "make test    ruff, basedpyright, import-linter, pytest with doctests, docs"
 	@echo "make test-oldest  the engine, files and commands with the oldest versions that are allowed"
 	@echo "make docs    build the site into site/, warnings as errors"
+	@echo "make remembered  learn anew of the digits what is shipped, after a change of weights or rooms"
 	@echo "make bench   time the engine beside other libraries (its own environment)"
 	@echo "make clean   remove everything that the other targets made, but for runs/"
 
@@ -52,6 +53,14 @@ test-oldest: $(OLDEST_STAMP)
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean --site-dir site
+
+# Computed as if nothing were known, and kept where the package looks first.
+remembered: setup
+	rm -f src/xhat/study/remembered/*.safetensors
+	OMP_NUM_THREADS=1 XHAT_CACHE=src/xhat/study/remembered $(BIN)/python -c "from xhat.study.judging import digits_judge; \
+		from xhat.study.methods.known import digits_known; digits_judge(), digits_known()"
+	rm -f src/xhat/study/remembered/judge-sees-*.safetensors
+	chmod 644 src/xhat/study/remembered/*.safetensors
 
 bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py
