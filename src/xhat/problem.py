@@ -8,23 +8,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xhat.constraints import (
     AffineEquality,
     Bounds,
+    Certificate,
     Constraint,
-    Fixed,
     Projected,
+    certify,
     contradiction,
     nearest_in_all,
 )
 from xhat.core import PerCandidate, check_positive
 from xhat.objectives import Objective, as_objective
-from xhat.spaces import Affine, Box, Logit, Masked, Space
+from xhat.spaces import Space, check_kept
 
 __all__ = ["Problem"]
 
+_ROUNDINGS = 8  # of the length of an input, by which computing it may miss its space
 _CHECKED = 100  # candidates whose linear constraints are tried before a search
 
 
@@ -114,6 +116,7 @@ class Problem(PerCandidate):
             for constraint in first.general:
                 with _told(f"the constraint {constraint.name} cannot take {start}"):
                     _check_values(constraint, leaf)
+            check_kept(first.space, x0)
         for constraint in self.constraints:
             if isinstance(constraint, Projected):
                 constraint.check(x0)
@@ -152,6 +155,15 @@ class Problem(PerCandidate):
             z = self.space.encode(x)
         return self.space.project(z)
 
+    def certify(self, x: Tensor) -> Certificate:
+        """Evaluate every constraint, and the structure of the space, on ``x`` in float64.
+
+        Args:
+            x: ``(n, *x_shape)``, as it will be handed on.
+        """
+        structure = _Structure(self.space, _ROUNDINGS * torch.finfo(x.dtype).eps)
+        return certify((*self.constraints, structure), x, tolerance=self.tolerance)
+
     def violation(self, x: Tensor) -> Tensor:
         """Return the largest violation over the constraints, ``(n,)``; 0 or less is feasible."""
         worst = x.new_full((x.shape[0],), -torch.inf if self.constraints else 0.0)
@@ -177,26 +189,45 @@ class _Inside(Projected):
 
 def _survives(space: Space, projected: tuple[Projected, ...]) -> bool:
     """Whether the only constraint is a ball that clipping to the space cannot break."""
-    if type(space) is not Box or len(projected) != 1 or not projected[0].survives_clipping:
+    ends = space.intervals()
+    if ends is None or len(projected) != 1 or not projected[0].survives_clipping:
         return False
     center = getattr(projected[0], "center", None)
-    if center is None or any(
-        b.ndim > 1 and b.shape[1:] != center.shape[1:] for b in (space.low, space.high)
-    ):
+    if center is None or any(end.ndim > 1 and end.shape[1:] != center.shape[1:] for end in ends):
         return False
-    return bool(((center >= space.low.to(center)) & (center <= space.high.to(center))).all())
+    low, high = (end.to(center) for end in ends)
+    return bool(((center >= low) & (center <= high)).all())
 
 
 def _bounds(space: Space, x: Tensor) -> tuple[Projected, ...]:
     """Return what a space says of its inputs in linear conditions."""
-    if isinstance(space, Masked):
-        held = Fixed(~space.mask[0], space.values) if not bool(space.mask.all()) else None
-        return (*_bounds(space.space, x), *((held,) if held else ()))
-    if isinstance(space, Box | Logit):
-        return (Bounds(space.low.expand_as(x), space.high.expand_as(x)),)
-    if isinstance(space, Affine):
-        return (AffineEquality(space.planes[0].reshape(-1, *space.shape), space.offsets),)
-    return ()
+    found: list[Projected] = []
+    if (ends := space.intervals()) is not None:
+        found.append(Bounds(*(end.expand_as(x) for end in ends)))
+    if (equations := space.equations()) is not None:
+        found.append(AffineEquality(*equations))
+    return tuple(found)
+
+
+class _Structure(Constraint):
+    """What a space says of its inputs, beyond what rounding them to their type explains."""
+
+    def __init__(self, space: Space, rounding: float) -> None:
+        self.space, self.rounding = space, rounding
+
+    @property
+    def name(self) -> str:
+        """The name of the space."""
+        return self.space.name
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Yield none: a space says of ``x`` what it does without its models."""
+        return iter(())
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return by how much each input misses the space, ``(n, 1)``."""
+        size = torch.linalg.vector_norm(x.flatten(1), dim=1)
+        return (self.space.violation(x) - self.rounding * size).clamp_min(0)[:, None]
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def test_gives_the_projection_each_candidates_own_reference():
 
 
 def test_what_does_not_fit_is_told():
-    with pytest.raises(TypeError, match="the space must be a Space, not int"):
+    with pytest.raises(TypeError, match="Held wraps a Space, not int"):
         Held(3, mirrored)
     with pytest.raises(TypeError, match="the projection must be callable, not str"):
         Held(Box(), "mirrored")

@@ -18,8 +18,9 @@ from xhat.core.checks import (
 )
 from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError
 from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
+from xhat.core.models import evaluation_mode, kept_as_found, modules_of
 from xhat.core.planes import independent_rows
-from xhat.core.records import PerCandidate, evaluation_mode, modules_of, per_row
+from xhat.core.records import PerCandidate, per_row
 from xhat.core.roots import increasing_root
 from xhat.core.seeding import candidate_noise, generator, numpy_generator
 from xhat.core.wording import short
@@ -45,6 +46,7 @@ __all__ = [
     "generator",
     "increasing_root",
     "independent_rows",
+    "kept_as_found",
     "modules_of",
     "numpy_generator",
     "per_row",

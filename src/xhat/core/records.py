@@ -1,4 +1,4 @@
-"""Records that hold one row per candidate, and models that are left as they were found.
+"""Records that hold one row per candidate.
 
 A space, an objective or a constraint may hold tensors with one row per candidate (targets,
 starts, radii). When some candidates leave the batch, ``select`` narrows the record to the rest;
@@ -6,17 +6,15 @@ nothing else in the library needs to know which tensors those are.
 """
 
 import copy
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from xhat.core.errors import InputWarning
+from xhat.core.models import modules_of
 
-__all__ = ["PerCandidate", "evaluation_mode", "modules_of", "per_row"]
+__all__ = ["PerCandidate", "per_row"]
 
 
 class PerCandidate:
@@ -66,15 +64,23 @@ class PerCandidate:
         return self._map(move, lambda part: part.to(device, dtype))
 
     def modules(self) -> Iterator[nn.Module]:
-        """Yield every ``nn.Module`` that this record or a part of it uses."""
+        """Yield every ``nn.Module`` that a model of this record, or of a part of it, is or owns."""
         for model in self._callables():
-            owner = getattr(model, "__self__", None)  # a bound method, such as ``vae.decode``
-            if isinstance(model, nn.Module):
-                yield model
-            elif isinstance(owner, nn.Module):
+            owner = getattr(model, "__self__", model)  # of a bound method, such as ``vae.decode``
+            if isinstance(owner, nn.Module):
                 yield owner
         for part in self._parts():
             yield from part.modules()
+
+    def hidden_modules(self) -> Iterator[nn.Module]:
+        """Yield the same, and every module that its callables use: in closures, partials, objects.
+
+        Those may be more than are called; they are only to be left as they were.
+        """
+        for model in self._callables():
+            yield from modules_of(model)
+        for part in self._parts():
+            yield from part.hidden_modules()
 
     def compiled(self, backend: str) -> Self:
         """Return the same record with every model wrapped by ``torch.compile``."""
@@ -121,46 +127,3 @@ class PerCandidate:
 def per_row(values: Tensor, like: Tensor) -> Tensor:
     """Return ``values``, ``(n,)``, shaped to broadcast over the rows of ``like``, ``(n, ...)``."""
     return values.reshape(-1, *(1 for _ in range(like.ndim - 1)))
-
-
-def modules_of(function: Any) -> tuple[nn.Module, ...]:
-    """Return the modules that a callable is, belongs to, or holds as attributes.
-
-    A method belongs to its object: that of a module is the module's, and that of anything else
-    uses what the object holds.
-
-    Example:
-        >>> net = nn.Linear(2, 1)
-        >>> modules_of(net.forward) == modules_of(net) == (net,), modules_of(torch.round)
-        (True, ())
-    """
-    owner = getattr(function, "__self__", function)  # of a bound method, such as ``vae.decode``
-    if isinstance(owner, nn.Module):
-        return (owner,)
-    held = getattr(owner, "__dict__", {}).values()
-    return tuple(value for value in held if isinstance(value, nn.Module))
-
-
-@contextmanager
-def evaluation_mode(*modules: nn.Module, warn: bool = True) -> Iterator[None]:
-    """Put modules into evaluation mode, with one warning if needed, and restore them after.
-
-    Only the ``training`` flags are touched, submodule by submodule.
-    """
-    training = list({id(m): m for top in modules for m in top.modules() if m.training}.values())
-    if training and warn:
-        names = ", ".join(sorted({type(m).__name__ for m in modules if m.training}))
-        warnings.warn(
-            f"{names or 'A model'} is in training mode, where one candidate can change another "
-            f"(batch normalisation, dropout); evaluation mode is used meanwhile and training "
-            f"mode is restored after. Call model.eval() to silence this.",
-            InputWarning,
-            stacklevel=3,
-        )
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True

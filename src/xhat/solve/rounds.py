@@ -16,7 +16,7 @@ from xhat.core import check_count
 from xhat.problem import Problem
 from xhat.solve.answers import Answers
 from xhat.solve.lagrangian import AugmentedLagrangian, Lagrangian, Multipliers, columns
-from xhat.solve.restoration import restore, slopes
+from xhat.solve.restoration import Linearized, restore
 from xhat.solve.run import Progress, Run
 from xhat.solve.stopping import (
     MaxEvaluations,
@@ -290,12 +290,14 @@ def _first_multipliers(problem: Problem, z: Tensor) -> Multipliers:
         z = z.detach().requires_grad_(True)
         x = problem.space.decode(z)
         loss = problem.objective.measure(x, z).loss
-        conditions = columns(problem.general, x)
-        slope = slopes(loss[:, None], z)[:, 0].abs().amax(dim=1)
-        steep = slopes(conditions, z).abs().amax(dim=2)
+        (gradient,) = torch.autograd.grad(loss.sum(), z, allow_unused=True)
+    slope = torch.zeros_like(loss) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
+    here = Linearized(problem, z)
     widths = [(c.equality, c.values(x.detach()).shape[1]) for c in problem.general]
     equality = torch.tensor([equal for equal, width in widths for _ in range(width)])
-    return Multipliers.begin(loss.detach(), slope, conditions.detach(), steep, equality[None])
+    return Multipliers.begin(
+        loss.detach(), slope.detach(), here.values, here.steepness(), equality[None]
+    )
 
 
 def _spread(rows: Tensor, ids: Tensor, n: int, into: Tensor | None = None) -> Tensor:

@@ -9,15 +9,17 @@ that the model sees::
 
 ``encode`` inverts ``decode``. Where ``space.exact`` is true, ``decode(encode(x)) = x`` for every
 ``x`` in the space; where ``space.carries`` is true, projections that a constraint offers in ``x``
-can be carried back to ``z``. Spaces wrap spaces: ``Masked(Latent(...), mask, values)``.
+can be carried back to ``z``. Spaces wrap spaces: ``Masked(Latent(...), mask, values)``; a pair
+whose structures cannot be kept together is refused.
 """
 
 from xhat.spaces.affine import Affine
-from xhat.spaces.base import Space
+from xhat.spaces.base import Space, Wrapped
 from xhat.spaces.box import Box, Logit
 from xhat.spaces.held import Held
 from xhat.spaces.latent import Latent
 from xhat.spaces.masked import Masked
+from xhat.spaces.nesting import check_kept
 from xhat.spaces.ordered import Ordered
 from xhat.spaces.round import Normalized, Squashed
 from xhat.spaces.rounded import Rounded
@@ -43,4 +45,6 @@ __all__ = [
     "Symmetric",
     "Tied",
     "Warped",
+    "Wrapped",
+    "check_kept",
 ]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor, independent_rows
-from xhat.spaces.base import Space
+from xhat.spaces.base import Space, largest
 
 __all__ = ["Affine"]
 
@@ -32,15 +32,21 @@ class Affine(Space):
     """
 
     carries: ClassVar[bool] = True
+    constraint: ClassVar[str | None] = "AffineEquality"
     per_candidate: ClassVar[tuple[str, ...]] = ("basis", "origin", "planes", "offsets")
 
     def __init__(self, matrix: Tensor, values: Tensor) -> None:
         matrix = check_tensor("the matrix A", matrix)
-        self.shape = tuple(matrix.shape[1:])
+        self._shape = tuple(matrix.shape[1:])
         planes, self.offsets, free = independent_rows(matrix.flatten(1), values)
         if len(free) == 0:
             raise ValueError("A x = b fixes every feature; nothing is left to search.")
         self.basis, self.planes, self.origin = free[None], planes[None], self.offsets @ planes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+        return self._shape
 
     def decode(self, z: Tensor) -> Tensor:
         """Return points of the plane."""
@@ -51,6 +57,15 @@ class Affine(Space):
         """Return the coordinates of the point of the plane that is nearest to ``x``."""
         away = x.flatten(1).double() - self.origin.double()
         return (away @ self.basis[0].double().T).to(x.dtype)
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return the distance from the farthest of the (orthogonal) planes."""
+        away = x.flatten(1).double() @ self.planes[0].double().T - self.offsets.double()
+        return largest(away.abs()).to(x.dtype)
+
+    def equations(self) -> tuple[Tensor, Tensor]:
+        """Return the planes, as orthonormal rows."""
+        return self.planes[0].reshape(-1, *self.shape), self.offsets
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless the starts lie in the plane and have its shape."""

@@ -1,13 +1,14 @@
-"""The one noun of this room."""
+"""The nouns of this room: a space, and a space around another."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from xhat.core import PerCandidate
 
-__all__ = ["Space"]
+__all__ = ["Space", "Wrapped"]
 
 
 class Space(PerCandidate, ABC):
@@ -18,10 +19,22 @@ class Space(PerCandidate, ABC):
         carries: whether the inputs of the space are a convex set, of which
             ``decode(project(encode(x)))`` is the nearest to any ``x``: then a constraint's
             projection in ``x`` can be carried back to ``z``.
+        constraint: the name of the constraint that says of ``x`` what the space holds.
     """
 
     exact: ClassVar[bool] = True
     carries: ClassVar[bool] = False
+    constraint: ClassVar[str | None] = None
+
+    @property
+    def name(self) -> str:
+        """What messages and tables call it."""
+        return type(self).__name__
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of one input, where the space knows it."""
+        return None
 
     @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
@@ -41,3 +54,87 @@ class Space(PerCandidate, ABC):
     def project(self, z: Tensor) -> Tensor:
         """Return ``z`` moved to the nearest point where the space is defined; idempotent."""
         return z
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return by how much each input misses the space, ``(n,)`` from 0, in the unit of ``x``.
+
+        0 for a space that says nothing of a single input, such as the range of a decoder.
+        """
+        return x.new_zeros(len(x))
+
+    def intervals(self) -> tuple[Tensor, Tensor] | None:
+        """Return the lower and upper ends, if the inputs are *all* those between them.
+
+        Feature by feature, ``(n, *x_shape)``, ``(1, *x_shape)`` or ``(1,)`` each. ``z`` must then
+        say of every feature by itself what it is. None for every other space.
+        """
+        return None
+
+    def equations(self) -> tuple[Tensor, Tensor] | None:
+        """Return ``A``, ``(m, *x_shape)``, and ``b``, ``(n, m)``, if ``A x = b`` for all inputs."""
+        return None
+
+
+class Wrapped(Space):
+    """Another space, whose inputs are changed once more.
+
+    Both structures must hold of what it makes. A pair that cannot keep them is refused when it is
+    made, or, where the shape of an input is known only then, when a search begins.
+    """
+
+    space: Space
+
+    def __init__(self, space: Space) -> None:
+        if not isinstance(space, Space):
+            raise TypeError(f"{type(self).__name__} wraps a Space, not {type(space).__name__}.")
+        self.space = space
+
+    @property
+    def name(self) -> str:
+        """Its own name and that of the space in it."""
+        return f"{type(self).__name__}({self.space.name})"
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of one input, where the space in it knows it."""
+        return self.space.shape
+
+    @property
+    def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the space in it is exact."""
+        return self.space.exact
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Encode by the space in it."""
+        return self.space.encode(x)
+
+    def begin(self, x: Tensor) -> Tensor:
+        """Begin by the space in it."""
+        return self.space.begin(x)
+
+    def project(self, z: Tensor) -> Tensor:
+        """Project by the space in it."""
+        return self.space.project(z)
+
+    def check(self, x: Tensor) -> None:
+        """Check by the space in it."""
+        self.space.check(x)
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return the larger of what misses this space and what misses the one in it."""
+        return torch.maximum(self.misses(x), self.space.violation(x))
+
+    @abstractmethod
+    def misses(self, x: Tensor) -> Tensor:
+        """Return by how much ``x`` misses what this space adds to the one in it, ``(n,)``."""
+
+
+def largest(off: Tensor) -> Tensor:
+    """Return the largest value of each row, at least 0: ``(n, ...)`` to ``(n,)``."""
+    return off.flatten(1).amax(dim=1).clamp_min(0)
+
+
+def beyond(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """Return by how much the farthest feature of each input lies beyond its bounds, ``(n,)``."""
+    ends: list[Any] = [torch.as_tensor(end).to(x) for end in (low, high)]
+    return largest(torch.maximum(ends[0] - x, x - ends[1]))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_fraction, check_range, check_tensor
-from xhat.spaces.base import Space
+from xhat.spaces.base import Space, beyond
 
 __all__ = ["Box", "Logit"]
 
@@ -15,6 +15,7 @@ class Bounded(Space):
     """What all spaces have that hold every feature between bounds."""
 
     carries: ClassVar[bool] = True
+    constraint: ClassVar[str | None] = "Bounds"
     per_candidate: ClassVar[tuple[str, ...]] = ("low", "high")
     finite: ClassVar[bool] = True
 
@@ -30,6 +31,15 @@ class Bounded(Space):
             )
         if bool((self.low >= self.high).any()):
             raise ValueError("low must be below high for every feature; freeze features by Masked.")
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of one input, where a bound has one."""
+        return next((tuple(end.shape[1:]) for end in (self.low, self.high) if end.ndim > 1), None)
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return how far the farthest feature lies beyond its bounds."""
+        return beyond(x, self.low, self.high)
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless ``x`` has the bounds' shape and lies within them."""
@@ -70,6 +80,10 @@ class Box(Bounded):
     def begin(self, x: Tensor) -> Tensor:
         """Return ``x``, clipped of its rounding errors."""
         return self.project(x)
+
+    def intervals(self) -> tuple[Tensor, Tensor]:
+        """Return the bounds."""
+        return self.low, self.high
 
     def project(self, z: Tensor) -> Tensor:
         """Clip every feature to its bounds."""
@@ -124,6 +138,11 @@ class Logit(Bounded):
     def project(self, z: Tensor) -> Tensor:
         """Keep ``z`` where the sigmoid still has a gradient in float32."""
         return z.clamp(-_REACH, _REACH)
+
+    def intervals(self) -> tuple[Tensor, Tensor]:
+        """Return the nearest that features come to the bounds."""
+        edge = _EDGE * (self.high.double() - self.low.double())
+        return self.low + edge, self.high - edge
 
     def _logit(self, x: Tensor, inset: float) -> Tensor:
         low, high = self.low.to(x), self.high.to(x)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from xhat.core import PerCandidate, check_tensor
-from xhat.spaces.base import Space
+from xhat.spaces.base import Space, Wrapped, largest
+from xhat.spaces.nesting import check_made
 
 __all__ = ["HasProjection", "Held"]
 
@@ -21,7 +22,7 @@ class HasProjection(Protocol):
         ...
 
 
-class Held(Space):
+class Held(Wrapped):
     """The inputs of another space, projected onto what must hold: ``project(space.decode(z))``.
 
     Whatever ``z`` is, the constraint holds as exactly as the projection computes, at every step of
@@ -56,41 +57,35 @@ class Held(Space):
         project: Callable[..., Tensor] | HasProjection,
         reference: Tensor | None = None,
     ) -> None:
-        if not isinstance(space, Space):
-            raise TypeError(f"the space must be a Space, not {type(space).__name__}.")
+        super().__init__(space)
         if not callable(project) and not _projects(project):
             raise TypeError(f"the projection must be callable, not {type(project).__name__}.")
-        self.space, self.onto, self.refers = space, project, reference is not None
+        self.onto, self.refers = project, reference is not None
         if self.refers and not callable(project):
             raise TypeError("a constraint brings what it needs; drop the reference.")
         self.reference = torch.zeros(1) if reference is None else reference
         check_tensor("the reference", self.reference)
-
-    @property
-    def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the inner space is exact: what holds already is left as it is."""
-        return self.space.exact
+        if not callable(project):  # a function may be made for one device, type or shape
+            check_made(self)
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the projected input."""
-        x = self.space.decode(z)
-        if not callable(self.onto):
-            return self.onto.project(x)
-        return self.onto(x, self.reference) if self.refers else self.onto(x)
+        return self._put(self.space.decode(z))
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Return what the inner space makes of ``x``; what does not hold of it is lost."""
-        return self.space.encode(x)
-
-    def project(self, z: Tensor) -> Tensor:
-        """Move ``z`` to where the inner space holds."""
-        return self.space.project(z)
+    def misses(self, x: Tensor) -> Tensor:
+        """Return how far the projection still moves a feature of ``x``."""
+        return largest((self._put(x) - x).abs())
 
     def check(self, x: Tensor) -> None:
         """Check the starts as the inner space does, and that the constraint is for such inputs."""
         self.space.check(x)
         if not callable(self.onto) and (check := getattr(self.onto, "check", None)) is not None:
             check(x[:1])
+
+    def _put(self, x: Tensor) -> Tensor:
+        if not callable(self.onto):
+            return self.onto.project(x)
+        return self.onto(x, self.reference) if self.refers else self.onto(x)
 
 
 def _projects(thing: object) -> bool:

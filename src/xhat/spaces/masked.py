@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor
-from xhat.spaces.base import Space
-from xhat.spaces.box import Box, Logit
+from xhat.spaces.base import Space, Wrapped, largest
+from xhat.spaces.nesting import check_made
 
 __all__ = ["Masked"]
 
 
-class Masked(Space):
+class Masked(Wrapped):
     """Another space, with the features where ``mask`` is false held at ``values``.
 
     Args:
@@ -32,11 +32,11 @@ class Masked(Space):
         tensor([[0.9000, 0.2000]])
     """
 
+    constraint: ClassVar[str | None] = "Fixed"
     per_candidate: ClassVar[tuple[str, ...]] = ("mask", "values")
 
     def __init__(self, space: Space, mask: Tensor, values: Tensor) -> None:
-        if not isinstance(space, Space):
-            raise TypeError(f"Masked wraps a Space, not {type(space).__name__}.")
+        super().__init__(space)
         mask = torch.as_tensor(mask)
         if mask.dtype != torch.bool:
             raise TypeError(f"mask must be boolean (true: may change), but is {mask.dtype}.")
@@ -48,17 +48,34 @@ class Masked(Space):
             )
         if not bool(mask.any()):
             raise ValueError("mask lets no feature change; nothing is left to search.")
-        self.space, self.mask = space, mask.unsqueeze(0)
+        self.mask = mask.unsqueeze(0)
+        check_made(self)
 
     @property
-    def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the wrapped space is exact."""
-        return self.space.exact
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+        return tuple(self.values.shape[1:])
 
     @property
     def carries(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the wrapped space treats every feature by itself, and carries projections."""
-        return isinstance(self.space, Box | Logit)
+        """Whether the space in it treats every feature by itself, and carries projections."""
+        return self.space.carries and self.space.intervals() is not None
+
+    def intervals(self) -> tuple[Tensor, Tensor] | None:
+        """Return the ends of the space in it; both are the held value where a feature is frozen."""
+        ends = self.space.intervals()
+        if ends is None:
+            return None
+        low, high = (torch.where(self.mask, end.to(self.values), self.values) for end in ends)
+        return low, high
+
+    def equations(self) -> tuple[Tensor, Tensor] | None:
+        """Return those of the space in it."""
+        return self.space.equations()
+
+    def misses(self, x: Tensor) -> Tensor:
+        """Return how far a frozen feature is from its value."""
+        return largest(torch.where(self.mask, 0.0, x - self.values.to(x)).abs())
 
     def decode(self, z: Tensor) -> Tensor:
         """Decode by the wrapped space, then put the frozen features back."""
@@ -71,10 +88,6 @@ class Masked(Space):
     def begin(self, x: Tensor) -> Tensor:
         """Begin by the wrapped space, with the frozen features replaced."""
         return self.space.begin(self._held(x))
-
-    def project(self, z: Tensor) -> Tensor:
-        """Project by the wrapped space."""
-        return self.space.project(z)
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless the starts, frozen features replaced, fit the space."""

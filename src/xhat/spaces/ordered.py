@@ -1,10 +1,12 @@
 """Features in order, within bounds."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from xhat.core import check_fraction, check_range
-from xhat.spaces.base import Space
+from xhat.spaces.base import Space, beyond, largest
 
 __all__ = ["Ordered"]
 
@@ -32,6 +34,8 @@ class Ordered(Space):
         >>> Ordered(0.0, 8.0, axis=-1).decode(torch.zeros(1, 4))
         tensor([[2., 4., 6.]])
     """
+
+    constraint: ClassVar[str | None] = "Monotone"
 
     def __init__(
         self,
@@ -71,6 +75,13 @@ class Ordered(Space):
     def project(self, z: Tensor) -> Tensor:
         """Keep ``z`` where no gap underflows."""
         return z.clamp(-_REACH, _REACH)
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return the largest step against the order, or distance beyond the bounds."""
+        steps = x.diff(dim=self._along())
+        against = steps if self.decreasing else -steps
+        outside = beyond(x, self.low, self.high)
+        return torch.maximum(outside, largest(against)) if against.numel() else outside
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless the starts are in order and within the bounds."""

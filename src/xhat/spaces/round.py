@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_numbers, check_rows, check_tensor
-from xhat.spaces.base import Space
+from xhat.spaces.base import Space, largest
 
 __all__ = ["Normalized", "Squashed"]
 
@@ -31,6 +31,7 @@ class Normalized(Space):
                  [0.0000, 1.0000]]])
     """
 
+    constraint: ClassVar[str | None] = "Sphere"
     per_candidate: ClassVar[tuple[str, ...]] = ("radius",)
 
     def __init__(self, radius: Tensor | float = 1.0, axis: int | None = None) -> None:
@@ -60,6 +61,12 @@ class Normalized(Space):
         slack = 64 * torch.finfo(z.dtype).eps
         near = self._off(z) <= slack
         return torch.where(self._spread(near, z), z, self.decode(z))
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return by how much the length of a vector is off."""
+        radius = self.radius.to(x).reshape(-1, *(1 for _ in x.shape[1:]))
+        off = self._off(x).reshape(len(x), -1)
+        return largest(off * radius.flatten(1))
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless every vector of the starts has the length."""
@@ -118,6 +125,7 @@ class Squashed(Space):
         tensor([[1.1767, 1.5689]])
     """
 
+    constraint: ClassVar[str | None] = "L2Ball"
     per_candidate: ClassVar[tuple[str, ...]] = ("center", "radius")
 
     def __init__(self, center: Tensor, radius: Tensor | float) -> None:
@@ -143,6 +151,16 @@ class Squashed(Space):
         """Keep ``z`` where the map still has a gradient."""
         norm = torch.linalg.vector_norm(z.flatten(1), dim=1).reshape(-1, *(1 for _ in z.shape[1:]))
         return torch.where(norm <= _REACH, z, z * ((1 - 1e-6) * _REACH / norm))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+        return tuple(self.center.shape[1:])
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return the distance beyond the radius."""
+        away = torch.linalg.vector_norm((x - self.center.to(x)).flatten(1), dim=1)
+        return (away - self.radius.to(x)).clamp_min(0)
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless the starts lie in the ball and have the centre's shape."""

@@ -5,13 +5,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.spaces.base import Space
-from xhat.spaces.box import Bounded
+from xhat.spaces.base import Space, Wrapped, largest
+from xhat.spaces.nesting import check_made
 
 __all__ = ["Rounded"]
 
 
-class Rounded(Space):
+class Rounded(Wrapped):
     """Another space, whose inputs are rounded to whole numbers where ``mask`` is true.
 
     Every input that the model sees is rounded, at every step, so the loss that is reported belongs
@@ -38,44 +38,35 @@ class Rounded(Space):
     per_candidate: ClassVar[tuple[str, ...]] = ("mask",)
 
     def __init__(self, space: Space, mask: Tensor | None = None) -> None:
-        if not isinstance(space, Space):
-            raise TypeError(f"Rounded wraps a Space, not {type(space).__name__}.")
+        super().__init__(space)
         mask = torch.ones((), dtype=torch.bool) if mask is None else torch.as_tensor(mask)
         if mask.dtype != torch.bool:
             raise TypeError(f"mask must be boolean (true: a whole number), but is {mask.dtype}.")
         if not bool(mask.any()):
             raise ValueError("mask rounds no feature; use the space itself.")
-        self.space, self.mask = space, mask[None]
-        if isinstance(space, Bounded):
-            for name, end in (("low", space.low), ("high", space.high)):
-                whole = (end == end.round()) | ~self.mask
-                if not bool(whole.all()):
-                    raise ValueError(
-                        f"{name} must be a whole number where features are, but is not everywhere; "
-                        f"rounding would leave the box."
-                    )
+        self.mask = mask[None]
+        for name, end in zip(("low", "high"), space.intervals() or (), strict=False):
+            whole = (end == end.round()) | ~self.mask
+            if not bool(whole.all()):
+                raise ValueError(
+                    f"{name} must be a whole number where features are, but is not everywhere; "
+                    f"rounding would leave the box."
+                )
+        check_made(self)
 
     @property
-    def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the wrapped space is exact."""
-        return self.space.exact
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of one input, where the mask or the space in it has one."""
+        return tuple(self.mask.shape[1:]) if self.mask.ndim > 1 else self.space.shape
+
+    def misses(self, x: Tensor) -> Tensor:
+        """Return how far a feature is from a whole number where it must be one."""
+        return largest(torch.where(self.mask, x - x.round(), 0.0).abs())
 
     def decode(self, z: Tensor) -> Tensor:
         """Decode by the wrapped space, and round; the gradient passes unchanged."""
         x = self.space.decode(z)
         return _Round.apply(x, self.mask)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Encode by the wrapped space."""
-        return self.space.encode(x)
-
-    def begin(self, x: Tensor) -> Tensor:
-        """Begin by the wrapped space."""
-        return self.space.begin(x)
-
-    def project(self, z: Tensor) -> Tensor:
-        """Project by the wrapped space."""
-        return self.space.project(z)
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless the starts are whole where asked, and fit the space."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_fraction, check_numbers
-from xhat.spaces.base import Space
+from xhat.spaces.base import Space, largest
 
 __all__ = ["Softmax"]
 
@@ -32,6 +32,7 @@ class Softmax(Space):
         tensor([[0.5000, 0.5000, 1.0000]])
     """
 
+    constraint: ClassVar[str | None] = "Simplex"
     per_candidate: ClassVar[tuple[str, ...]] = ("total",)
 
     def __init__(self, total: Tensor | float = 1.0, inset: float = 1 / 512) -> None:
@@ -60,6 +61,12 @@ class Softmax(Space):
     def project(self, z: Tensor) -> Tensor:
         """Keep ``z`` where no share underflows."""
         return z.clamp(-_REACH, _REACH)
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return the distance from the plane of the sum, or of a feature below 0."""
+        flat = x.flatten(1).double()
+        away = (flat.sum(dim=1) - self.total.double()).abs() / flat.shape[1] ** 0.5
+        return torch.maximum(away, largest(-flat)).to(x.dtype)
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless features are 0 or more and sum up to the total."""

@@ -38,6 +38,7 @@ class Summed(Bounded):
     """
 
     carries: ClassVar[bool] = False
+    constraint: ClassVar[str | None] = "SumWithin"
     per_candidate: ClassVar[tuple[str, ...]] = ("low", "high", "total", "weights")
 
     def __init__(
@@ -87,6 +88,14 @@ class Summed(Bounded):
     def project(self, z: Tensor) -> Tensor:
         """Keep ``z`` where a sigmoid still has a gradient."""
         return z.clamp(-_REACH, _REACH)
+
+    def violation(self, x: Tensor) -> Tensor:
+        """Return the distance from the plane of the sum, or beyond a bound."""
+        flat = x.flatten(1).double()
+        _, _, weights = self._ranges(flat)
+        length = torch.linalg.vector_norm(weights, dim=1)
+        away = ((weights * flat).sum(dim=1) - self.total.double()).abs() / length
+        return torch.maximum(away.to(x.dtype), super().violation(x))
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless the starts have that sum, and lie within the bounds."""

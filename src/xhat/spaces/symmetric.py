@@ -1,7 +1,6 @@
 """Spaces in which features agree: symmetric under a group, or tied to each other."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -9,29 +8,21 @@ from torch import Tensor
 
 from xhat.core import check_tensor
 from xhat.groups import Group, check_acting
-from xhat.spaces.base import Space
-from xhat.spaces.box import Bounded, Box, Logit
+from xhat.spaces.base import Space, Wrapped, largest
+from xhat.spaces.nesting import check_made
 
 __all__ = ["Symmetric", "Tied"]
 
 
-class _Averaged(Space):
+class _Averaged(Wrapped):
     """Another space, whose inputs are averaged by an orthogonal projection."""
 
-    def __init__(self, space: Space) -> None:
-        if not isinstance(space, Space):
-            raise TypeError(f"{type(self).__name__} wraps a Space, not {type(space).__name__}.")
-        self.space = space
-
-    @property
-    def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the wrapped space is exact."""
-        return self.space.exact
+    constraint: ClassVar[str | None] = "Invariance"
 
     @property
     def carries(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the wrapped space is a box: clipping and averaging commute there."""
-        return isinstance(self.space, Box | Logit)
+        """Whether the space in it bounds every feature: clipping and averaging commute there."""
+        return self.space.carries and self.space.intervals() is not None
 
     @abstractmethod
     def average(self, x: Tensor) -> Tensor:
@@ -49,9 +40,9 @@ class _Averaged(Space):
         """Average, and begin by the wrapped space."""
         return self.space.begin(self.average(x))
 
-    def project(self, z: Tensor) -> Tensor:
-        """Project by the wrapped space."""
-        return self.space.project(z)
+    def misses(self, x: Tensor) -> Tensor:
+        """Return how far averaging still moves a feature."""
+        return largest((self.average(x) - x).abs())
 
     def _agree(self, x: Tensor, how: str) -> None:
         off = float((self.average(x) - x).abs().max())
@@ -84,6 +75,7 @@ class Symmetric(_Averaged):
     def __init__(self, space: Space, group: Group) -> None:
         super().__init__(space)
         self.group = check_acting(group)
+        check_made(self)
 
     def average(self, x: Tensor) -> Tensor:
         """Return the mean of every orbit."""
@@ -92,13 +84,14 @@ class Symmetric(_Averaged):
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless the starts are symmetric, and lie in the wrapped space."""
         self.group.check(tuple(x.shape[1:]))
-        if isinstance(self.space, Bounded):
-            self._check_box(self.space, x)
+        ends = self.space.intervals()
+        if ends is not None:
+            self._check_box(ends, x)
         self.space.check(x)
         self._agree(x, f"symmetric under {self.group} (take group.symmetrize(x0))")
 
-    def _check_box(self, box: Bounded, x: Tensor) -> None:
-        low, high = (end.to(x).expand_as(x[:1]) for end in (box.low, box.high))
+    def _check_box(self, ends: tuple[Tensor, Tensor], x: Tensor) -> None:
+        low, high = (end.to(x).expand_as(x[: len(end)]) for end in ends)
         for k in range(1, self.group.order if self.group.exact else 1):
             one, other = self.group.act(k, low.contiguous()), self.group.act(k, high.contiguous())
             same = torch.equal(torch.minimum(one, other), low)
@@ -110,7 +103,7 @@ class Symmetric(_Averaged):
         if not self.group.exact:
             raise ValueError(
                 f"{self.group} does not map a box onto itself; wrap a space that it does, such as "
-                f"Squashed or Normalized."
+                f"Squashed."
             )
 
 
@@ -134,6 +127,7 @@ class Tied(_Averaged):
         tensor([[0.5000, 0.5000, 0.2000]])
     """
 
+    constraint: ClassVar[str | None] = "AffineEquality"
     per_candidate: ClassVar[tuple[str, ...]] = ("labels",)
 
     def __init__(self, space: Space, labels: Tensor) -> None:
@@ -147,7 +141,14 @@ class Tied(_Averaged):
         _, numbers = flat.unique(return_inverse=True)
         if int(numbers.max()) + 1 == len(flat):
             raise ValueError("labels must tie at least two features, but all differ.")
-        self.shape, self.labels = tuple(labels.shape), numbers[None]
+        self.labels = numbers[None]
+        self._shape = tuple(labels.shape)
+        check_made(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+        return self._shape
 
     def average(self, x: Tensor) -> Tensor:
         """Return the mean of every group, at all of its features."""
@@ -168,16 +169,12 @@ class Tied(_Averaged):
                 f"labels must have the shape of one input, {tuple(x.shape[1:])}, but have "
                 f"{self.shape}."
             )
-        for end in self._bounds():
-            own = end.to(x).expand_as(x[:1])
+        for end in self.space.intervals() or ():
+            own = end.to(x).expand_as(x[: len(end)])
             if not torch.equal(self.average(own), own):
                 raise ValueError("tied features must have the same bounds, but some differ.")
         self.space.check(x)
         self._agree(x, "equal where features are tied (take average(x0) of this space)")
-
-    def _bounds(self) -> Iterator[Tensor]:
-        if isinstance(self.space, Bounded):
-            yield from (self.space.low, self.space.high)
 
 
 _ENDS = ("amin", "amax")

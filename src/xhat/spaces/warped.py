@@ -68,6 +68,11 @@ class Warped(Space):
             )
         self.levels, self.limit = levels, limit
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+        return tuple(self.exemplars.shape[1:])
+
     def encode(self, x: Tensor) -> Tensor:
         """Return moves that bend the exemplars towards ``x``: the first step of a registration.
 

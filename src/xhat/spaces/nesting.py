@@ -1,0 +1,83 @@
+"""Spaces in spaces: whether a composition keeps the structure of both.
+
+Every space says by how much an input misses it (``Space.violation``). A composition is tried on
+inputs that it makes itself, near and far: what misses a space inside it by more than rounding shows
+that the two cannot be kept together this way.
+"""
+
+import torch
+from torch import Tensor
+
+from xhat.core import generator
+from xhat.spaces.base import Space, Wrapped
+
+__all__ = ["check_kept", "check_made"]
+
+_SHAPES = ((4,), (4, 4), (1, 4, 4))  # tried where a space does not know the shape of its inputs
+_SCALES = (0.0, 0.1, 1.0, 10.0)
+_EACH = 4
+_ROUNDING = 1e-4
+
+
+def check_made(space: Wrapped) -> None:
+    """Raise ``ValueError`` if a composition breaks a space in it, whatever inputs it is for.
+
+    What cannot be tried without a start (an unknown shape, a decoder) is left to ``check_kept``.
+    """
+    if not space.exact:
+        return
+    trouble: list[str | None] = []
+    for shape in (space.shape,) if space.shape is not None else _SHAPES:
+        x = _anywhere(space, shape)
+        try:
+            trouble.append(_trouble(space.select(torch.zeros(1, dtype=torch.long)), x))
+        except (RuntimeError, ValueError, TypeError, IndexError):
+            continue  # not a shape of its inputs, or not tried without a start
+    if trouble and all(trouble):
+        raise ValueError(trouble[0])
+
+
+def check_kept(space: Space, x: Tensor) -> None:
+    """Raise ``ValueError`` if what a composition makes near ``x``, ``(1, ...)``, breaks a part."""
+    if isinstance(space, Wrapped) and (trouble := _trouble(space, x)):
+        raise ValueError(trouble)
+
+
+def _trouble(space: Wrapped, x: Tensor) -> str | None:
+    with torch.no_grad():
+        z = space.project(space.begin(x))
+        random = generator(0, "nesting")
+        for scale in _SCALES:
+            noise = torch.randn((_EACH, *z.shape[1:]), generator=random, dtype=torch.float64)
+            made = space.decode(space.project(z + scale * noise.to(z)))
+            slack = _ROUNDING * (1 + made.abs().max())
+            if bool((space.violation(made) > slack).any()):
+                return _sentence(space, made, slack)
+    return None
+
+
+def _sentence(space: Wrapped, made: Tensor, slack: Tensor) -> str:
+    inner = space.space
+    while isinstance(inner, Wrapped) and bool((inner.space.violation(made) > slack).any()):
+        inner = inner.space
+    broken = inner if bool((inner.violation(made) > slack).any()) else space
+    off = float(broken.violation(made).max())
+    ways = sorted({part.constraint for part in (space, inner) if part.constraint is not None})
+    way = " or ".join(ways) or "one of the two"
+    return (
+        f"{space.name} does not keep what {broken.name} promises: inputs that it makes miss it by "
+        f"up to {off:.2g}; give {way} to the Problem as a constraint instead, or nest them the "
+        f"other way round where that keeps both."
+    )
+
+
+def _anywhere(space: Space, shape: tuple[int, ...]) -> Tensor:
+    """Return an input between the ends that a space in it names, or anywhere."""
+    x = torch.rand((1, *shape), generator=generator(0, "anywhere"), dtype=torch.float64)
+    while isinstance(space, Wrapped):
+        space = space.space
+    ends = space.intervals()
+    if ends is None:
+        return x
+    low, high = (end[:1].double().nan_to_num(0.0, 1.0, -1.0) for end in ends)
+    return low + (high - low) * x
