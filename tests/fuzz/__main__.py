@@ -112,6 +112,16 @@ def counts(cases: Sequence[Case]) -> dict[str, dict[str, int]]:
     return {name: dict(sorted(counter.items())) for name, counter in found.items()}
 
 
+def _called(source: str) -> str:
+    return source.split("(")[0].removeprefix("solve.")
+
+
+def _power(count: int) -> str:
+    """The power of ten that is reached, as ``10 to 99``."""
+    least = 10 ** (len(str(count)) - 1)
+    return f"{least} to {10 * least - 1}"
+
+
 def refusals(cases: Sequence[Case], records: Sequence[Record]) -> dict[str, Any]:
     """How many were refused, for which reason, and of which nested spaces."""
     pairs = list(zip(cases, records, strict=True))
@@ -139,23 +149,21 @@ def refusals(cases: Sequence[Case], records: Sequence[Record]) -> dict[str, Any]
 
 def failures(seed: int, records: Sequence[Record], most: int) -> list[dict[str, Any]]:
     """The first broken problem of each kind, made small, with its script."""
-    kinds: dict[tuple[int, str, str], list[Record]] = {}
+    kinds: dict[str, list[tuple[Record, Broken]]] = {}
     for record in records:
-        for broken in record.broken[:1]:
-            word = broken.what.split(" is ")[0][:40]
-            kinds.setdefault((broken.promise, broken.check, word), []).append(record)
+        for broken in {each.kind: each for each in record.broken}.values():
+            kinds.setdefault(broken.kind, []).append((record, broken))
     found = []
-    for (promise, check, _), of_kind in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
-        case = drawn(seed, of_kind[0].number)
-        smallest = Outcome(case, list(of_kind[0].broken))
-        if len(found) < most:
-            smallest = shrunk(smallest)
+    for of_kind in sorted(kinds.values(), key=len, reverse=True):
+        first, broken = of_kind[0]
+        smallest = Outcome(drawn(seed, first.number), [broken])
+        smallest = shrunk(smallest) if len(found) < most else smallest
         found.append(
             {
-                "promise": promise,
-                "check": check,
+                "promise": broken.promise,
+                "check": broken.check,
                 "times": len(of_kind),
-                "number": of_kind[0].number,
+                "number": first.number,
                 "what": str(smallest.broken[0]),
                 "script": script(smallest),
             }
@@ -166,7 +174,7 @@ def failures(seed: int, records: Sequence[Record], most: int) -> list[dict[str, 
 def report(seed: int, records: Sequence[Record], shown: int) -> dict[str, Any]:
     """All that the result file says, but for where it was measured."""
     cases = [drawn(seed, record.number) for record in records]
-    broken = Counter(each.promise for record in records for each in record.broken[:1])
+    broken = Counter(k for record in records for k in {each.promise for each in record.broken})
     return {
         "problems": len(records),
         "searched": sum(not record.refused for record in records),

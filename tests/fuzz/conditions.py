@@ -78,11 +78,11 @@ def ink(x: Tensor) -> Tensor:
     return x.flatten(1).square().mean(dim=1)
 
 
-LINF = "constraints.LinfBall(x0, {r})"
-L2 = "constraints.L2Ball(x0, {r})"
+LINF = "constraints.LinfBall(base, {r})"
+L2 = "constraints.L2Ball(base, {r})"
 PLANE = (
     "constraints.Halfspace(normal({seed}, {shape}), "
-    "(x0.double() * normal({seed}, {shape})).flatten(1).sum(1) + {slack})"
+    "(base.double() * normal({seed}, {shape})).flatten(1).sum(1) + {slack})"
 )
 
 
@@ -100,11 +100,11 @@ CONDITIONS: dict[str, Condition] = {
         lambda look: away(look).norm(dim=1) - radius(look.seed, look.top),
     ),
     "L1Ball": Condition(
-        lambda seed, shape, top: f"constraints.L1Ball(x0, {radius(seed, top)})",
+        lambda seed, shape, top: f"constraints.L1Ball(base, {radius(seed, top)})",
         lambda look: away(look).abs().sum(dim=1) - radius(look.seed, look.top),
     ),
     "Bounds": Condition(
-        lambda seed, shape, top: f"constraints.Bounds(x0 - {radius(seed, top)}, {1.5 * top})",
+        lambda seed, shape, top: f"constraints.Bounds(base - {radius(seed, top)}, {1.5 * top})",
         lambda look: torch.maximum(
             worst(-away(look)) - radius(look.seed, look.top), worst(look.x) - 1.5 * look.top
         ),
@@ -113,12 +113,12 @@ CONDITIONS: dict[str, Condition] = {
     "AffineEquality": Condition(
         lambda seed, shape, top: (
             f"constraints.AffineEquality(matrix({seed}, {shape}), "
-            f"x0.flatten(1).double() @ matrix({seed}, {shape}).flatten(1).T)"
+            f"base.flatten(1).double() @ matrix({seed}, {shape}).flatten(1).T)"
         ),
         off_planes,
     ),
     "Fixed": Condition(
-        lambda seed, shape, top: f"constraints.Fixed(~mask({seed}, {shape}), x0)",
+        lambda seed, shape, top: f"constraints.Fixed(~mask({seed}, {shape}), base)",
         lambda look: worst(away(look).abs() * ~material.mask(look.seed, look.shape).flatten()),
         holds=False,  # a mask that frees everything is refused
     ),
@@ -136,17 +136,17 @@ CONDITIONS: dict[str, Condition] = {
         holds=False,
     ),
     "Simplex": Condition(
-        lambda seed, shape, top: "constraints.Simplex(x0.flatten(1).sum(1))", off_simplex
+        lambda seed, shape, top: "constraints.Simplex(base.double().flatten(1).sum(1))", off_simplex
     ),
     "SumWithin": Condition(
         lambda seed, shape, top: (
-            f"constraints.SumWithin(0.0, {float(top)}, x0.double().flatten(1).sum(1))"
+            f"constraints.SumWithin(0.0, {float(top)}, base.double().flatten(1).sum(1))"
         ),
         off_sum,
     ),
     "Sphere": Condition(
         lambda seed, shape, top: (
-            f"constraints.Sphere(x0 - {radius(seed, top)}, "
+            f"constraints.Sphere(base - {radius(seed, top)}, "
             f"{radius(seed, top) * torch.Size(shape).numel() ** 0.5})"
         ),
         lambda look: (
@@ -166,7 +166,7 @@ CONDITIONS: dict[str, Condition] = {
     "Inequality": Condition(
         lambda seed, shape, top: (
             f"constraints.Inequality(lambda x, most: ink(x) - most[:, 0], "
-            f"{0.9 + 0.2 * (seed % 2)} * ink(x0)[:, None])"
+            f"{0.9 + 0.2 * (seed % 2)} * ink(base)[:, None])"
         ),
         lambda look: ink(look.x) - (0.9 + 0.2 * (look.seed % 2)) * ink(look.x0),
         general=True,

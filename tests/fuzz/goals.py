@@ -45,16 +45,13 @@ class Goal:
         source: ``(seed, shape)`` to an expression of ``model``.
         read: the reading.
         aims: whether it has a target, ``confident`` whether with a confidence.
-        smooth: whether its gradient is continuous.
         models: whether it asks the model.
-        classes: whether it wants ``target``.
     """
 
     source: Callable[[int, Shape], str]
     read: Callable[[Seen], Reading]
     aims: bool = False
     confident: bool = False
-    smooth: bool = True
     models: bool = True
 
 
@@ -141,7 +138,29 @@ def bounded(seen: Seen) -> Reading:
     return Reading((found.loss - 0.3).clamp_min(0), found.clear, found.confidence)
 
 
-OTHER = "starts({seed}, n, {shape}, '', top)[rows].to(x0)"
+def disagreement(seen: Seen) -> Reading:
+    two = (seen.logits, seen.names["read"](seen.x.flip(-1)))
+    p = torch.stack([torch.softmax(logits, dim=1) for logits in two])
+    split = torch.special.xlogy(p, p) - torch.special.xlogy(p, p.mean(dim=0))
+    return Reading(split.sum(dim=2).mean(dim=0))
+
+
+def real(seed: int) -> Tensor:
+    """Features of two real samples of each class."""
+    return material.uniform(seed, material.CLASSES, 2, material.CLASSES, low=-3.0, high=3.0)
+
+
+def near_real(seen: Seen) -> Reading:
+    of_class = real(seen.seed)[hot(seen).argmax(dim=1)]
+    away = (seen.logits[:, None] - of_class).norm(dim=2)
+    return Reading(away.sort(dim=1).values[:, 0])
+
+
+def coded(seen: Seen, mean: float, scale: float) -> Reading:
+    return Reading(((seen.z.flatten(1) - mean) / scale).square().sum(dim=1) / 2)
+
+
+OTHER = "starts({seed}, n, {shape}, '', top)[rows].to(base)"
 TARGET = "targets({seed}, n)[rows]"
 CROSS = f"objectives.CrossEntropy(model, {TARGET})"
 
@@ -150,7 +169,7 @@ GOALS: dict[str, Goal] = {
         lambda seed, shape: CROSS.format(seed=seed), cross_entropy, aims=True, confident=True
     ),
     "Soft": Goal(
-        lambda seed, shape: f"objectives.CrossEntropy(model, soft({seed}, n)[rows].to(x0))",
+        lambda seed, shape: f"objectives.CrossEntropy(model, soft({seed}, n)[rows].to(base))",
         lambda seen: aimed(seen, soft_rows(seen), cross(soft_rows(seen), seen)),
         aims=True,
         confident=True,
@@ -160,7 +179,6 @@ GOALS: dict[str, Goal] = {
         margin,
         aims=True,
         confident=True,
-        smooth=False,
     ),
     "Leave": Goal(
         lambda seed, shape: f"objectives.Leave(model, {TARGET.format(seed=seed)})",
@@ -169,7 +187,7 @@ GOALS: dict[str, Goal] = {
         confident=True,
     ),
     "Match": Goal(
-        lambda seed, shape: f"objectives.Match(model, soft({seed}, n)[rows].to(x0), tolerance=0.3)",
+        lambda seed, shape: f"objectives.Match(model, soft({seed}, n)[rows].to(base), tolerance=0.3)",
         matched,
         aims=True,
     ),
@@ -183,7 +201,7 @@ GOALS: dict[str, Goal] = {
     ),
     "Entropy": Goal(lambda seed, shape: "objectives.Entropy(model)", entropy),
     "Indecision": Goal(
-        lambda seed, shape: "objectives.Indecision(model)", indecision, smooth=False
+        lambda seed, shape: "objectives.Indecision(model)", indecision
     ),
     "Own": Goal(
         lambda seed, shape: "objectives.Custom(lambda x: model(x).square().mean(dim=1))",
@@ -200,7 +218,20 @@ GOALS: dict[str, Goal] = {
         bounded,
         aims=True,
         confident=True,
-        smooth=False,
+    ),
+    "Disagreement": Goal(
+        lambda seed, shape: "objectives.Disagreement([model, lambda x: model(x.flip(-1))])",
+        disagreement,
+    ),
+    "Central": Goal(
+        lambda seed, shape: "objectives.Central(model)",
+        lambda seen: Reading(-seen.logits.norm(dim=1)),
+    ),
+    "NearReal": Goal(
+        lambda seed, shape: (
+            f"objectives.NearReal(model, real({seed}), {TARGET.format(seed=seed)}, k=1)"
+        ),
+        near_real,
     ),
     "Near": Goal(
         lambda seed, shape: f"objectives.Proximity({OTHER.format(seed=seed, shape=shape)})",
@@ -210,21 +241,34 @@ GOALS: dict[str, Goal] = {
     "NearL2": Goal(
         lambda seed, shape: f"objectives.Proximity({OTHER.format(seed=seed, shape=shape)}, 'l2')",
         lambda seen: Reading(near(seen).norm(dim=1)),
-        smooth=False,
         models=False,
     ),
     "NearL1": Goal(
         lambda seed, shape: f"objectives.Proximity({OTHER.format(seed=seed, shape=shape)}, 'l1')",
         lambda seen: Reading(near(seen).abs().sum(dim=1)),
-        smooth=False,
         models=False,
     ),
     "Rough": Goal(
-        lambda seed, shape: "objectives.TotalVariation(axes=1)", rough, smooth=False, models=False
+        lambda seed, shape: "objectives.TotalVariation(axes=1)", rough, models=False
     ),
     "InLatent": Goal(
         lambda seed, shape: "objectives.InLatent(lambda z: z.flatten(1).square().mean(dim=1))",
         lambda seen: Reading(seen.z.flatten(1).square().mean(dim=1)),
+        models=False,
+    ),
+    "Gaussian": Goal(
+        lambda seed, shape: "objectives.InLatent(objectives.GaussianEnergy(0.2, 2.0))",
+        lambda seen: coded(seen, 0.2, 2.0),
+        models=False,
+    ),
+    "Prior": Goal(
+        lambda seed, shape: "objectives.InLatent(objectives.PriorEnergy(NormalPrior()))",
+        lambda seen: coded(seen, 0.0, 1.0),
+        models=False,
+    ),
+    "Score": Goal(
+        lambda seed, shape: "objectives.ScorePrior(lambda x, sigma, label: x / (1 + sigma**2), 0.5)",
+        lambda seen: Reading(0.08 * seen.flat.square().sum(dim=1)),
         models=False,
     ),
 }

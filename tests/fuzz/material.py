@@ -162,6 +162,13 @@ def high(x: Tensor) -> Tensor:
     return x.detach().flatten(1).mean(dim=1) > BRINK
 
 
+class NormalPrior:
+    """A density over latents, up to a constant."""
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return -z.square().sum(dim=1) / 2
+
+
 class NanSometimes(nn.Module):
     """NaN for inputs beyond the brink."""
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tests.fuzz.problems import CALL, TAIL, Case
 from tests.fuzz.promises import Broken, Outcome, checked
 
-_TRIES = 150
+_TRIES = 60
 SIMPLE = {
     "stop": (),
     "restarts": "None",
@@ -29,12 +29,12 @@ def shrunk(
 
     Every simplification that keeps the failure is kept, until none is left.
     """
-    kind, smallest = _kind(outcome.broken[0]), outcome
+    kind, smallest = outcome.broken[0].kind, outcome
     while tries > 0:
         for case in simpler(smallest.case):
             tries -= 1
             found = check(case)
-            same = [broken for broken in found.broken if _kind(broken) == kind]
+            same = [broken for broken in found.broken if broken.kind == kind]
             if same:
                 smallest = replace_broken(found, same)
                 break
@@ -91,7 +91,3 @@ def script(outcome: Outcome) -> str:
     """What to run to see it, from the root of the repository."""
     said = "".join(f"# {broken}\n" for broken in outcome.broken)
     return f"# problem {outcome.case.name}\n{said}{outcome.case.script()}{CALL}{TAIL}"
-
-
-def _kind(broken: Broken) -> tuple[int, str]:
-    return broken.promise, broken.check

@@ -198,19 +198,19 @@ KINDS: dict[str, Kind] = {
         "edges",
     ),
     "Softmax": Kind(
-        lambda seed, shape, top, _: "spaces.Softmax(x0.flatten(1).sum(1))", shares, "edges"
+        lambda seed, shape, top, _: "spaces.Softmax(base.double().flatten(1).sum(1))", shares, "edges"
     ),
     "Normalized": Kind(
         lambda seed, shape, top, _: (
             "spaces.Normalized(axis=-1)"
             if seed % 3 == 1
-            else "spaces.Normalized(x0.flatten(1).norm(dim=1))"
+            else "spaces.Normalized(base.double().flatten(1).norm(dim=1))"
         ),
         lengths,
     ),
     "Squashed": Kind(
         lambda seed, shape, top, _: (
-            f"spaces.Squashed(x0 + {0.1 * top}, "
+            f"spaces.Squashed(base + {0.1 * top}, "
             f"{0.1 * top * torch.Size(shape).numel() ** 0.5 + 0.5})"
         ),
         in_ball,
@@ -218,7 +218,7 @@ KINDS: dict[str, Kind] = {
     "Affine": Kind(
         lambda seed, shape, top, _: (
             f"spaces.Affine(matrix({seed}, {shape}), "
-            f"x0.flatten(1).double() @ matrix({seed}, {shape}).flatten(1).T)"
+            f"base.flatten(1).double() @ matrix({seed}, {shape}).flatten(1).T)"
         ),
         in_planes,
     ),
@@ -227,7 +227,7 @@ KINDS: dict[str, Kind] = {
     ),
     "Summed": Kind(
         lambda seed, shape, top, _: (
-            f"spaces.Summed(0.0, {float(top)}, (x0.double() * weights_of({seed}, {shape}))"
+            f"spaces.Summed(0.0, {float(top)}, (base.double() * weights_of({seed}, {shape}))"
             f".flatten(1).sum(1), weights_of({seed}, {shape})[0])"
         ),
         weighed,
@@ -243,13 +243,13 @@ KINDS: dict[str, Kind] = {
     ),
     "Warped": Kind(
         lambda seed, shape, top, _: (
-            f"spaces.Warped(starts({seed}, n, {shape}, '', {top})[rows].to(x0), (4, 5))"
+            f"spaces.Warped(starts({seed}, n, {shape}, '', {top})[rows].to(base), (4, 5))"
         ),
         within_exemplar,
         images=True,
     ),
     "Masked": Kind(
-        lambda seed, shape, top, inner: f"spaces.Masked({inner}, mask({seed}, {shape}), x0)",
+        lambda seed, shape, top, inner: f"spaces.Masked({inner}, mask({seed}, {shape}), base)",
         frozen,
         wraps=True,
     ),
@@ -283,21 +283,21 @@ KINDS: dict[str, Kind] = {
     ),
     "HeldBall": Kind(
         lambda seed, shape, top, inner: (
-            f"spaces.Held({inner}, constraints.L2Ball(x0, {0.3 * top}))"
+            f"spaces.Held({inner}, constraints.L2Ball(base, {0.3 * top}))"
         ),
         near,
         wraps=True,
     ),
     "HeldSum": Kind(
         lambda seed, shape, top, inner: (
-            f"spaces.Held({inner}, constraints.Simplex(x0.flatten(1).sum(1)))"
+            f"spaces.Held({inner}, constraints.Simplex(base.double().flatten(1).sum(1)))"
         ),
         shares,
         wraps=True,
     ),
     "HeldByFunction": Kind(
         lambda seed, shape, top, inner: (
-            f"spaces.Held({inner}, lambda x, start: (x + x.flip(-1)) / 2 + 0 * start, x0)"
+            f"spaces.Held({inner}, lambda x, start: (x + x.flip(-1)) / 2 + 0 * start, base)"
         ),
         mirrored,
         "mirrored",
