@@ -232,11 +232,17 @@ class _Structure(Constraint):
 
 @contextmanager
 def _told(trouble: str) -> Iterator[None]:
-    """Say what is the trouble when something that the user brought raises inside torch."""
+    """Say what is the trouble when something that the user brought raises, or torch inside it."""
     try:
         yield
-    except RuntimeError as error:
-        raise ValueError(f"{trouble}; it says: {str(error).splitlines()[0]}") from error
+    except Exception as error:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        if trace is None or str(trace.tb_frame.f_globals.get("__name__")).startswith("xhat."):
+            raise  # a sentence of ours
+        said = (str(error).strip().splitlines() or ["nothing"])[0]
+        raise ValueError(f"{trouble}; it says: {type(error).__name__}: {said}") from error
 
 
 def _check_values(constraint: Constraint, x: Tensor) -> None:

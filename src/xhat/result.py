@@ -1,7 +1,7 @@
 """The frozen answer of a search, and its file format.
 
 One row per candidate, in the caller's order. ``loss``, ``confidence`` and ``reached`` belong to
-that very ``x``: they were computed from it, in float32 or better.
+that very ``x``: they were computed from it once more after the search, in float32 or better.
 """
 
 import json
@@ -19,12 +19,18 @@ from torch import Tensor
 from xhat.constraints import Certificate
 from xhat.core import SearchFailedError, UnreadableFileError, atomic_write
 
-__all__ = ["Result", "Trajectory"]
+__all__ = ["FAILED", "INTERRUPTED", "Result", "Trajectory"]
+
+INTERRUPTED = "interrupted"
+"""The status of a candidate whose search Ctrl-C has ended."""
+FAILED = "the model failed"
+"""How the status of a candidate begins whose model, space or constraint raised an exception."""
+_CUT_SHORT = (INTERRUPTED, FAILED)
 
 _TENSORS = ("x0", "x", "z")
 _NUMBERS = ("loss", "confidence", "violation", "reached", "steps", "evaluations")
 _CERTIFIED = "violations"  # one column of lists, a value for each constraint
-_WHOLE = ("targeted", "seed", "seconds")  # one value for all candidates
+_WHOLE = ("targeted", "seed", "seconds", "notes")  # one value for all candidates
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +64,16 @@ class Result:
         feasible: ``(n,)`` booleans, whether the violation is within the problem's tolerance.
         status: one sentence per candidate: why its search ended.
         steps: ``(n,)``, gradient steps taken, restarts included.
-        evaluations: ``(n,)``, passes through the objective. Each step costs one forward and one
-            backward pass; the pass that only looks at the last ``x`` is forward.
+        evaluations: ``(n,)``, passes through the objective in the search. Each step costs one
+            forward and one backward pass; the pass that only looks at the last ``x`` is forward.
+            The first look at a problem and the last at every answer are not counted.
         targeted: whether the objective has a target that ``reached`` speaks of.
         seed: the seed of every random choice.
         seconds: wall-clock time of the whole search.
-        certificate: every constraint's violation at ``x`` by name, evaluated in float64, with the
-            tolerance; None where nothing was declared.
+        notes: sentences about the search as a whole, such as that the model answers differently
+            each time; usually none.
+        certificate: by name, the violation at ``x`` of every constraint and of the space itself,
+            evaluated in float64, with the tolerance.
         trajectory: where it was asked for.
     """
 
@@ -82,6 +91,7 @@ class Result:
     targeted: bool = False
     seed: int = 0
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
     certificate: Certificate | None = field(default=None, repr=False)
     trajectory: Trajectory | None = field(default=None, repr=False)
 
@@ -89,7 +99,10 @@ class Result:
         return self.x.shape[0]
 
     def raise_if_failed(self) -> "Result":
-        """Return self, or raise if a candidate is infeasible, not finite, or missed its target.
+        """Return self, or raise if a candidate failed.
+
+        That is one that is infeasible or not finite, missed its target, or whose search was
+        interrupted or ended by its model's exception.
 
         Raises:
             SearchFailedError: says how many failed, and why the first did.
@@ -97,6 +110,7 @@ class Result:
         fine = self.feasible & torch.isfinite(self.loss)
         if self.targeted:
             fine &= self.reached
+        fine &= ~torch.tensor([status.startswith(_CUT_SHORT) for status in self.status])
         failed = (~fine).nonzero()[:, 0].tolist()
         if failed:
             raise SearchFailedError(
@@ -106,7 +120,7 @@ class Result:
         return self
 
     def _failure(self, i: int) -> str:
-        if not bool(torch.isfinite(self.loss[i])):
+        if not bool(torch.isfinite(self.loss[i])) or self.status[i].startswith(_CUT_SHORT):
             return self.status[i]
         if not bool(self.feasible[i]):
             return f"{self.status[i]}, and {self._broken(i)} is violated by {self.violation[i]:.3g}"
@@ -207,7 +221,9 @@ class Result:
                 precision=tuple(of["precision"]),
             )
         status = tuple(table["status"].to_pylist())
-        return cls(**found, status=status, **{name: about[name] for name in _WHOLE})
+        whole = {name: about[name] for name in _WHOLE if name in about}
+        whole["notes"] = tuple(whole.get("notes", ()))
+        return cls(**found, status=status, **whole)
 
 
 def _lists(rows: np.ndarray) -> pa.FixedSizeListArray:

@@ -62,6 +62,14 @@ def rule_for(problem: Problem, x: Tensor) -> StopRule:
     return Plateau(2, 0.05) if found.reached is None else TargetReached()
 
 
+def looks(n: int, chunk: int) -> int:
+    """How many rows a classifier is shown before and after a search of ``n`` candidates.
+
+    One is checked, some are looked at twice, one of them alone; every answer once more.
+    """
+    return 1 + 2 * min(4, n, chunk) + 1 + n
+
+
 def networks(problem: Problem) -> list[ConvNet]:
     """The classifiers that the problem differentiates."""
     return [module for module in problem.modules() if isinstance(module, ConvNet)]

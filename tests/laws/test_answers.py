@@ -9,6 +9,7 @@ from tests.laws.problems import (
     N,
     Search,
     every_triple,
+    looks,
     make_problem,
     networks,
     searched,
@@ -17,13 +18,14 @@ from tests.laws.registry import OBJECTIVES, SPACES, STOP_RULES
 from xhat.objectives import InLatent
 from xhat.solve import Compute, MaxSteps, Plateau, SignDescent, TargetReached, solve
 
+FLAT = "the gradient is zero at the start"  # some searches of these begin where nothing falls
 SENTENCES = {TargetReached.sentence, Plateau.sentence, MaxSteps.sentence}
 
 
 def every_candidate_has_an_answer_in_a_sentence(search: Search, x0: torch.Tensor) -> None:
     problem, result = search.problem, search.result
     assert len(result) == len(result.status) == N
-    assert set(result.status) <= SENTENCES
+    assert {status for status in result.status if not status.startswith(FLAT)} <= SENTENCES
     assert torch.equal(result.x0, x0)
     assert result.x.shape == x0.shape
     assert torch.allclose(problem.space.decode(result.z), result.x, atol=1e-6)
@@ -65,7 +67,7 @@ def work_is_what_the_result_says_and_in_batches_within_the_chunk(search: Search)
     assert (result.steps <= STEPS).all()
     assert torch.equal(result.evaluations, result.steps + 1)
     for seen, most in zip(search.seen, search.most, strict=True):
-        assert seen == int(result.evaluations.sum()) + 1  # the one row that is tried beforehand
+        assert seen == int(result.evaluations.sum()) + looks(N, CHUNK)
         assert most <= CHUNK
 
 
@@ -89,7 +91,7 @@ def test_who_has_left_is_never_shown_to_the_model_again(space, rule):
     options = {"stepper": SignDescent(0.1), "stop": stop, "max_steps": 12}
     x0 = space.starts(n)
     result = solve(problem, x0, compute=Compute(chunk=3), **options)
-    assert network.seen == int(result.evaluations.sum()) + 1
+    assert network.seen == int(result.evaluations.sum()) + looks(n, 3)
     assert network.most == 3
     assert set(result.status) <= {stop.sentence, MaxSteps.sentence}
     assert torch.equal(result.x0, x0)

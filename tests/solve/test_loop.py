@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from tests.laws.problems import looks
 from tests.laws.registry import ConvNet, ink, radii, starts, targets
 from xhat.constraints import Equality, L2Ball, Projected
 from xhat.objectives import CrossEntropy, InLatent, Margin, Maximize, Proximity
@@ -93,7 +94,7 @@ def test_no_restart_is_spent_on_a_target_that_is_reached():
     net = next(problem.modules())
     result = solve(problem, starts(N), stop=TargetReached(), restarts=Restarts(9, 0.3))
     assert result.evaluations.tolist() == [1] * N
-    assert net.seen == N + 1
+    assert net.seen == N + looks(N, 256)
 
 
 def test_no_restart_is_spent_on_a_loss_that_is_low_enough():
@@ -187,11 +188,11 @@ def test_live_candidates_are_those_of_the_trajectory(chunk):
         for row, i in enumerate(live.ids.tolist()):
             frame = found.trajectory.steps.index(int(live.steps[row]))
             assert torch.equal(live.x[row], found.trajectory.x[frame, i])
-            assert live.loss[row] == found.trajectory.loss[frame, i]
+            assert torch.isclose(live.loss[row], found.trajectory.loss[frame, i], atol=1e-6)
             last[i] = live.x[row], live.confidence[row]
     for i in range(N):  # who leaves is shown for the last time, where it ends
         assert torch.equal(last[i][0], found.x[i])
-        assert last[i][1] == found.confidence[i]
+        assert torch.isclose(last[i][1], found.confidence[i], atol=1e-6)  # it was asked once more
 
 
 def test_live_losses_are_what_is_descended():

@@ -105,7 +105,8 @@ def test_no_gradient_is_no_step(stepper):
     x0 = torch.full((2, 3), 0.4)
     result = solve(Problem(lambda x: 0 * x.sum(dim=1), Box()), x0, stepper=stepper, max_steps=3)
     assert torch.equal(result.x, x0)
-    assert result.steps.tolist() == [3, 3]
+    assert result.steps.tolist() == [0, 0]
+    assert all(status.startswith("the gradient is zero at the start") for status in result.status)
 
 
 def quadratics() -> tuple[Problem, torch.Tensor, torch.Tensor]:

@@ -22,7 +22,7 @@ from xhat.core.models import evaluation_mode, kept_as_found, modules_of
 from xhat.core.planes import independent_rows
 from xhat.core.records import PerCandidate, per_row
 from xhat.core.roots import increasing_root
-from xhat.core.seeding import candidate_noise, generator, numpy_generator
+from xhat.core.seeding import candidate_noise, generator, numpy_generator, own_randomness
 from xhat.core.wording import short
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "kept_as_found",
     "modules_of",
     "numpy_generator",
+    "own_randomness",
     "per_row",
     "sha256_of",
     "short",

@@ -133,13 +133,13 @@ def kept_as_found(modules: Collection[nn.Module]) -> Iterator[None]:
     """Put the modules' buffers (running statistics, counters) and modes back after."""
     modes = {id(m): (m, m.training) for top in modules for m in top.modules()}
     buffers = {id(b): b for top in modules for b in top.buffers() if not b.is_inference()}
-    before = {key: (b, b._version, b.detach().clone()) for key, b in buffers.items()}
+    before = [(buffer, buffer.detach().clone()) for buffer in buffers.values()]
     try:
         yield
     finally:
         for module, training in modes.values():
             module.training = training
         with torch.no_grad():
-            for buffer, version, value in before.values():
-                if buffer._version != version:
+            for buffer, value in before:
+                if not torch.equal(buffer, value):
                     buffer.copy_(value)

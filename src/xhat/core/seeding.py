@@ -1,17 +1,19 @@
-"""Randomness from explicit seeds only; the global generators are never read or set.
+"""Randomness from explicit seeds only; the global generators are left as they were.
 
 A candidate's noise is a function of the seed *and of the candidate itself* (its starting
 values), not of its place in the batch. So the same candidate meets the same noise alone, in any
 batch, in any order.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["candidate_noise", "generator", "numpy_generator"]
+__all__ = ["candidate_noise", "generator", "numpy_generator", "own_randomness"]
 
 
 def generator(seed: int, *stream: int | str) -> torch.Generator:
@@ -53,6 +55,21 @@ def candidate_noise(start: Tensor, seed: int, *stream: int | str) -> Tensor:
         key = _digest(seed, *stream, content=row.tobytes())
         out.uniform_(-1, 1, generator=torch.Generator().manual_seed(key))
     return noise.to(start)
+
+
+@contextmanager
+def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Let what is drawn from torch's global generators depend on ``seed``, and put them back after.
+
+    For models that draw, such as dropout that is always on.
+    """
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(_digest(seed, "model"))
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(_digest(seed, "model"))
+        yield
 
 
 def _digest(seed: int, *stream: int | str, content: bytes = b"") -> int:

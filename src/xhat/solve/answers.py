@@ -1,15 +1,13 @@
 """Where finished candidates are written, in the caller's order, until they become a ``Result``."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from xhat.constraints import certify
 from xhat.core import per_row
-from xhat.problem import Problem
-from xhat.result import Result, Trajectory
+from xhat.result import INTERRUPTED, Trajectory
 
 __all__ = ["ANSWERED", "Answers"]
 
@@ -53,6 +51,27 @@ class Answers:
         for candidate, sentence in zip(ids.tolist(), status, strict=True):
             self.status[candidate] = sentence
 
+    def leave_out(self, sentences: Mapping[int, str], x0: Tensor) -> None:
+        """Write why nothing was searched from some starts, ``(n, ...)``, which stay as they are.
+
+        Written last: only whoever was searched knows the shape of ``z``.
+        """
+        if not sentences:
+            return
+        places = torch.tensor(list(sentences))
+        starts = x0[places].cpu()
+        like = self.columns.get("z", starts)
+        nothing = torch.full((len(places),), torch.nan, dtype=starts.dtype)
+        values = {
+            "x": starts,
+            "z": torch.zeros(len(places), *like.shape[1:], dtype=like.dtype),
+            "steps": torch.zeros(len(places), dtype=torch.long),
+            "evaluations": torch.zeros(len(places), dtype=torch.long),
+            "reached": torch.zeros(len(places), dtype=torch.bool),
+            **dict.fromkeys(("loss", "confidence", "violation"), nothing),
+        }
+        self.write(places, values, list(sentences.values()))
+
     def record(self, ids: Tensor, steps: Tensor, x: Tensor, loss: Tensor) -> None:
         """Write a frame of the trajectory for those candidates that are due."""
         due = (steps % self.trace == 0).cpu()
@@ -86,10 +105,14 @@ class Answers:
         )
         tried = torch.zeros_like(won).index_fill_(0, ids, True)
         won &= tried & ~theirs["loss"].isnan()  # a try that never was finite found nothing
+        for name in ("steps", "evaluations"):
+            ours[name] += theirs[name]
+        if not bool(won.any()):
+            return
         for name, column in theirs.items():
             if name in ("steps", "evaluations"):
-                ours[name] += column
-            elif name.startswith("path_"):
+                continue
+            if name.startswith("path_"):
                 self._grow(name, column.shape[0], column[0])
                 other._grow(name, ours[name].shape[0], column[0])
                 ours[name][:, won] = theirs[name][:, won]
@@ -97,6 +120,12 @@ class Answers:
                 ours[name][won] = column[won]
         for candidate in won.nonzero()[:, 0].tolist():
             self.status[candidate] = other.status[candidate]
+
+    def cut_short(self, other: "Answers", ids: Tensor) -> None:
+        """Say of whom another try did not finish that it was interrupted."""
+        for i in ids.tolist():
+            if other.status[i] == INTERRUPTED:
+                self.status[i] = INTERRUPTED
 
     def follow(self, other: "Answers", ids: Tensor) -> None:
         """Append the frames that another pass recorded of ``ids``, which went on from ours."""
@@ -112,26 +141,8 @@ class Answers:
         self.columns["frame"][ids] = torch.maximum(begun[ids], until[ids])
         self.columns["ended"][ids] = other.columns["ended"][ids]
 
-    def result(self, problem: Problem, x0: Tensor, seed: int, seconds: float) -> Result:
-        """Return the finished answer."""
-        found = {name: self.columns[name] for name in ANSWERED}
-        found["violation"], certificate = found["violation"].double(), None
-        if problem.constraints:
-            certificate = certify(problem.constraints, found["x"], tolerance=problem.tolerance)
-            found["violation"] = certificate.worst
-        return Result(
-            x0=x0.cpu(),  # where all columns are
-            **found,
-            feasible=found["violation"] <= problem.tolerance,
-            certificate=certificate,
-            status=tuple(self.status),
-            targeted=self.targeted,
-            seed=seed,
-            seconds=seconds,
-            trajectory=self._trajectory(),
-        )
-
-    def _trajectory(self) -> Trajectory | None:
+    def trajectory(self) -> Trajectory | None:
+        """Return what was recorded, if anything; a candidate that left stays at its final ``x``."""
         if "path_x" not in self.columns:
             return None
         path, loss = self.columns["path_x"], self.columns["path_loss"]

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
+from threading import Event
 
 import torch
 from torch import Tensor
@@ -11,14 +13,15 @@ from xhat.core import per_row
 from xhat.objectives import Measurement
 from xhat.problem import Problem
 from xhat.solve.answers import ANSWERED, Answers
+from xhat.solve.faults import failure
 from xhat.solve.rows import Live, Rows, join, take
 from xhat.solve.steppers import Stepper
 from xhat.solve.stopping import Snapshot, StopRule, TargetReached
 
-__all__ = ["LiveBatch", "Setup"]
+__all__ = ["LiveBatch", "Setup", "measured", "snapshot"]
 
 # Codes of why a candidate leaves; a rule's code is its place in ``Setup.rules`` plus 1.
-_STAYS, _BAD_LOSS, _BAD_GRADIENT = 0, -1, -2
+_STAYS, _BAD_LOSS, _BAD_GRADIENT, _FLAT, _TOO_SHORT = 0, -1, -2, -3, -4
 _SHORT = 1e-3  # in the unit of z
 _SEEN = ("ids", "steps", "evaluations", "rules")  # the rows that stop rules look at
 
@@ -35,6 +38,8 @@ class Setup:
         dtype: of ``z`` and ``x``.
         autocast: whether the model runs in bfloat16.
         clock: seconds since the search began.
+        passes: over which an answer is averaged before it counts; more than 1 for a random model.
+        stopped: set when the user has interrupted the search.
     """
 
     problem: Problem
@@ -44,6 +49,8 @@ class Setup:
     dtype: torch.dtype
     autocast: bool
     clock: Callable[[], float]
+    passes: int = 1
+    stopped: Event = field(default_factory=Event)
 
     @property
     def aims(self) -> bool:
@@ -61,9 +68,12 @@ class LiveBatch:
     Where it is ``watched``, ``live`` holds what the last step looked at.
     """
 
-    def __init__(self, setup: Setup, answers: Answers, *, watched: bool = False) -> None:
-        self.setup, self.answers, self.watched = setup, answers, watched
+    def __init__(
+        self, setup: Setup, answers: Answers, x0: Tensor, *, watched: bool = False
+    ) -> None:
+        self.setup, self.answers, self.x0, self.watched = setup, answers, x0, watched
         self.rows: Rows = {}
+        self.fresh = False  # whether some have not been moved yet
         self.live: Live | None = None
         self.problem = setup.problem
 
@@ -89,13 +99,41 @@ class LiveBatch:
             "stepper": self.setup.stepper.init(z),
             "rules": {str(i): rule.init(n, z.device) for i, rule in enumerate(self.setup.rules)},
         }
-        self.rows = join(self.rows, new) if self.rows else new
+        self.rows, self.fresh = (join(self.rows, new) if self.rows else new), True
         self.problem = self.setup.narrowed(self.rows["ids"]) if len(self) > n else problem
 
     def advance(self) -> None:
-        """Look at every candidate, let the finished ones leave, and move the others one step."""
+        """Look at every candidate, let the finished ones leave, and move the others one step.
+
+        A candidate that makes its model, space or constraint raise leaves alone.
+        """
+        before = {**self.rows, "rules": dict(self.rows["rules"])}
+        try:
+            self._step()
+        except Exception as error:  # noqa: BLE001 - whatever the code of others raises
+            self.rows = {**before, "z": before["z"].detach()}
+            self.problem = self.setup.narrowed(self.rows["ids"])
+            if len(self) == 1:
+                self.leave_all(failure(error, int(self.rows["steps"][0])))
+            else:
+                self._advance_halves()
+
+    def _advance_halves(self) -> None:
+        rows, kept, seen = self.rows, [], []
+        for index in torch.arange(len(self)).tensor_split(2):
+            self.rows = take(rows, index)
+            self.problem = self.setup.narrowed(self.rows["ids"])
+            self.advance()
+            kept += [self.rows] if self.rows else []
+            seen += [self.live] if self.live is not None else []
+        self.rows = reduce(join, kept) if kept else {}
+        self.live = reduce(Live.joined, seen) if seen else None
+        if self.rows:
+            self.problem = self.setup.narrowed(self.rows["ids"])
+
+    def _step(self) -> None:
         z = self.rows["z"].requires_grad_(True)
-        x, found = self._measure(self.problem, z)
+        x, found = measured(self.problem, z, autocast=self.setup.autocast)
         loss = found.descended.detach()
         if self.answers.trace:
             self.answers.record(self.rows["ids"], self.rows["steps"], x, loss)
@@ -107,8 +145,10 @@ class LiveBatch:
             return
         (gradient,) = torch.autograd.grad(found.descended.sum(), z)
         self.rows["z"] = z.detach()
-        sound = torch.isfinite(gradient.flatten(1).sum(dim=1)) | self._may_recover(loss)
+        size = torch.linalg.vector_norm(gradient.flatten(1), ord=1, dim=1)
+        sound = torch.isfinite(size) | self._may_recover(loss)
         code = torch.where((code == _STAYS) & ~sound, _BAD_GRADIENT, code)
+        code = torch.where((code == _STAYS) & (size == 0) & self._rests(), _FLAT, code)
         stays = (code == _STAYS).nonzero()[:, 0]
         if len(stays) < len(code):
             self._leave(code)
@@ -116,34 +156,35 @@ class LiveBatch:
         if len(self):
             self._move(loss, gradient)
 
+    def _rests(self) -> Tensor:
+        """Return who will never move again if the gradient is 0: nothing else pushes it."""
+        if self.setup.passes > 1:  # the next answer may differ
+            return torch.zeros_like(self.rows["steps"], dtype=torch.bool)
+        return (self.rows["steps"] == 0) | (not self.rows["stepper"])
+
     def _seen(self, x: Tensor, loss: Tensor, found: Measurement) -> Live:
         confidence = None if found.confidence is None else found.confidence.detach()
         steps = self.rows["steps"].clone()  # the rows' own are counted on in place
         return Live(self.rows["ids"], steps, x.detach(), loss, confidence)
 
     def leave_all(self, sentence: str) -> None:
-        """Write out all candidates where they are."""
-        self._write(torch.ones(len(self), dtype=torch.bool), [sentence] * len(self))
-
-    def _measure(
-        self, problem: Problem, z: Tensor, *, exact: bool = False
-    ) -> tuple[Tensor, Measurement]:
-        low = self.setup.autocast and not exact
-        casting = torch.autocast(z.device.type, torch.bfloat16) if low else nullcontext()
-        with casting:
-            x = problem.space.decode(z).to(z.dtype)
-            found = problem.objective.measure(x, z)
-        if found.loss.shape != z.shape[:1]:
-            raise ValueError(
-                f"the objective must return one loss per candidate, shape ({len(z)},) for "
-                f"{len(z)}, but returned {tuple(found.loss.shape)}; do not average over candidates."
-            )
-        return x, found
+        """Write out all candidates where they are; whose space raises there, with its start."""
+        everyone = torch.ones(len(self), dtype=torch.bool)
+        try:
+            self._write(everyone, [sentence] * len(self))
+        except Exception:  # noqa: BLE001 - of a decoder, or a constraint
+            rows = self.rows
+            if len(self) == 1:
+                self._write(everyone, [sentence], spoilt=True)
+                return
+            for index in torch.arange(len(self)).tensor_split(2):
+                self.rows = take(rows, index)
+                self.leave_all(sentence)
 
     def _look(self, loss: Tensor, found: Measurement) -> Tensor:
         """Update the best of each candidate; return why each leaves, ``_STAYS`` if it does not."""
         rows = self.rows
-        rows["evaluations"] += 1
+        rows["evaluations"] = rows["evaluations"] + 1
         self.answers.targeted = found.reached is not None
         finite = torch.isfinite(loss)
         self._remember(finite & ~(loss >= rows["loss"]), loss, found)
@@ -154,7 +195,7 @@ class LiveBatch:
             fired.append(fires & (finite if rule.certain else finite | self._may_recover(loss)))
         claims = self._any_of(fired, [rule.certain for rule in self.setup.rules])
         if bool(claims.any()):
-            if self.setup.autocast:
+            if self.setup.autocast or self.setup.passes > 1:
                 fired = self._confirmed(fired, claims)
                 claims = self._any_of(fired, [rule.certain for rule in self.setup.rules])
             self._remember(claims, loss, found)
@@ -178,8 +219,9 @@ class LiveBatch:
         rows = take({name: self.rows[name] for name in _SEEN}, index)
         with torch.no_grad():
             z = self.rows["z"][index]
-            _, found = self._measure(self.setup.narrowed(rows["ids"]), z, exact=True)
-        self.rows["evaluations"] += claims
+            problem = self.setup.narrowed(rows["ids"])
+            _, found = measured(problem, z, passes=self.setup.passes)
+        self.rows["evaluations"] = self.rows["evaluations"] + self.setup.passes * claims
         now, stands = self._snapshot(rows, found), list(fired)
         for number, rule in enumerate(self.setup.rules):
             if rule.certain:
@@ -194,15 +236,7 @@ class LiveBatch:
         return torch.stack(picked).any(dim=0) if picked else torch.zeros_like(fired[0])
 
     def _snapshot(self, rows: Rows, found: Measurement) -> Snapshot:
-        return Snapshot(
-            loss=found.loss.detach(),
-            merit=found.descended.detach(),
-            reached=found.reached,
-            confidence=found.confidence,
-            steps=rows["steps"],
-            evaluations=rows["evaluations"],
-            seconds=self.setup.clock(),
-        )
+        return snapshot(found, rows["steps"], rows["evaluations"], self.setup.clock())
 
     def _remember(self, which: Tensor, loss: Tensor, found: Measurement) -> None:
         rows = self.rows
@@ -230,14 +264,16 @@ class LiveBatch:
         ]
         self._write(leaves, sentences)
 
-    def _write(self, leaves: Tensor, sentences: list[str]) -> None:
+    def _write(self, leaves: Tensor, sentences: list[str], *, spoilt: bool = False) -> None:
         gone = take(self.rows, leaves)
         ids, problem = gone["ids"], self.setup.narrowed(gone["ids"])
-        with torch.no_grad():
-            gone["x"] = problem.space.decode(gone["best_z"])
-            gone["violation"] = problem.violation(gone["x"])
-            if self.setup.autocast:
-                self._judge_again(problem, gone)
+        if spoilt:
+            gone["x"] = self.x0[ids].to(gone["best_z"])
+            gone["violation"] = torch.full_like(gone["loss"], torch.nan)
+        else:
+            with torch.no_grad():
+                gone["x"] = problem.space.decode(gone["best_z"]).to(gone["best_z"].dtype)
+                gone["violation"] = problem.violation(gone["x"])
         gone["z"] = gone["best_z"]
         self.answers.write(ids, {name: gone[name] for name in ANSWERED}, sentences)
         stays = (~leaves).nonzero()[:, 0]
@@ -245,24 +281,15 @@ class LiveBatch:
         if len(stays):
             self.problem = self.setup.narrowed(self.rows["ids"])
 
-    def _judge_again(self, problem: Problem, gone: Rows) -> None:
-        """Replace what the search said in bfloat16 of its answers by what float32 says."""
-        judged = torch.isfinite(gone["loss"])
-        if not bool(judged.any()):
-            return  # they never entered the batch, or were never finite
-        again = problem.objective.measure(gone["x"], gone["best_z"])
-        gone["evaluations"] = gone["evaluations"] + 1
-        gone["loss"] = torch.where(judged, again.descended.to(gone["loss"]), gone["loss"])
-        if again.confidence is not None:
-            gone["confidence"] = torch.where(judged, again.confidence, gone["confidence"])
-        if again.reached is not None and not self.setup.aims:
-            gone["reached"] = judged & again.reached
-
     def _sentence(self, code: int, step: int) -> str:
         if code == _BAD_LOSS:
             return f"loss became non-finite at step {step}"
         if code == _BAD_GRADIENT:
             return f"gradient became non-finite at step {step}"
+        if code == _FLAT:
+            return _FLAT_AT_START if step == 0 else f"the gradient is zero at step {step}"
+        if code == _TOO_SHORT:
+            return "the step is too small to move the input; raise the rate or search in float64"
         return self.setup.rules[code - 1].sentence
 
     def _move(self, loss: Tensor, gradient: Tensor) -> None:
@@ -271,8 +298,18 @@ class LiveBatch:
             if stepper.curved:
                 gradient = self._unheld(rows["z"], gradient)
             z, rows["stepper"] = stepper.step(rows["z"], loss, gradient, rows["stepper"])
+            still = self._still(z, gradient) if self.fresh else None
             rows["z"] = self.problem.project(z)
-        rows["steps"] += 1
+        rows["steps"] = rows["steps"] + 1
+        self.fresh = False
+        if still is not None and bool(still.any()):
+            self._leave(torch.where(still, _TOO_SHORT, _STAYS))
+
+    def _still(self, z: Tensor, gradient: Tensor) -> Tensor:
+        """Return whom a first step along a gradient that is not 0 leaves exactly where it was."""
+        moved = (z != self.rows["z"]).flatten(1).any(dim=1)
+        pushed = (gradient != 0).flatten(1).any(dim=1)
+        return (self.rows["steps"] == 0) & pushed & ~moved
 
     def _unheld(self, z: Tensor, gradient: Tensor) -> Tensor:
         """Return the gradient, 0 for features that a short step against it would not move."""
@@ -280,3 +317,51 @@ class LiveBatch:
         short = _SHORT * per_row(1 / norm.clamp_min(torch.finfo(norm.dtype).tiny), z) * gradient
         held = (self.problem.project(z - short) == z) & (z - short != z)
         return torch.where(held, 0.0, gradient)
+
+
+_FLAT_AT_START = (
+    "the gradient is zero at the start: a dead or saturated model, rounding inside it, or nothing "
+    "to improve"
+)
+
+
+def measured(
+    problem: Problem, z: Tensor, *, autocast: bool = False, passes: int = 1
+) -> tuple[Tensor, Measurement]:
+    """Return the inputs decoded from ``z``, and what the objective says of them.
+
+    Args:
+        problem: of the candidates.
+        z: ``(n, *z_shape)``.
+        autocast: whether to run models in bfloat16.
+        passes: over which losses and confidences are averaged, and targets voted upon.
+    """
+    casting = torch.autocast(z.device.type, torch.bfloat16) if autocast else nullcontext()
+    with casting:
+        x = problem.space.decode(z).to(z.dtype)
+        found = [problem.objective.measure(x, z) for _ in range(passes)]
+    return x, found[0] if passes == 1 else _mean(found)
+
+
+def _mean(found: list[Measurement]) -> Measurement:
+    def over(name: str) -> Tensor | None:
+        values = [value for one in found if (value := getattr(one, name)) is not None]
+        return torch.stack(values).to(found[0].loss.dtype).mean(dim=0) if values else None
+
+    loss = torch.stack([one.loss for one in found]).mean(dim=0)
+    reached = over("reached")
+    most = None if reached is None else reached > 0.5
+    return Measurement(loss, most, over("confidence"), over("merit"))
+
+
+def snapshot(found: Measurement, steps: Tensor, evaluations: Tensor, seconds: float) -> Snapshot:
+    """Return what stop rules may look at."""
+    return Snapshot(
+        loss=found.loss.detach(),
+        merit=found.descended.detach(),
+        reached=found.reached,
+        confidence=found.confidence,
+        steps=steps,
+        evaluations=evaluations,
+        seconds=seconds,
+    )

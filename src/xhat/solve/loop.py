@@ -1,8 +1,8 @@
 """The loop: from starts to a ``Result``, one batch of live candidates at a time."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -13,10 +13,15 @@ from xhat.core import (
     check_count,
     check_tensor,
     evaluation_mode,
+    kept_as_found,
+    own_randomness,
 )
 from xhat.problem import Problem
-from xhat.result import Result
+from xhat.result import INTERRUPTED, Result
+from xhat.solve.answers import ANSWERED, Answers
 from xhat.solve.batch import Setup
+from xhat.solve.claims import ask_again, certified, settled
+from xhat.solve.first_look import Nature, look_first
 from xhat.solve.lagrangian import AugmentedLagrangian
 from xhat.solve.rounds import Rounds
 from xhat.solve.run import Progress, Restarts, Run
@@ -78,8 +83,8 @@ def solve(
     """Search from every start at once, and return the best of each.
 
     Args:
-        problem: what is wanted. Its torch modules (also behind a bound method) are put into
-            evaluation mode for the time of the search; those hidden in a closure are the caller's.
+        problem: what is wanted. Its torch modules, also those behind methods, closures, partials
+            and objects, are put into evaluation mode for the time of the search.
         x0: ``(n, *x_shape)``, the starts.
         stepper: how to step; if None ``Adam()``, or ``LBFGS()`` where constraints are kept by
             multipliers.
@@ -89,7 +94,8 @@ def solve(
         multipliers: how constraints without a projection are kept; ``AugmentedLagrangian()`` if
             None.
         restarts: further tries; None for one try from the start.
-        seed: of the restarts' noise, the only randomness.
+        seed: of the restarts' noise, and of what a model draws from torch's global generators,
+            which are left as they were.
         compute: chunk size, precision, device.
         trace: record every candidate's ``x`` each ``trace`` steps; 0 for not at all. Costs
             ``max_steps / trace`` times the memory of ``x0``.
@@ -98,7 +104,12 @@ def solve(
             caller gets the exception.
 
     Returns:
-        A ``Result``, always: numerical misfortune of a candidate is told in its ``status``.
+        A ``Result``, always. Numerical misfortune of a candidate, a model that raises for it, or
+        Ctrl-C are told in its ``status``; what was best until then is the answer. A model that
+        answers differently each time, or lets a candidate change another, is told in ``notes``.
+
+    Warns:
+        InputWarning: a model is in training mode, random, or mixes candidates.
 
     Raises:
         TypeError: a part is of the wrong kind, or cannot be differentiated.
@@ -120,10 +131,14 @@ def solve(
     compute = compute or Compute()
     _check_kinds(problem, stepper, restarts, compute, multipliers)
     _check_numbers(seed, trace)
+    if on_progress is not None and not callable(on_progress):
+        raise TypeError(
+            f"on_progress must be callable with a Progress, not {type(on_progress).__name__}."
+        )
     x0 = _checked_starts(problem, x0, compute.chunk)
-    modules = tuple({id(module): module for module in problem.modules()}.values())
     device = torch.device(compute.device or x0.device)
-    _check_models(modules, device, compute)
+    _check_models(set(problem.modules()), device, compute)
+    modules = tuple({id(module): module for module in problem.hidden_modules()}.values())
     if compute.compile is not None:
         problem = problem.compiled(compute.compile)
     rules = _ordered(stop, max_steps)
@@ -131,19 +146,72 @@ def solve(
     stepper = stepper or (LBFGS() if problem.general else Adam())
     setup = Setup(problem, stepper, rules, device, compute.dtype, autocast, clock)
     run = Run(setup, x0, restarts, seed, compute.chunk, trace, on_progress)
-    how = multipliers or AugmentedLagrangian()
-    search = Rounds(run, how, max_steps) if problem.general else run
-    with evaluation_mode(*modules), torch.inference_mode(mode=False), torch.enable_grad():
-        run.check()
-        answers = search.once(torch.arange(len(x0)), 0)
-        for number in range(1, restarts.tries if restarts else 1):
-            todo = answers.unsuccessful({rule.sentence for rule in rules if rule.certain})
-            if len(todo):
-                answers.keep_better(search.once(todo, number), todo, problem.tolerance)
-    return answers.result(problem, x0, seed, clock())
+    with (
+        evaluation_mode(*modules),
+        kept_as_found(modules),
+        own_randomness(seed, device),
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+    ):
+        nature = look_first(setup, x0, compute.chunk)
+        if nature.random:
+            run = replace(run, setup=replace(setup, passes=_PASSES))
+        if nature.mixes:
+            run = replace(run, chunk=1)
+        answers = _all_tries(run, multipliers or AugmentedLagrangian(), max_steps)
+        return _told(run, answers, nature, clock)
+
+
+_PASSES = 16  # over which a random model's answers are averaged before they count
+
+
+def _all_tries(run: Run, how: AugmentedLagrangian, max_steps: int) -> Answers:
+    """Return the best of all tries of every candidate, each asked about once more."""
+    setup, restarts = run.setup, run.restarts
+    search = Rounds(run, how, max_steps) if setup.problem.general else run
+    claims = {rule.sentence for rule in setup.rules if rule.certain}
+    answers, todo = Answers(len(run.x0), run.trace), torch.arange(len(run.x0))
+    for number in range(restarts.tries if restarts else 1):
+        try:
+            further = search.once(todo, number)
+        except KeyboardInterrupt:  # where no step was taken yet
+            setup.stopped.set()
+            further = Answers(len(run.x0), run.trace)
+            further.leave_out(dict.fromkeys(todo.tolist(), INTERRUPTED), run.starts)
+        ask_again(setup, further, todo, run.chunk)
+        if number == 0:
+            answers = further
+        else:
+            answers.keep_better(further, todo, setup.problem.tolerance)
+            answers.cut_short(further, todo)
+        todo = answers.unsuccessful(claims)
+        if not len(todo) or setup.stopped.is_set():
+            break
+    return answers
+
+
+def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]) -> Result:
+    """Return the answers as a result in which nothing contradicts anything."""
+    found = {name: answers.columns[name] for name in ANSWERED}
+    certificate = certified(run.setup.problem, answers)
+    found["violation"] = certificate.worst
+    return Result(
+        x0=run.x0.cpu(),  # where all columns are
+        **found,
+        feasible=certificate.feasible,
+        certificate=certificate,
+        status=settled(answers, run.setup, certificate),
+        targeted=answers.targeted,
+        seed=run.seed,
+        seconds=clock(),
+        notes=nature.notes,
+        trajectory=answers.trajectory(),
+    )
 
 
 def _check_device(device: str | torch.device) -> None:
+    if not isinstance(device, str | torch.device):
+        raise TypeError(f"device must be a name such as 'cpu', not {type(device).__name__}.")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # the latter: torch built without it
@@ -189,7 +257,7 @@ def _checked_starts(problem: Problem, x0: Tensor, chunk: int) -> Tensor:
     return x0
 
 
-def _check_models(modules: tuple[nn.Module, ...], device: torch.device, compute: Compute) -> None:
+def _check_models(modules: Collection[nn.Module], device: torch.device, compute: Compute) -> None:
     for module in modules:
         name = type(module).__name__
         for tensor in module.parameters():

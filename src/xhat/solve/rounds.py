@@ -14,7 +14,10 @@ from torch import Tensor
 
 from xhat.core import check_count
 from xhat.problem import Problem
+from xhat.result import FAILED, INTERRUPTED
 from xhat.solve.answers import Answers
+from xhat.solve.claims import CONVERGED, INFEASIBLE
+from xhat.solve.faults import guarded
 from xhat.solve.lagrangian import AugmentedLagrangian, Lagrangian, Multipliers, columns
 from xhat.solve.restoration import Linearized, restore
 from xhat.solve.run import Progress, Run
@@ -30,15 +33,19 @@ from xhat.solve.stopping import (
 
 __all__ = ["Rounds", "Settled"]
 
-CONVERGED = "constraints hold and the loss no longer falls"
 SPENT = "round budget spent"
-INFEASIBLE = "no feasible point was found"
 _PATIENCE = 12  # steps: more than a line search rejects in a row
 _SAME = 1e-6  # relative change of the loss between two rounds that counts as none
 _STUCK = 5  # rounds in a row that do not reduce a violation
 _AWAY = 1e4  # times the first violation: the penalty was too weak to keep the candidate
 _FIRMER = 100.0  # times the penalty that failed
-_BROKEN = ("loss became", "gradient became")
+_BROKEN = (
+    "loss became",
+    "gradient became",
+    "the gradient is zero at the start",
+    FAILED,
+    INTERRUPTED,
+)
 
 
 @dataclass(frozen=True)
@@ -93,38 +100,77 @@ class Rounds:
 
     def once(self, ids: Tensor, number: int) -> Answers:
         """Return the answers of one try of the candidates ``ids``."""
-        state = self._begin(ids, number)
-        answers = Answers(len(self.run.x0), self.run.trace)
+        state, failed = self._begin(ids, number)
+        if state is None:
+            answers = Answers(len(self.run.x0), self.run.trace)
+            answers.leave_out(failed, self.run.starts)
+            return answers
+        stopped = self.run.setup.stopped
         for count in range(self.how.rounds):
             live = (~state.done).nonzero()[:, 0]
-            if not len(live):
+            if not len(live) or stopped.is_set():
                 break
-            found = self._round(state, live, count)
-            self._look(state, live, found)
-            if count == 0:
-                answers = found
-            else:
-                answers.follow(found, live)
-                answers.keep_better(found, live, self.tolerance)
-            state.steps += found.columns["steps"]
-            self._decide(state, live, found, answers, last=count == self.how.rounds - 1)
-        for part in ids.split(self.run.chunk):
-            self._restore(state, part, answers)
+            try:
+                self._one_round(state, live, count)
+            except KeyboardInterrupt:
+                stopped.set()
+        answers = state.answers
+        if stopped.is_set():
+            unfinished = (~state.done).nonzero()[:, 0].tolist()
+            state.failed = dict.fromkeys(unfinished, INTERRUPTED) | state.failed
+        else:
+            self._each(state, ids[~state.lost[ids]], lambda part: self._restore(state, part))
+        unwritten = {i: why for i, why in state.failed.items() if not answers.status[i]}
+        answers.leave_out(unwritten, self.run.starts)
+        for i, why in state.failed.items():
+            answers.status[i] = why
         return answers
 
-    def _begin(self, ids: Tensor, number: int) -> "_State":
-        n, parts = len(self.run.x0), []
+    def _one_round(self, state: "_State", live: Tensor, count: int) -> None:
+        """Descend once more, and keep what is better."""
+        found = self._round(state, live, count)
+        if count == 0:
+            state.answers = found
+        looked = found.columns["evaluations"][live] > 0
+        looked |= torch.tensor([found.status[i] != INTERRUPTED for i in live.tolist()])
+        self._each(state, live[looked], lambda part: self._look(state, part, found))
+        if count > 0:
+            state.answers.follow(found, live)
+            state.answers.keep_better(found, live, self.tolerance)
+        state.steps += found.columns["steps"]
+        self._decide(state, live, found, last=count == self.how.rounds - 1)
+
+    def _each(self, state: "_State", ids: Tensor, work: Callable[[Tensor], None]) -> None:
+        """Work on a chunk at a time; whoever makes it raise is done, and a sentence says so."""
         for part in ids.split(self.run.chunk):
+            for i, sentence in guarded(part, work).items():
+                state.failed[i] = sentence
+                state.done[i] = state.lost[i] = True
+
+    def _begin(self, ids: Tensor, number: int) -> "tuple[_State | None, dict[int, str]]":
+        """Return where the candidates stand, and why some could not begin."""
+        n, parts = len(self.run.x0), list[tuple[Tensor, Tensor, Multipliers, Tensor]]()
+
+        def begin(part: Tensor) -> None:
             z = self.run.begin(part, number)
             problem = self.run.setup.narrowed(part)
             with torch.no_grad():
                 first = problem.violation(problem.space.decode(z)).clamp_min(0)
             multipliers = _first_multipliers(problem, z).to("cpu", z.dtype)
-            parts.append((z.cpu(), multipliers, first.cpu()))
-        z = _spread(torch.cat([z for z, _, _ in parts]), ids, n)
-        state = _State(z, _joined([m for _, m, _ in parts], ids, n), ids, n)
-        state.first = _spread(torch.cat([first for _, _, first in parts]), ids, n)
-        return state
+            parts.append((part, z.cpu(), multipliers, first.cpu()))
+
+        failed = dict[int, str]()
+        for part in ids.split(self.run.chunk):
+            failed |= guarded(part, begin)
+        if not parts:
+            return None, failed
+        begun = torch.cat([part for part, _, _, _ in parts])
+        z = _spread(torch.cat([z for _, z, _, _ in parts]), begun, n)
+        state = _State(self.run, z, _joined([m for _, _, m, _ in parts], begun, n), begun)
+        state.first = _spread(torch.cat([first for _, _, _, first in parts]), begun, n)
+        state.failed = failed
+        state.lost[list(failed)] = True
+        return state, failed
 
     def _round(self, state: "_State", live: Tensor, count: int) -> Answers:
         setup = self.run.setup
@@ -155,19 +201,17 @@ class Rounds:
 
     def _look(self, state: "_State", live: Tensor, found: Answers) -> None:
         """Measure where a round ended by the problem as it was asked."""
+        z = found.columns["z"][live].to(self.run.setup.device)
+        seen = _Seen.of(self.run, live, z)
         state.before[live] = state.loss[live]
-        for part in live.split(self.run.chunk):
-            z = found.columns["z"][part].to(self.run.setup.device)
-            seen = _Seen.of(self.run, part, z)
-            state.z[part], state.conditions[part] = z.cpu(), seen.conditions.cpu()
-            state.loss[part], state.violation[part] = seen.loss.cpu(), seen.violation.cpu()
-            seen.write(found, part)
+        state.z[live], state.conditions[live] = z.cpu(), seen.conditions.cpu()
+        state.loss[live], state.violation[live] = seen.loss.cpu(), seen.violation.cpu()
+        seen.write(found, live)
         found.columns["evaluations"][live] += 1
 
-    def _decide(
-        self, state: "_State", live: Tensor, found: Answers, answers: Answers, *, last: bool
-    ) -> None:
+    def _decide(self, state: "_State", live: Tensor, found: Answers, *, last: bool) -> None:
         """Say of every live candidate whether it is done, and update the multipliers."""
+        answers = state.answers
         multipliers, conditions = state.multipliers.select(live), state.conditions[live]
         measure = multipliers.complementarity(conditions)
         holds = state.violation[live] <= self.tolerance
@@ -182,6 +226,7 @@ class Rounds:
         ended = torch.tensor(
             [found.status[i] in self.final or found.status[i].startswith(_BROKEN) for i in live]
         )
+        ended |= state.lost[live]
         lost = (state.stuck[live] >= _STUCK) & ~ended
         state.done[live] = ended | converged | (lost & state.rescued[live])
         spent = torch.zeros_like(ended)
@@ -190,6 +235,7 @@ class Rounds:
             state.done[live] |= spent
         for row, i in enumerate(live.tolist()):
             if bool(ended[row]):
+                answers.status[i] = found.status[i]
                 continue
             if bool(converged[row]):
                 answers.status[i] = CONVERGED
@@ -208,17 +254,20 @@ class Rounds:
 
     def _rescue(self, state: "_State", ids: Tensor) -> None:
         """Begin anew with a firm penalty, from the nearest feasible point to the start."""
-        for part in ids.split(self.run.chunk):
+
+        def rescue(part: Tensor) -> None:
             problem, z = self.run.setup.narrowed(part), state.start[part].to(self.run.setup.device)
             equality = state.multipliers.equality.to(z.device)
             state.z[part] = restore(problem, z, equality).cpu()
             firm = _first_multipliers(problem, z).firmer(_FIRMER).to("cpu", z.dtype)
             state.multipliers = _joined([firm], part, len(state.z), state.multipliers)
+
+        self._each(state, ids, rescue)
         state.rescued[ids], state.stuck[ids] = True, 0
 
-    def _restore(self, state: "_State", ids: Tensor, answers: Answers) -> None:
+    def _restore(self, state: "_State", ids: Tensor) -> None:
         """Move what does not hold well within the tolerance to where it does."""
-        had = answers.columns
+        answers, had = state.answers, state.answers.columns
         part = ids[had["violation"][ids] > 0.1 * self.tolerance]
         if len(part):
             problem = self.run.setup.narrowed(part)
@@ -235,7 +284,9 @@ class Rounds:
 class _State:
     """What is known of all ``n`` candidates between rounds; on the CPU."""
 
-    def __init__(self, z: Tensor, multipliers: Multipliers, ids: Tensor, n: int) -> None:
+    def __init__(self, run: Run, z: Tensor, multipliers: Multipliers, ids: Tensor) -> None:
+        n = len(run.x0)
+        self.answers = Answers(n, run.trace)
         self.z, self.multipliers = z, multipliers
         self.conditions = torch.zeros_like(multipliers.values)
         self.start, self.first = z.clone(), torch.zeros(n, dtype=z.dtype)
@@ -244,7 +295,8 @@ class _State:
         self.steps, self.stuck = torch.zeros(2, n, dtype=torch.long)
         self.done = torch.ones(n, dtype=torch.bool)
         self.done[ids] = False
-        self.rescued = torch.zeros(n, dtype=torch.bool)
+        self.rescued, self.lost = torch.zeros(2, n, dtype=torch.bool)
+        self.failed: dict[int, str] = {}
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,11 @@ class Live:
     loss: Tensor
     confidence: Tensor | None
 
+    def joined(self, other: "Live") -> "Live":
+        """Return these candidates followed by those of the other half of the batch."""
+        pairs = [(getattr(self, name), getattr(other, name)) for name in vars(self)]
+        return Live(*(None if one is None else torch.cat([one, two]) for one, two in pairs))  # pyright: ignore[reportArgumentType]
+
 
 def take(rows: Mapping[str, Any], index: Tensor) -> Rows:
     """Return the rows at ``index`` (integers or booleans) of every tensor.

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from xhat.core import candidate_noise, check_count, check_positive
+from xhat.result import INTERRUPTED
 from xhat.solve.answers import Answers
 from xhat.solve.batch import LiveBatch, Setup
+from xhat.solve.faults import guarded
 from xhat.solve.rows import Live
 from xhat.solve.stopping import MaxSeconds
 
@@ -36,6 +38,10 @@ class Restarts:
         """Check the values."""
         check_count("tries", self.tries)
         check_positive("radius", self.radius)
+        if not isinstance(self.from_start, bool):
+            raise TypeError(
+                f"from_start must be True or False, not {type(self.from_start).__name__}."
+            )
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,6 @@ class Run:
     trace: int
     on_progress: Callable[[Progress], None] | None
 
-    def check(self) -> None:
-        """Try the problem on the first candidate."""
-        device, dtype = self.setup.device, self.setup.dtype
-        self.setup.problem.to(device, dtype).check(self.x0[:1].to(device, dtype))
-
     def once(self, ids: Tensor, number: int) -> Answers:
         """Return the answers of one try of the candidates ``ids``."""
         return self.along(ids, lambda entering: self.begin(entering, number))
@@ -96,24 +97,45 @@ class Run:
             steps: ``(n,)``, what every start has taken before; None for none.
         """
         answers = Answers(len(self.x0), self.trace)
-        batch = LiveBatch(self.setup, answers, watched=self.on_progress is not None)
-        waiting, total = ids, len(self.x0)
-        steps = torch.zeros(total, dtype=torch.long) if steps is None else steps
-        while len(waiting) or len(batch):
+        batch = LiveBatch(self.setup, answers, self.x0, watched=self.on_progress is not None)
+        steps = torch.zeros(len(self.x0), dtype=torch.long) if steps is None else steps
+        waiting, refused = ids, dict[int, str]()
+        while (len(waiting) or len(batch)) and not self.setup.stopped.is_set():
             room = self.chunk - len(batch)
-            entering, waiting = waiting[:room], waiting[room:]
-            if len(entering) and self._time_is_up():
-                late = LiveBatch(self.setup, answers)
-                late.admit(entering, begin(entering), steps[entering])
-                late.leave_all(MaxSeconds.sentence)
-            elif len(entering):
-                batch.admit(entering, begin(entering), steps[entering])
-            if len(batch):
-                batch.advance()
-            if self.on_progress is not None:
-                done = total - len(waiting) - len(batch)
-                self.on_progress(Progress(done, total, self.setup.clock(), batch.live))
+            entering, rest = waiting[:room], waiting[room:]
+            try:
+                refused |= guarded(entering, lambda part: self._admit(part, begin, steps, batch))
+                waiting = rest
+                if len(batch):
+                    batch.advance()
+                self._tell(len(self.x0) - len(waiting) - len(batch), batch.live)
+            except KeyboardInterrupt:
+                self.setup.stopped.set()
+        if len(batch):
+            batch.leave_all(INTERRUPTED)
+        left = [i for i in ids.tolist() if not answers.status[i] and i not in refused]
+        answers.leave_out(refused | dict.fromkeys(left, INTERRUPTED), self.starts)
         return answers
+
+    @property
+    def starts(self) -> Tensor:
+        """The starts, in the type of the search."""
+        return self.x0.to(self.setup.dtype)
+
+    def _admit(
+        self, ids: Tensor, begin: Callable[[Tensor], Tensor], steps: Tensor, batch: LiveBatch
+    ) -> None:
+        """Let candidates into the batch; out of time, write them out where they begin."""
+        if not self._time_is_up():
+            batch.admit(ids, begin(ids), steps[ids])
+            return
+        late = LiveBatch(self.setup, batch.answers, self.x0)
+        late.admit(ids, begin(ids), steps[ids])
+        late.leave_all(MaxSeconds.sentence)
+
+    def _tell(self, done: int, live: Live | None) -> None:
+        if self.on_progress is not None:
+            self.on_progress(Progress(done, len(self.x0), self.setup.clock(), live))
 
     def _time_is_up(self) -> bool:
         limits = [rule.seconds for rule in self.setup.rules if isinstance(rule, MaxSeconds)]
