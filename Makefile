@@ -10,7 +10,7 @@ BENCH_STAMP := $(BENCH)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-warn-script-location
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint pytest docs bench clean python
+.PHONY: help setup demo test lint pytest docs bench fuzz clean python
 
 help:
 	@echo "make setup   make $(VENV) and install the package with its tools, once"
@@ -18,6 +18,7 @@ help:
 	@echo "make test    ruff, basedpyright, import-linter, pytest with doctests, docs"
 	@echo "make docs    build the site into site/, warnings as errors"
 	@echo "make bench   time the engine beside other libraries (its own environment)"
+	@echo "make fuzz    check every promise of the engine on 10,000 random problems"
 	@echo "make clean   remove everything that the other targets made, but for runs/"
 
 setup: $(STAMP)
@@ -45,6 +46,10 @@ bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/memory.py
 	$(BENCH)/bin/python benchmarks/judging.py
 	$(BENCH)/bin/python benchmarks/diffusers_check.py
+
+# Others: make fuzz FUZZ="--n 500 --seed 3".
+fuzz: setup
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ)
 
 clean:
 	rm -rf $(VENV) $(BENCH) site build dist .pytest_cache .ruff_cache .import_linter_cache

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
 from tests.fuzz.problems import Case, drawn
-from tests.fuzz.promises import Broken, Outcome, checked
+from tests.fuzz.promises import checked
+from tests.fuzz.searching import Broken, Outcome
 from tests.fuzz.shrink import script, shrunk
 
 WHOLE = 10_000
@@ -190,8 +192,8 @@ def report(seed: int, records: Sequence[Record], shown: int) -> dict[str, Any]:
 def write(found: dict[str, Any], seed: int, folder: Path) -> None:
     """Write ``fuzz.json`` and ``fuzz.md``."""
     sys.path.insert(0, str(BENCHMARKS))
-    from record import provenance, table  # noqa: PLC0415 - a script's neighbour
-    from record import write as written  # noqa: PLC0415
+    from record import provenance, table
+    from record import write as written
 
     rows = [(name, f"{times:,}") for name, times in found["broken"].items()]
     refused = {k: v for k, v in found["refused"].items() if k != "pairs"}
@@ -215,15 +217,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="folder of the result files")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
     running = campaign(options.seed, options.n, options.first, options.workers)
     found = report(options.seed, watched(running, options.n), options.shown)
     for failure in found["failures"]:
-        print(f"\n# {failure['times']} times\n{failure['script']}")
+        console.print(f"\n# {failure['times']} times\n{failure['script']}")
     if options.out is not None or options.n >= WHOLE:
         write(found, options.seed, options.out or BENCHMARKS / "results")
     total = sum(found["broken"].values())
     seconds = found["processor seconds"]
-    print(f"{options.n:,} problems, {total:,} broken promises, {seconds:.0f} processor seconds")
+    said = f"{options.n:,} problems, {total:,} broken promises, {seconds:.0f} processor seconds"
+    console.print(said)
     raise SystemExit(1 if total else 0)
 
 

@@ -186,7 +186,9 @@ CONDITIONS: dict[str, Condition] = {
         general=True,
     ),
     "Network": Condition(
-        lambda seed, shape, top: f"constraints.Inequality(lambda x: net(x)[:, 0] - {1.0 + seed % 3})",
+        lambda seed, shape, top: (
+            f"constraints.Inequality(lambda x: net(x)[:, 0] - {1.0 + seed % 3})"
+        ),
         lambda look: look.names["clean"](look.x)[:, 0] - (1.0 + look.seed % 3),
         general=True,
     ),

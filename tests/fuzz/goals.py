@@ -45,14 +45,14 @@ class Goal:
         source: ``(seed, shape)`` to an expression of ``model``.
         read: the reading.
         aims: whether it has a target, ``confident`` whether with a confidence.
-        models: whether it asks the model.
+        models: how often it asks the model.
     """
 
     source: Callable[[int, Shape], str]
     read: Callable[[Seen], Reading]
     aims: bool = False
     confident: bool = False
-    models: bool = True
+    models: int = 1
 
 
 def targets(seed: int, n: int) -> Tensor:
@@ -187,7 +187,9 @@ GOALS: dict[str, Goal] = {
         confident=True,
     ),
     "Match": Goal(
-        lambda seed, shape: f"objectives.Match(model, soft({seed}, n)[rows].to(base), tolerance=0.3)",
+        lambda seed, shape: (
+            f"objectives.Match(model, soft({seed}, n)[rows].to(base), tolerance=0.3)"
+        ),
         matched,
         aims=True,
     ),
@@ -200,9 +202,7 @@ GOALS: dict[str, Goal] = {
         lambda seen: Reading(-2 * torch.logsumexp(seen.logits / 2, dim=1)),
     ),
     "Entropy": Goal(lambda seed, shape: "objectives.Entropy(model)", entropy),
-    "Indecision": Goal(
-        lambda seed, shape: "objectives.Indecision(model)", indecision
-    ),
+    "Indecision": Goal(lambda seed, shape: "objectives.Indecision(model)", indecision),
     "Own": Goal(
         lambda seed, shape: "objectives.Custom(lambda x: model(x).square().mean(dim=1))",
         lambda seen: Reading(seen.logits.square().mean(dim=1)),
@@ -222,6 +222,7 @@ GOALS: dict[str, Goal] = {
     "Disagreement": Goal(
         lambda seed, shape: "objectives.Disagreement([model, lambda x: model(x.flip(-1))])",
         disagreement,
+        models=2,
     ),
     "Central": Goal(
         lambda seed, shape: "objectives.Central(model)",
@@ -236,40 +237,40 @@ GOALS: dict[str, Goal] = {
     "Near": Goal(
         lambda seed, shape: f"objectives.Proximity({OTHER.format(seed=seed, shape=shape)})",
         lambda seen: Reading(near(seen).square().sum(dim=1)),
-        models=False,
+        models=0,
     ),
     "NearL2": Goal(
         lambda seed, shape: f"objectives.Proximity({OTHER.format(seed=seed, shape=shape)}, 'l2')",
         lambda seen: Reading(near(seen).norm(dim=1)),
-        models=False,
+        models=0,
     ),
     "NearL1": Goal(
         lambda seed, shape: f"objectives.Proximity({OTHER.format(seed=seed, shape=shape)}, 'l1')",
         lambda seen: Reading(near(seen).abs().sum(dim=1)),
-        models=False,
+        models=0,
     ),
-    "Rough": Goal(
-        lambda seed, shape: "objectives.TotalVariation(axes=1)", rough, models=False
-    ),
+    "Rough": Goal(lambda seed, shape: "objectives.TotalVariation(axes=1)", rough, models=0),
     "InLatent": Goal(
         lambda seed, shape: "objectives.InLatent(lambda z: z.flatten(1).square().mean(dim=1))",
         lambda seen: Reading(seen.z.flatten(1).square().mean(dim=1)),
-        models=False,
+        models=0,
     ),
     "Gaussian": Goal(
         lambda seed, shape: "objectives.InLatent(objectives.GaussianEnergy(0.2, 2.0))",
         lambda seen: coded(seen, 0.2, 2.0),
-        models=False,
+        models=0,
     ),
     "Prior": Goal(
         lambda seed, shape: "objectives.InLatent(objectives.PriorEnergy(NormalPrior()))",
         lambda seen: coded(seen, 0.0, 1.0),
-        models=False,
+        models=0,
     ),
     "Score": Goal(
-        lambda seed, shape: "objectives.ScorePrior(lambda x, sigma, label: x / (1 + sigma**2), 0.5)",
+        lambda seed, shape: (
+            "objectives.ScorePrior(lambda x, sigma, label: x / (1 + sigma**2), 0.5)"
+        ),
         lambda seen: Reading(0.08 * seen.flat.square().sum(dim=1)),
-        models=False,
+        models=0,
     ),
 }
 

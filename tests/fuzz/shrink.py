@@ -1,10 +1,11 @@
-"""A failure made small: the same broken promise with fewer candidates, features, parts and steps."""
+"""A failure made small: the same broken promise with fewer candidates, features and parts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tests.fuzz.problems import CALL, TAIL, Case
-from tests.fuzz.promises import Broken, Outcome, checked
+from tests.fuzz.promises import checked
+from tests.fuzz.searching import Broken, Outcome
 
 _TRIES = 60
 SIMPLE = {

@@ -143,16 +143,18 @@ def weights_of(seed: int, shape: tuple[int, ...]) -> Tensor:
 
 def decoded(look: Look) -> Tensor:
     """Where nothing wraps it: what the decoder makes of the code that was found."""
-    off = worst((-look.x).clamp_min(0) + (look.x - 1).clamp_min(0))
-    if look.z is None or look.z.shape[1:] != (material.LATENT,):
-        return off
+    if look.z is None:
+        return look.x.new_zeros(len(look.x))
     ae = look.names["ae"]
     with torch.no_grad():
         made = ae.decode(look.z.to(next(ae.parameters()))).double()
-    return torch.maximum(off, worst((made - look.x).abs()))
+    return worst((made - look.x).abs())
 
 
 def within_exemplar(look: Look) -> Tensor:
+    """Where nothing wraps it: no brighter than the exemplar, no darker than what is around it."""
+    if look.z is None:
+        return look.x.new_zeros(len(look.x))
     exemplar = exemplars(look).flatten(1)
     most = exemplar.amax(dim=1, keepdim=True)
     return worst(torch.maximum(-look.flat, look.flat - most).clamp_min(0)) / look.top
@@ -198,7 +200,9 @@ KINDS: dict[str, Kind] = {
         "edges",
     ),
     "Softmax": Kind(
-        lambda seed, shape, top, _: "spaces.Softmax(base.double().flatten(1).sum(1))", shares, "edges"
+        lambda seed, shape, top, _: "spaces.Softmax(base.double().flatten(1).sum(1))",
+        shares,
+        "edges",
     ),
     "Normalized": Kind(
         lambda seed, shape, top, _: (

@@ -29,7 +29,7 @@ class State:
         """How things are."""
         return cls(
             torch.get_rng_state().numpy().tobytes(),
-            np.random.get_state()[1].tobytes(),  # noqa: NPY002 - to see that nobody uses it
+            np.random.get_state()[1].tobytes(),
             hash(random.getstate()),
             torch.is_grad_enabled(),
             torch.is_inference_mode_enabled(),

@@ -1,8 +1,8 @@
-"""The campaign itself: it draws everything, draws the same again, and finds faults that are planted."""
+"""The campaign itself: it draws everything, draws it again, and finds faults that are planted."""
 
 import dataclasses
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -14,7 +14,8 @@ import xhat.solve
 from tests.fuzz.conditions import CONDITIONS
 from tests.fuzz.goals import GOALS
 from tests.fuzz.problems import MODELS, Case, Part, build, cases, drawn
-from tests.fuzz.promises import Broken, Outcome, checked
+from tests.fuzz.promises import checked
+from tests.fuzz.searching import Broken, Outcome
 from tests.fuzz.shrink import script, shrunk, simpler
 from tests.fuzz.spaces import KINDS
 from xhat import constraints, objectives, solve, spaces
@@ -57,7 +58,7 @@ def test_every_kind_is_drawn():
 )
 def test_every_public_class_takes_part(room, base):
     text = "\n".join(case.script() for case in MANY)
-    abstract = {base, constraints.Ball, constraints.Projected}
+    abstract = {base, constraints.Ball, constraints.Projected, spaces.Wrapped}
     by_operator = {objectives.Sum, objectives.Scaled}  # made by + and by *
     for name in room.__all__:
         thing = getattr(room, name)
@@ -290,8 +291,8 @@ def test_a_failure_is_made_small():
     assert (small.restarts, len(small.terms)) == ("None", 1)
 
 
-def test_what_is_simpler_can_be_built(subtests_of=MANY[:30]):
-    for case in subtests_of:
+def test_what_is_simpler_can_be_built():
+    for case in MANY[:30]:
         if not case.wrong:
             for simple in list(simpler(case))[:3]:
                 compile(simple.script(), "<simple>", "exec")
