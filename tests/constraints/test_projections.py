@@ -223,6 +223,7 @@ class TestContradictions:
         (lambda: AffineEquality(torch.ones(2, D), torch.tensor([1.0, 2.0])), "contradict each"),
         (lambda: Simplex(-1.0), "must be above 0"),
         (lambda: SumWithin(0.0, 1.0, 0.5, -WEIGHTS), "weights of a sum must be above 0"),
+        (lambda: SumWithin(0.0, 1.0, 0.5, 0 * WEIGHTS), "weights of a sum must be above 0"),
         (lambda: SumWithin(ORIGIN, ORIGIN + 1, 9.0), "between 0 and 4, but the total is 9"),
         (lambda: SecondOrderCone(slope=0.0), "slope must be above 0"),
         (lambda: Fixed(torch.zeros(D, dtype=torch.bool), ORIGIN), "fix a feature"),
