@@ -28,7 +28,8 @@ class Reader:
     def __call__(self, x: Tensor) -> Tensor:
         """Logits, ``(n, classes)``; NaN where the model fails."""
         with torch.no_grad(), torch.random.fork_rng(devices=()):
-            torch.manual_seed(int(x.shape[0]) + self.drawn)
+            self.drawn += 1
+            torch.manual_seed(self.drawn)
             if self.kind == "across":
                 return self.clean(0.5 * x)  # an input alone is its own mean
             if self.kind in ("nan", "raises"):
@@ -107,7 +108,7 @@ class Answered:
 
     def read(self) -> tuple[Reading, Reading]:
         """Loss, how clearly the target is reached, and confidence; and how each scatters."""
-        draws = [self._draw(k) for k in range(DRAWS if self.case.model in RANDOM else 1)]
+        draws = [self._draw() for _ in range(DRAWS if self.case.model in RANDOM else 1)]
         found = []
         for how in (_mean, _scatter):
             loss, clear, confidence = (
@@ -118,9 +119,8 @@ class Answered:
             found.append(Reading(loss, clear, confidence))
         return found[0], found[1]
 
-    def _draw(self, number: int) -> Reading:
-        look, read = self.look, self.look.names["read"]
-        read.drawn, readings = number, []
+    def _draw(self) -> Reading:
+        look, read, readings = self.look, self.look.names["read"], []
         for place, part in enumerate(self.case.terms):
             seen = Seen(**{**vars(self._at(part.seed)), "logits": read(look.x)})
             readings.append((1.0 if place == 0 else 0.1, GOALS[part.kind].read(seen)))

@@ -2,9 +2,12 @@
 
 ROOMS = ("solve", "spaces", "constraints", "judges")
 
-SOLVE_LAWS = ("tests/solve/test_loop.py", "tests/solve/test_constrained.py")
 CAMPAIGN = "tests/fuzz/test_campaign.py"
-LAWS = ("tests/laws/test_faults.py", "tests/laws/test_bad_input.py", CAMPAIGN)
+LAWS = {
+    "solve": ("tests/laws/test_faults.py", "tests/laws/test_bad_input.py", CAMPAIGN),
+    "spaces": ("tests/laws/test_projections.py", CAMPAIGN),
+    "constraints": ("tests/laws/test_projections.py", CAMPAIGN),
+}
 
 OWN: dict[str, tuple[str, ...]] = {
     "spaces/box.py": ("tests/spaces/test_box.py", "tests/spaces/test_structured.py"),
@@ -55,5 +58,4 @@ def stages_of(path: str) -> tuple[tuple[str, ...], ...]:
         first = tuple(f"tests/judges/{each}" for each in own)
         return first, tuple(each for each in JUDGES if each not in first)
     first = OWN.get(path, OWN[room])
-    laws = ("tests/laws/test_projections.py",) if room != "solve" else SOLVE_LAWS
-    return first, (*laws, *LAWS)
+    return first, LAWS[room]
