@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 import xhat.solve
+from tests.fuzz.__main__ import Record, campaign, failures, report, write
 from tests.fuzz.conditions import CONDITIONS
 from tests.fuzz.goals import GOALS
 from tests.fuzz.problems import MODELS, Case, Part, build, cases, drawn
@@ -298,3 +300,33 @@ def test_what_is_simpler_can_be_built():
                 compile(simple.script(), "<simple>", "exec")
     with pytest.raises((ValueError, TypeError)):
         build(dataclasses.replace(CALM, wrong="stepper = solve.Adam(-1.0)"))
+
+
+def test_a_campaign_is_counted_and_written(tmp_path):
+    records = list(campaign(0, 12, first=5, workers=1))
+    assert [record.number for record in records] == list(range(5, 17))
+    found = report(0, records, shown=0)
+    assert found["problems"] == 12
+    assert found["searched"] + sum(bool(record.refused) for record in records) == 12
+    assert sum(found["parts"]["depth"].values()) == sum(found["parts"]["models"].values()) == 12
+    write(found, 0, tmp_path)
+    kept = json.loads((tmp_path / "fuzz.json").read_text())
+    assert kept["provenance"]["seed"] == 0
+    assert kept["provenance"]["commit"]
+    assert kept["broken"] == found["broken"]
+    assert "| always an answer | 0 |" in (tmp_path / "fuzz.md").read_text()
+
+
+def test_failures_of_one_kind_are_told_once_with_a_script():
+    broken = (Broken(4, "an answer", "raised E at line 7"), Broken(5, "loss", "1, is 2"))
+    records = [
+        Record(k, "", broken if k == 3 else broken[:1] if k == 8 else (), 0.1) for k in range(10)
+    ]
+    found = failures(0, records, most=0)
+    assert [(each["check"], each["times"], each["number"]) for each in found] == [
+        ("an answer", 2, 3),
+        ("loss", 1, 3),
+    ]
+    compile(found[0]["script"], "<script>", "exec")
+    assert "# promise 4, an answer: raised E at line 7" in found[0]["script"]
+    assert report(0, records, shown=0)["broken"]["always an answer"] == 2
