@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,15 @@ SURE = [[float(k == j) for j in range(11)] for k in range(11)]
 class Server:
     """``xhat label serve`` as a process, and the addresses that it prints."""
 
-    def __init__(self, folder: Path, images: int, people: int) -> None:
+    def __init__(
+        self, folder: Path, images: int, people: int, *, url: str = "", each: int = 3
+    ) -> None:
         self.path = folder / "labels.sqlite"
+        self.url = url or f"sqlite:///{self.path}"
         pictures = np.random.default_rng(SEED).random((images, 1, 28, 28), dtype=np.float32)
         np.save(folder / "images.npy", pictures)
         self.first = ["--images", str(folder / "images.npy"), "--invite", str(people)]
-        self.first += ["--quota", "1000000", "--each", "3", "--golds", "0", "--repeats", "0"]
+        self.first += ["--quota", "1000000", "--each", str(each), "--golds", "0", "--repeats", "0"]
         self.port, self.process = 0, None
         self.tokens: list[str] = []
 
@@ -51,7 +55,7 @@ class Server:
         """Start, and return the seconds until it answers."""
         begun = time.perf_counter()
         more = [] if self.tokens else self.first
-        command = [XHAT, "label", "serve", "--db", f"sqlite:///{self.path}", *more]
+        command = [XHAT, "label", "serve", "--db", self.url, *more]
         command += ["--port", str(self.port)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         said = self.process.stdout
@@ -77,7 +81,7 @@ class Server:
 
     def rows(self) -> list[tuple[int, int]]:
         """Return ticket and revision of every vote that is on the disk."""
-        with sqlite3.connect(self.path) as connection:
+        with closing(sqlite3.connect(self.path)) as connection:
             (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
             if sound != "ok":
                 sys.exit(f"the database is damaged: {sound}")

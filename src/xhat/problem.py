@@ -20,9 +20,9 @@ from xhat.constraints import (
     contradiction,
     nearest_in_all,
 )
-from xhat.core import PerCandidate, check_positive
+from xhat.core import PerCandidate, check_positive, is_raised_here
 from xhat.objectives import Objective, as_objective
-from xhat.spaces import Space, check_kept
+from xhat.spaces import Space
 
 __all__ = ["Problem"]
 
@@ -87,6 +87,11 @@ class Problem(PerCandidate):
         """The constraints that are kept by multipliers: all that are not ``projected``."""
         return tuple(part for part in self.constraints if not self._carried(part))
 
+    @property
+    def cycles(self) -> bool:
+        """Whether constraints are kept by projecting in cycles, which may find nothing feasible."""
+        return bool(self.projected) and not self._clipped
+
     def _carried(self, part: Constraint) -> bool:
         return self.space.carries and isinstance(part, Projected) and part.convex
 
@@ -100,6 +105,9 @@ class Problem(PerCandidate):
             TypeError: something cannot be differentiated.
             ValueError: shapes or ranges do not fit together.
         """
+        for constraint in self.constraints:
+            if isinstance(constraint, Projected):
+                constraint.check(x0)
         first = self.select(torch.zeros(1, dtype=torch.long))
         space, start = type(self.space).__name__, _named("a start", x0)
         with torch.no_grad(), _told(f"the space {space} cannot take {start}"):
@@ -116,10 +124,6 @@ class Problem(PerCandidate):
             for constraint in first.general:
                 with _told(f"the constraint {constraint.name} cannot take {start}"):
                     _check_values(constraint, leaf)
-            check_kept(first.space, x0)
-        for constraint in self.constraints:
-            if isinstance(constraint, Projected):
-                constraint.check(x0)
         self._check_contradictions(x0)
 
     def _check_contradictions(self, x0: Tensor) -> None:
@@ -236,13 +240,11 @@ def _told(trouble: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        if trace is None or str(trace.tb_frame.f_globals.get("__name__")).startswith("xhat."):
-            raise  # a sentence of ours
+        if is_raised_here(error):
+            raise  # it is a sentence of ours
         said = (str(error).strip().splitlines() or ["nothing"])[0]
-        raise ValueError(f"{trouble}; it says: {type(error).__name__}: {said}") from error
+        said = f"{type(error).__name__}: {said.removesuffix('.')}"
+        raise ValueError(f"{trouble}; it says: {said}.") from error
 
 
 def _check_values(constraint: Constraint, x: Tensor) -> None:

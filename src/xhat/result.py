@@ -56,7 +56,8 @@ class Result:
         x0: ``(n, *x_shape)``, the starts as they were given.
         x: ``(n, *x_shape)``, the inputs found.
         z: ``(n, *z_shape)``, their search variables.
-        loss: ``(n,)``, the objective at ``x``; NaN where it never was finite.
+        loss: ``(n,)``, the objective at ``x``; NaN where it never was finite, or was not looked at
+            before the time was spent or the search interrupted.
         confidence: ``(n,)`` in [0, 1], how confident the model is of the target; NaN without one.
         reached: ``(n,)`` booleans, whether the target was reached (as the stop rule words it, else
             as the objective does); false without a target.

@@ -87,12 +87,12 @@ def start(*words, cwd):
     )
 
 
-def interrupt_when(process, path, seconds=60):
-    """Send Ctrl-C as soon as ``path`` is there; return exit code and both outputs."""
+def interrupt_when(process, path, seconds=60, number=signal.SIGINT):
+    """Send Ctrl-C or another signal once ``path`` is there; return exit code and both outputs."""
     until = time.monotonic() + seconds
     while not path.exists() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=seconds)
     return process.returncode, out, err
 

@@ -43,7 +43,7 @@ def test_bad_options(refused, tmp_path, words, said):
 
 
 def test_an_unwritable_folder_is_found_before_the_work_begins(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("xhat.cli.demos.main_job.run", pytest.fail)
+    monkeypatch.setattr("xhat.study.demos.digits.run", pytest.fail)
     (tmp_path / "file").touch()
     assert "file/below cannot be written to" in refused(
         "demo", "--out", tmp_path / "file" / "below"
@@ -54,4 +54,4 @@ def test_missing_weights_are_told_in_one_sentence(refused, tmp_path, monkeypatch
     monkeypatch.setattr(digits, "WEIGHTS", tmp_path / "nowhere")
     told = refused("demo", "--out", tmp_path / "out", "--starts", "1", "--method", "plain")
     assert "nowhere/" in told
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()

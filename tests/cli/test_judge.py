@@ -101,7 +101,7 @@ def test_damaged_weights_are_told_in_one_sentence(refused, tmp_path, monkeypatch
     np.save(tmp_path / "x.npy", X)
     words = ["--samples", tmp_path / "x.npy", "--targets", "3", "--out", tmp_path / "out"]
     assert hurt.name in refused("judge", *words)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_something_to_judge_is_needed_and_only_one_thing(refused, tmp_path):

@@ -4,6 +4,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.labels.collections import NOW, collection, vote
+from tests.labels.conftest import own_postgresql  # noqa: F401 - a fixture
+from xhat.cli.labels import open_database
 from xhat.labels import Settings, simulate
 
 SETTINGS = Settings(classes=("0", "1", "2"), each=2, repeats=0.2, golds=0.2, quota=30)
@@ -113,3 +115,19 @@ def test_without_the_extra(refused, db, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     assert "pip install 'xhat[web]'" in refused("label", "progress")
+
+
+def test_a_database_that_is_away_keeps_nobody_from_leaving(xhat, own_postgresql):  # noqa: F811
+    url = own_postgresql.create()
+
+    def leave():
+        with open_database(url, create=True):
+            own_postgresql.stop()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        leave()
+    code, _, errors = xhat("label", "pause", "--db", url)
+    assert code == 2
+    assert "cannot be opened" in errors
+    assert errors.count("\n") == 1

@@ -82,7 +82,7 @@ def test_bad_inputs(refused, xhat, folder, array, said):
     assert xhat(*words(**{"max-steps": 2}))[0] == 0
     np.save(folder / "x.npy", array, allow_pickle=True)
     assert said in refused(*words(out="none"))
-    assert list((folder / "none").iterdir()) == []
+    assert not (folder / "none").exists()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY\x01", b"no array"])
@@ -151,9 +151,9 @@ def test_bad_targets(refused, folder, target, said):
 )
 def test_bad_options(refused, folder, changes, said):
     assert said in refused(*words(**changes))
-    assert not (folder / "runs" / "optimize" / "results.parquet").exists()
+    assert not (folder / "runs").exists()
 
 
 def test_an_unwritable_folder_is_found_before_the_work_begins(refused, folder, monkeypatch):
-    monkeypatch.setattr("xhat.cli.commands.load_model", pytest.fail)
+    monkeypatch.setattr("xhat.study.inputs.load_model", pytest.fail)
     assert "cannot be written to" in refused(*words(out="x.npy/below"))

@@ -1,4 +1,5 @@
 import re
+import resource
 import signal
 import time
 
@@ -67,19 +68,32 @@ def test_links_are_printed_open_and_go_on_after_a_restart(here):
         assert end(process)[0] == 130
 
 
-def test_a_vote_outlives_a_server_that_is_killed(here):
+def test_votes_outlive_a_full_disk_and_a_server_that_is_killed(here):
     process, said = served(here, "--images", "x.npy", "--invite", "1", "--repeats", "0")
     base, token = re.search(r"(http://[\d.]+:\d+)/label#(\S+)", said).groups()
     with Client(base_url=base, headers={"X-Xhat": "1", "Origin": base}) as client:
         state = client.post("/api/label/session", json={"token": token}).json()
-        for _ in range(5):
+
+        def vote():
             ticket = state["tickets"][0]
             body = {"ticket": ticket["ticket"], "revision": 0, "shares": [1.0] + 10 * [0.0]}
             csrf = {"X-CSRF-Token": state["csrf"]}
-            state = client.post("/api/label/votes", json=body, headers=csrf).json()
+            return client.post("/api/label/votes", json=body, headers=csrf)
+
+        for k in range(5):
+            if k == 2 and hasattr(resource, "prlimit"):  # Linux: from now on nothing is written
+                most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, most[1]))
+                assert {vote().status_code for _ in range(3)} == {503}
+                assert client.get("/api/health").status_code == 503
+                assert client.head("/label").status_code == 200
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, most)
+            state = vote().json()
             assert state["outcome"] == "recorded"
+        assert client.get("/api/health").json() == {"status": "ok"}
         process.kill()
-        process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors
     with Database("sqlite:///labels.sqlite") as database, database.read() as connection:
         settings = labels.settings_of(connection)
         assert len(labels.read_votes(connection, settings, gold=True)) == 5

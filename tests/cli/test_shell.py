@@ -1,12 +1,21 @@
 import io
+import json
+import runpy
+import subprocess
 import sys
 
 import pytest
 import torch
 from rich.console import Console
 
-from xhat.cli import shell
+from xhat.cli import names, shell
 from xhat.core import InputWarning
+from xhat.study.demos import DEMOS
+from xhat.study.methods import METHODS
+from xhat.study.optimize import MODEL_METHODS
+from xhat.study.planted import HALVES
+from xhat.study.recipes import known_recipes
+from xhat.surrogates.embeddings import EMBEDDINGS
 
 COMMANDS = ("demo", "optimize", "judge", "train", "info")
 
@@ -78,11 +87,11 @@ def test_an_interrupt_ends_with_130_and_a_sentence(xhat, folder, monkeypatch):
 
     words = ["optimize", "--model", "own_models:lift", "--inputs", "x.npy", "--value", "2"]
     assert xhat(*words, "--out", "fine")[0] == 0
-    monkeypatch.setattr("xhat.cli.commands.match", interrupted)
+    monkeypatch.setattr("xhat.study.optimize.match", interrupted)
     code, out, err = xhat(*words, "--out", "stopped")
     assert (code, out) == (130, "")
     assert err == "Interrupted; nothing half-written was left behind.\n"
-    assert list((folder / "stopped").iterdir()) == []
+    assert not (folder / "stopped").exists()
 
 
 def test_a_warning_is_one_line(xhat, folder):
@@ -116,14 +125,63 @@ def test_progress_is_drawn_on_a_terminal_only(monkeypatch):
         assert bool(stream.getvalue()) == terminal
 
 
-def test_info_names_versions_threads_and_devices(xhat):
-    code, out, err = xhat("info")
+def test_info_names_versions_and_with_devices_what_torch_knows(xhat, tmp_path):
+    code, out, err = xhat("info", "--devices", "--out", tmp_path / "told")
     assert (code, err) == (0, "")
     told = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert told == json.loads((tmp_path / "told" / "info.json").read_text())
     assert told["torch"] == torch.__version__
     assert told["threads"] == str(torch.get_num_threads())
     assert told["devices"].startswith("cpu")
     assert "latent-robust" in told["methods"]
+    assert "devices" not in xhat("info")[1]
+
+
+HEAVY = ("torch", "numpy", "scipy", "matplotlib", "pyarrow", "PIL", "sqlalchemy", "uvicorn")
+LISTS = """
+import runpy, sys
+sys.argv = ["xhat", *sys.argv[1:]]
+try:
+    runpy.run_module("xhat", run_name="__main__", alter_sys=True)
+finally:
+    sys.stderr.write(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"], ["info"], ["fly"], *([command, "--help"] for command in COMMANDS),
+        ["study", "--help"], ["tune", "--help"], ["explore", "--help"],
+        ["label", "--help"], ["label", "serve", "--help"], ["label", "export", "--help"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_help_and_info_need_no_more_than_words(words):
+    ended = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", LISTS, *words], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == (2 if words == ["fly"] else 0)
+    assert not {*HEAVY} & {*ended.stderr.split()}
+    assert "typer" in ended.stderr.split()
+
+
+def test_the_names_in_help_are_those_that_there_are():
+    assert tuple(METHODS) == names.METHODS
+    assert names.MODEL_METHODS == MODEL_METHODS
+    assert tuple(known_recipes()) == names.RECIPES
+    assert ("digits", *DEMOS) == names.TASKS
+    assert tuple(EMBEDDINGS) == names.EMBEDDINGS
+    assert names.HALVES == HALVES
+
+
+def test_the_module_is_the_command(capsys, monkeypatch):
+    called = []
+    monkeypatch.setattr("xhat.cli.main", lambda: called.append(True))
+    runpy.run_module("xhat", run_name="__main__")
+    assert called == [True]
+    runpy.run_module("xhat.__main__", run_name="xhat.__main__")
+    assert called == [True]
 
 
 def test_the_kinds_of_errors_that_users_can_put_right():

@@ -3,13 +3,12 @@ import json
 import pytest
 
 from tests.study import toy
-from xhat.cli import experiments
 from xhat.study.experiments import STUDIES
 
 
 @pytest.fixture
 def known(monkeypatch):
-    monkeypatch.setitem(experiments.STUDIES, "toy", toy.experiment())
+    monkeypatch.setitem(STUDIES, "toy", toy.experiment())
 
 
 def test_the_list_names_every_question(xhat):
@@ -45,5 +44,5 @@ def test_bad_options(refused, known, tmp_path, words, said):
 def test_another_configuration_is_refused(xhat, refused, known, tmp_path, monkeypatch):
     words = ("study", "toy", "--jobs", "1", "--out", tmp_path / "out", "--cache", tmp_path / "kept")
     xhat(*words)
-    monkeypatch.setitem(experiments.STUDIES, "toy", toy.experiment(lift=0.5))
+    monkeypatch.setitem(STUDIES, "toy", toy.experiment(lift=0.5))
     assert "arms.lifted.lift is 0.2 there and 0.5 now" in refused(*words)

@@ -104,6 +104,7 @@ def test_modules_are_found_wherever_a_callable_keeps_them():
         (held.look, (net, other)),
         (torch.round, ()),
         (len, ()),
-        (lambda x: net(x), ()),  # what a function closes over is not known
+        (lambda x: net(x), (net,)),
+        (lambda x: x, ()),
     ):
         assert modules_of(function) == expected

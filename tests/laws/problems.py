@@ -11,6 +11,7 @@ from tests.laws.registry import OBJECTIVES, PROJECTED, SPACES, STEPPERS, ConvNet
 from xhat.problem import Problem
 from xhat.result import Result
 from xhat.solve import Compute, Plateau, StopRule, TargetReached, solve
+from xhat.solve.first_look import LOOKS
 
 N, STEPS, CHUNK = 3, 4, 2
 
@@ -65,9 +66,9 @@ def rule_for(problem: Problem, x: Tensor) -> StopRule:
 def looks(n: int, chunk: int) -> int:
     """How many rows a classifier is shown before and after a search of ``n`` candidates.
 
-    One is checked, some are looked at twice, one of them alone; every answer once more.
+    One is checked, some are looked at more than once, one of them alone; every answer once more.
     """
-    return 1 + 2 * min(4, n, chunk) + 1 + n
+    return 1 + LOOKS * min(4, n, chunk) + 1 + n
 
 
 def networks(problem: Problem) -> list[ConvNet]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.study import toy
-from xhat.core import UnreadableFileError
+from xhat.core import UnreadableFileError, files
 from xhat.study.experiments import STUDIES, Claim, Experiment, run_study, write_study
 from xhat.study.experiments.paired import answer, interval, together
 
@@ -57,6 +57,17 @@ class TestRunning:
         assert run(tmp_path, bad, seeds=1).table["broken"][0]["score"] == 1.0
         assert len(toy.calls(tmp_path / "cache")) == 3
 
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_a_cell_whose_search_was_cut_short_is_not_finished(self, tmp_path, jobs):
+        good = toy.experiment()
+        cut = dataclasses.replace(
+            good, arms=(*good.arms, toy.Arm("cut", "cut short", toy.cut_short, {})), claims=()
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run_study(cut, tmp_path / "out", seeds=1, jobs=jobs, cache=tmp_path / "cache")
+        assert not (tmp_path / "out" / "cells" / "cut-0.json").exists()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
 
 PROGRAM = """
 import sys
@@ -86,7 +97,8 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_table(tmp_path):
     first.wait()
     done = len(list(cells.glob("[!.]*.json")))
     assert 3 <= done < 12
-    (cells / ".none-3-halfwritten.json").write_text("{")  # as a kill while writing leaves it
+    left = files._prefix().replace(str(os.getpid()), str(first.pid))
+    (cells / f"{left}x.json").write_text("{")  # as a kill while writing leaves it
     assert start(killed).wait() == 0
     assert start(whole).wait() == 0
     tables = [

@@ -1,7 +1,12 @@
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
-from xhat.study.remembering import fingerprint, remembered
+from xhat.study import remembering
+from xhat.study.remembering import fingerprint, kept, remembered
 
 
 @pytest.fixture
@@ -37,20 +42,98 @@ def test_what_is_made_from_something_else_is_something_else(folder):
     assert make.times == 2
 
 
-def test_a_damaged_file_is_made_again(folder):
+def changed(whole, name, how):
+    """Return bytes that may lie under a name, but are not what was written there."""
+    tensors = {"a": torch.arange(6.0).reshape(2, 3).T.contiguous(), "b": torch.tensor(7)}
+    if how == "half":
+        return whole[: len(whole) // 2]
+    if how == "one bit":
+        return whole[:-1] + bytes([whole[-1] ^ 1])
+    if how == "another shape":
+        tensors["a"] = tensors["a"].reshape(6)
+    if how == "another key":
+        tensors["c"] = tensors.pop("b")
+    if how == "more":
+        tensors["c"] = torch.zeros(2)
+    return b"nothing" if how == "text" else save(tensors, metadata_of(name))
+
+
+def metadata_of(path):
+    with safe_open(path, "pt") as file:
+        return file.metadata()
+
+
+HARMS = ("text", "half", "one bit", "another shape", "another key", "more")
+
+
+@pytest.mark.parametrize("how", HARMS)
+@pytest.mark.parametrize("cache", ["the user's", "a study's"])
+def test_what_is_not_what_was_written_is_made_again(folder, how, cache):
+    make = Made()
+    path = folder / "thing-abc.safetensors"
+
+    def ask():
+        return remembered("thing", "abc", make) if cache == "the user's" else kept(path, make)
+
+    ask()
+    path.write_bytes(changed(path.read_bytes(), path, how))
+    for _ in range(2):
+        found = ask()
+        assert found.keys() == {"a", "b"}
+        assert torch.equal(found["a"], make()["a"])
+    assert make.times == 2 + 2
+
+
+def test_a_whole_file_of_another_name_is_no_answer(folder):
     make = Made()
     remembered("thing", "abc", make)
-    (folder / "thing-abc.safetensors").write_bytes(b"half of it")
-    assert torch.equal(remembered("thing", "abc", make)["a"], make()["a"])
-    make.times = 0
-    remembered("thing", "abc", make)
-    assert make.times == 0
+    (folder / "thing-abc.safetensors").rename(folder / "thing-abd.safetensors")
+    remembered("thing", "abd", make)
+    assert make.times == 2
 
 
-def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
+def test_a_file_without_a_digest_is_no_answer(folder):
+    folder.mkdir()
+    (folder / "thing-abc.safetensors").write_bytes(save({"a": torch.zeros(3, 2)}))
+    assert int(remembered("thing", "abc", Made())["b"]) == 7
+
+
+@pytest.fixture
+def warned():
+    remembering._say_once.cache_clear()
+    yield
+    remembering._say_once.cache_clear()
+
+
+def test_a_folder_that_cannot_be_written_costs_time_only_and_is_told_once(
+    tmp_path, monkeypatch, warned
+):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XHAT_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.warns(
+        RuntimeWarning,
+        match=r"file/cache cannot be written to \(Not a directory\); .*set XHAT_CACHE",
+    ):
+        assert int(remembered("thing", "abc", Made())["b"]) == 7
+    assert int(remembered("thing", "abc", Made())["b"]) == 7  # a warning would be an error
+
+
+def test_without_a_home_nothing_is_kept(tmp_path, monkeypatch, warned):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XHAT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.warns(RuntimeWarning, match="this user has no home folder to keep a cache in; "):
+        assert int(remembered("thing", "abc", Made())["b"]) == 7
     assert int(remembered("thing", "abc", Made())["b"]) == 7
+
+
+def test_a_study_needs_its_folder(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(PermissionError, match="cannot be written to"):
+        kept(tmp_path / "file" / "a.safetensors", pytest.fail)
 
 
 def test_an_empty_name_keeps_nothing(tmp_path, monkeypatch):

@@ -10,15 +10,21 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
+from xhat.web.connections import Patient
 from xhat.web.serving import listen
 
 
 @contextmanager
-def running(app: ASGIApp, port: int = 0) -> Iterator[str]:
+def running(app: ASGIApp, port: int = 0, http: type[Patient] = Patient) -> Iterator[str]:
     """Serve ``app`` from a thread; yield its address."""
     with listen("127.0.0.1", port) as listening:
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=1
+            app,
+            http=http,
+            log_level="warning",
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -44,6 +44,7 @@ class Collection:
     database: Database
     clock: Clock = field(default_factory=Clock)
     settings: Settings = SETTINGS
+    seconds: float = 60.0  # that a request waits for the database; machines that run tests are busy
 
     def __post_init__(self) -> None:
         def fill(connection) -> list[Invitation]:
@@ -52,12 +53,23 @@ class Collection:
             return labels.invite(connection, 3, self.clock())
 
         self.invitations = self.database.write(fill)
-        part = labelling(self.database, self.settings, administrator=SECRET, clock=self.clock)
+        self.start()
+
+    def start(self) -> None:
+        """Make the application anew, as a server that is started again."""
+        part = labelling(
+            self.database,
+            self.settings,
+            administrator=SECRET,
+            clock=self.clock,
+            seconds=self.seconds,
+        )
         self.app = build(part, rate=CLASSROOM)
 
     @classmethod
-    def at(cls, folder: Path, **options) -> "Collection":
-        return cls(Database(f"sqlite:///{folder / 'labels.sqlite'}", create=True), **options)
+    def at(cls, folder: Path, wait: float = 60.0, **options) -> "Collection":
+        url = f"sqlite:///{folder / 'labels.sqlite'}"
+        return cls(Database(url, create=True, wait=wait), **options)
 
     def browser(self) -> "Browser":
         return Browser(TestClient(self.app, base_url=PAGE, raise_server_exceptions=False))

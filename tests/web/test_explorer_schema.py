@@ -25,6 +25,6 @@ def test_no_request_ends_in_a_server_error(tmp_path):
         "/api/openapi.json", build(part, rate=FREELY), headers={"host": "localhost"}
     )
     operations = [found.ok() for found in api.get_all_operations()]
-    assert len(operations) == 7
+    assert len(operations) == 8
     for operation in operations:
         abuse(operation, {})

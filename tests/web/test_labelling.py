@@ -1,5 +1,6 @@
 import base64
 import json
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from tests.web.labelling_pages import OURS, SECRET, Collection, strokes
 from xhat import labels
 from xhat.labels import Settings
+from xhat.web.labelling.sessions import AdminSessions
+from xhat.web.security import Buckets, rates
 
 
 @pytest.fixture
@@ -224,11 +227,47 @@ def test_large_bodies_are_refused(collection):
     assert answer.status_code == 413
 
 
-def test_a_flood_of_one_annotator_is_slowed_and_others_are_not(collection):
+@pytest.fixture
+def still(monkeypatch):
+    """Let no time pass for the limits of rate, so that they are the same on every machine."""
+    monkeypatch.setattr(rates, "Buckets", partial(Buckets, clock=lambda: 0.0))
+
+
+def look(browser, times, **headers):
+    return [browser.send("GET", "/api/label/state", **headers).status_code for _ in range(times)]
+
+
+def test_a_flood_of_one_annotator_is_slowed_and_others_are_not(still, collection):
     one, two = collection.annotator(0), collection.annotator(1)
-    codes = (one.send("GET", "/api/label/state").status_code for _ in range(1000))
-    assert 429 in codes  # sooner or later, however slow the machine is
-    assert two.send("GET", "/api/label/state").status_code == 200
+    assert look(one, 62) == [200] * 60 + [429] * 2
+    assert look(two, 1) == [200]
+
+
+@pytest.mark.parametrize("cookie", ["junk={}", "xhat-label={}.x", "xhat-label=1.{}", "{}"])
+def test_a_flood_behind_junk_cookies_is_counted_by_its_address(still, collection, cookie):
+    one, stranger = collection.annotator(0), collection.browser()
+    codes = [look(stranger, 1, Cookie=cookie.format(k))[0] for k in range(62)]
+    assert codes == [401] * 60 + [429] * 2
+    assert look(one, 1) == [200]
+
+
+def test_further_sessions_and_cookies_of_one_annotator_are_counted_together(still, collection):
+    codes = []
+    for k in range(4):
+        browser = collection.annotator(0)
+        browser.client.cookies["junk"] = str(k)
+        codes += look(browser, 16)
+    assert codes == [200] * 60 + [429] * 4
+
+
+def test_sessions_are_known_again_after_a_restart(still, collection):
+    people = [collection.annotator(k % 3) for k in range(66)]
+    collection.start()
+    again = [collection.browser() for _ in people]
+    for browser, before in zip(again, people, strict=True):
+        browser.client.cookies.update(before.client.cookies)
+    # of one address only 60 could ask, were they strangers
+    assert [look(browser, 1) for browser in again] == [[200]] * 66
 
 
 def test_a_class_behind_one_address_enters_at_once(collection):
@@ -294,6 +333,77 @@ def test_the_administrator_invites(collection):
     made = admin.send("POST", "/api/admin/invitations", {"count": 2}).json()["invitations"]
     assert [each["name"] for each in made] == ["annotator 4", "annotator 5"]
     assert collection.browser().enter(made[1]["token"]).status_code == 200
+
+
+def admin_token(browser):
+    return browser.client.cookies["xhat-admin"]
+
+
+def test_the_administrators_link_is_in_no_cookie_and_its_session_ends(collection):
+    admin, thief = administrator(collection), collection.browser()
+    assert SECRET not in admin_token(admin)
+    thief.client.cookies["xhat-admin"] = admin_token(admin)
+    assert thief.send("GET", "/api/admin/overview").status_code == 200
+    assert admin.send("DELETE", "/api/admin/session").status_code == 200
+    assert thief.send("GET", "/api/admin/overview").status_code == 401
+    thief.client.cookies["xhat-admin"] = SECRET
+    assert thief.send("GET", "/api/admin/overview").status_code == 401
+    assert administrator(collection).send("GET", "/api/admin/overview").status_code == 200
+
+
+def test_opening_the_administrators_link_again_ends_the_session_before(collection):
+    admin, other = administrator(collection), administrator(collection)
+    former = admin_token(admin)
+    assert admin.enter(SECRET, "admin").status_code == 200
+    assert admin_token(admin) != former
+    stale = collection.browser()
+    stale.client.cookies["xhat-admin"] = former
+    assert stale.send("GET", "/api/admin/overview").status_code == 401
+    assert other.send("GET", "/api/admin/overview").status_code == 200
+
+
+def test_the_administrators_session_gets_another_secret_every_hour(collection):
+    admin = administrator(collection)
+    former = admin_token(admin)
+    collection.clock.now += 3_601
+    assert admin.send("GET", "/api/admin/overview").status_code == 200
+    assert admin_token(admin) != former
+    assert admin.send("POST", "/api/admin/paused", {"paused": True}).status_code == 200
+    tab = collection.browser()
+    tab.client.cookies["xhat-admin"] = former
+    assert tab.send("GET", "/api/admin/overview").status_code == 200  # it was on its way
+    collection.clock.now += 61
+    assert tab.send("GET", "/api/admin/overview").status_code == 401
+    assert admin.send("GET", "/api/admin/overview").status_code == 200
+
+
+def test_an_answer_with_another_secret_may_be_lost(collection):
+    admin = administrator(collection)
+    former = admin_token(admin)
+    for _ in range(3):
+        collection.clock.now += 3_601
+        answer = admin.send("GET", "/api/admin/overview")
+        assert "set-cookie" in answer.headers
+        admin.client.cookies.clear()
+        admin.client.cookies["xhat-admin"] = former  # as if it had never come
+    assert admin.send("GET", "/api/admin/overview").status_code == 200
+
+
+@pytest.mark.parametrize(("pause", "times"), [(12 * 3600 + 1, 1), (11 * 3600, 16)])
+def test_the_administrators_session_ends_by_itself(collection, pause, times):
+    admin = administrator(collection)
+    codes = []
+    for _ in range(times):
+        collection.clock.now += pause
+        codes.append(admin.send("GET", "/api/admin/overview").status_code)
+    assert codes == [200] * (times - 1) + [401]
+
+
+def test_only_so_many_sessions_of_the_administrator_are_open():
+    sessions = AdminSessions("link", clock=lambda: 0.0)
+    tokens = [sessions.enter("link") for _ in range(51)]
+    assert sessions.recognise(tokens[0]) is None
+    assert all(sessions.recognise(each) for each in tokens[1:])
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 import logging
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 
 from tests.web.shell import OURS, client, part
 from xhat.web import Part, build
 from xhat.web.security import POLICY
+
+WAYS = ("GET", "HEAD")
 
 
 @pytest.fixture
@@ -104,6 +106,27 @@ def test_other_methods_are_refused_in_a_sentence():
     answer = client().get("/api/hello/double")
     assert answer.status_code == 405
     assert answer.json() == {"error": "That cannot be done here."}
+
+
+def test_every_route_that_answers_get_answers_head(folder):
+    web = client(part(folder=folder))
+    for path in ("/", "/hello", "/static/base.css", "/api/openapi.json", "/api/health", "/none"):
+        whole, head = (web.request(method, path, follow_redirects=False) for method in WAYS)
+        assert (head.status_code, dict(head.headers)) == (whole.status_code, dict(whole.headers))
+        assert head.content == b""
+    assert web.head("/api/hello/double").status_code == 405
+    assert web.head("/api/hello/broken").status_code == 500
+
+
+def test_the_health_route_asks_every_part():
+    async def ill():
+        raise HTTPException(503, "The disk is full.", {"Retry-After": "2"})
+
+    assert client().get("/api/health").json() == {"status": "ok"}
+    answer = client(part(), part("other", check=ill)).get("/api/health")
+    assert answer.status_code == 503
+    assert answer.json() == {"error": "The disk is full."}
+    assert answer.headers["retry-after"] == "2"
 
 
 def test_no_page_loads_documentation_from_elsewhere():

@@ -1,36 +1,25 @@
 """The commands that search and judge; each gathers options, calls ``xhat.study`` and reports."""
 
 import json
+import os
 import platform
+import signal
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import torch
 import typer
 from rich.table import Table
 
-import xhat
 from xhat.cli.app import Out, Seed, app
-from xhat.cli.shell import console, progress_bar
-from xhat.core import atomic_folder_check, atomic_write
-from xhat.judges import Outcome
-from xhat.solve import Compute, Progress
-from xhat.study.inputs import (
-    load_model,
-    read_array,
-    read_samples,
-    read_starts,
-    read_targets,
-)
-from xhat.study.judging import digits_judge, judge_samples, write_judged
-from xhat.study.methods import METHODS
-from xhat.study.optimize import MODEL_METHODS, match, optimize, write_result
-from xhat.study.planted import HALVES
-from xhat.study.recipes import known_recipes
-from xhat.study.selftest import self_test
-from xhat.study.selftest import write as write_self_test
+from xhat.cli.names import HALVES, METHODS, MODEL_METHODS, RECIPES
+from xhat.cli.shell import console, errors, progress_bar
+from xhat.cli.stopping import Answer, Stopped, answering
+
+if TYPE_CHECKING:
+    from xhat.result import Result
+    from xhat.solve import Progress
 
 __all__ = ["info", "judge", "optimize_command"]
 
@@ -69,31 +58,53 @@ def optimize_command(
         raise ValueError(
             f"--{next(iter(chosen))} goes with --target; a --value is matched to --tolerance."
         )
-    atomic_folder_check(out)
-    network, starts = load_model(model), read_array(inputs, "the inputs")
-    with progress_bar() as update:
+    from xhat.core import claimed_folder
+    from xhat.solve import Compute
+    from xhat.study.inputs import load_model, read_array, read_targets
+    from xhat.study.optimize import match, optimize, write_result
 
-        def report(progress: Progress) -> None:
-            update("candidates", progress.done, progress.total)
-
-        settings = {
+    with claimed_folder(out):
+        network, starts = load_model(model), read_array(inputs, "the inputs")
+        settings: dict[str, Any] = {
             "bounds": bounds,
             "max_steps": max_steps,
             "seed": seed,
             "compute": Compute(device=device),
-            "on_progress": report,
         }
-        if value is not None:
-            wanted = value
-            result = match(network, starts, value, tolerance=tolerance, **settings)
-        else:
-            wanted = read_targets(target or "")
-            result = optimize(network, starts, wanted, **chosen, **settings)
-    summary = write_result(result, out, bounds, wanted)
+        wanted = value if value is not None else read_targets(target or "")
+        with progress_bar() as update, answering() as asked:
+
+            def report(progress: "Progress") -> None:
+                update("candidates", progress.done, progress.total)
+
+            settings["on_progress"] = report
+            if isinstance(wanted, float):
+                result = match(network, starts, wanted, tolerance=tolerance, **settings)
+            else:
+                result = optimize(network, starts, wanted, **chosen, **settings)
+        summary = write_result(result, out, bounds, wanted, model=model)
     console.print_json(json.dumps(summary))
     console.print(f"Wrote {out / 'results.parquet'}", markup=False)
     if summary["picture"]:
         console.print(f"Open {out / summary['picture']}", markup=False)
+    _say_unfinished(result, asked)
+
+
+def _say_unfinished(result: "Result", asked: Answer) -> None:
+    """Say of a search that was cut short what there is of it, and end with the code for that."""
+    failed = [status for status in result.status if status.startswith("the model failed")]
+    if failed:
+        errors.print(
+            f"Of {len(result)} candidates {len(failed)} could not be finished: {failed[0]}.",
+            markup=False,
+        )
+    unfinished = sum(status.startswith("interrupted") for status in result.status)
+    if unfinished:
+        errors.print(
+            f"Interrupted with {len(result) - unfinished} of {len(result)} candidates finished; "
+            f"the best so far was written for the others."
+        )
+        raise Stopped(asked.number or signal.SIGINT, said=True)
 
 
 @app.command(epilog="Example: xhat judge --samples x.npy --targets 3,8 --out runs/judge")
@@ -106,7 +117,9 @@ def judge(
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(help="Real samples of your own domain, like --samples. \\[default: digits]"),
+        typer.Option(
+            help="Real samples of your own domain, like --samples, or digits. \\[default: digits]"
+        ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Their classes, a .npy file.")] = None,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
@@ -126,12 +139,37 @@ def judge(
     """Say of samples, from wherever, whether they are genuine samples of their targets."""
     if test == (samples is not None):
         raise ValueError("give either --samples to judge, or --self-test.")
-    atomic_folder_check(out)
+    from xhat.core import claimed_folder
+
     if test:
-        _self_test(out, alpha=alpha, n=n, half=half, weights=weights, seed=seed)
-        return
-    if samples is None:
-        return
+        with claimed_folder(out):
+            _self_test(out, alpha=alpha, n=n, half=half, weights=weights, seed=seed)
+    elif samples is not None:
+        given = {"samples": samples, "targets": targets, "reference": reference, "labels": labels}
+        given = {name: value for name, value in given.items() if value is not None}
+        command = " ".join(["xhat judge", *(f"--{name} {value}" for name, value in given.items())])
+        with claimed_folder(out):
+            _judge(out, f"{command} --alpha {alpha:g} --seed {seed}", alpha, seed, **given)
+
+
+def _judge(
+    out: Path,
+    command: str,
+    alpha: float,
+    seed: int,
+    samples: Path,
+    targets: str | None = None,
+    reference: Path | None = None,
+    labels: Path | None = None,
+) -> None:
+    from xhat.judges import Outcome
+    from xhat.study.inputs import check_task, read_array, read_samples, read_starts, read_targets
+    from xhat.study.judging import judge_samples, write_judged
+
+    if reference is None:
+        check_task(samples, "digits")
+    elif str(reference) == "digits":
+        reference = None
     judged = judge_samples(
         read_samples(samples),
         None if targets is None else read_targets(targets),
@@ -141,12 +179,7 @@ def judge(
         x0=read_starts(samples),
         seed=seed,
     )
-    command = f"xhat judge --samples {samples}" + "".join(
-        f" --{name} {value}"
-        for name, value in {"targets": targets, "reference": reference, "labels": labels}.items()
-        if value is not None
-    )
-    page = write_judged(judged, out, command=f"{command} --alpha {alpha:g} --seed {seed}")
+    page = write_judged(judged, out, command=command)
     counted = Counter(judged.verdicts.outcomes)
     for outcome in Outcome:
         if counted[outcome]:
@@ -159,13 +192,16 @@ def judge(
 def _self_test(
     out: Path, *, alpha: float, n: int, half: str, weights: Path | None, seed: int
 ) -> None:
+    from xhat.study.judging import digits_judge
+    from xhat.study.selftest import self_test, write
+
     with progress_bar() as update:
         update("judges", 0, 1)
         tested = digits_judge(alpha, weights)
         update("judges", 1, 1)
         found = self_test(tested, half=half, n=n, seed=seed, on_progress=update)
     command = f"xhat judge --self-test --half {half} --n {n} --alpha {alpha:g} --seed {seed}"
-    picture = write_self_test(found, out, command=command)
+    picture = write(found, out, command=command)
     table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for heading in ("kind", "n", "wanted", "share", "interval", "asked"):
         table.add_column(heading, no_wrap=True, justify="left" if heading == "kind" else "right")
@@ -185,28 +221,41 @@ def _self_test(
     console.print(f"Open {picture}", markup=False)
 
 
-@app.command(epilog="Example: xhat info")
+@app.command(epilog="Example: xhat info --devices")
 def info(
+    devices: Annotated[
+        bool, typer.Option("--devices", help="Also ask torch for threads and devices; slower.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Also write info.json there.")] = None,
 ) -> None:
-    """Say which versions, threads and devices there are."""
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    """Say which versions, methods, recipes and devices there are."""
     lines = {
-        "xhat": xhat.__version__,
+        "xhat": version("xhat"),
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "threads": torch.get_num_threads(),
-        "devices": ", ".join(["cpu", *gpus]),
-        "cpu": torch.backends.cpu.get_cpu_capability(),
+        **{name: version(name) for name in ("torch", "numpy", "scipy")},
+        "cores": str(os.cpu_count()),
+        **(_devices() if devices else {}),
         "methods": ", ".join(METHODS),
-        "recipes": ", ".join(known_recipes()),
+        "recipes": ", ".join(RECIPES),
     }
+    if out is not None:
+        from xhat.core import atomic_write, claimed_folder
+
+        with claimed_folder(out), atomic_write(out / "info.json") as temporary:
+            temporary.write_text(json.dumps(lines, indent=1) + "\n")
     for name, value in lines.items():
         console.print(f"{name:9} {value}")
-    if out is not None:
-        with atomic_write(out / "info.json") as temporary:
-            temporary.write_text(json.dumps(lines, indent=1) + "\n")
+
+
+def _devices() -> dict[str, str]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "threads": str(torch.get_num_threads()),
+        "devices": ", ".join(["cpu", *gpus]),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 _WANTED = {"genuine": "genuine", "not genuine": "not gen.", "out of distribution": "out of d."}

@@ -7,17 +7,10 @@ import typer
 from rich.table import Table
 
 from xhat.cli.app import Seed, app
+from xhat.cli.names import METHODS, TASKS
 from xhat.cli.shell import console, progress_bar
-from xhat.core import atomic_folder_check, check_choice
-from xhat.judges import Outcome
-from xhat.report import COLOURS
-from xhat.study.demos import DEMOS, Demonstration
-from xhat.study.demos import digits as main_job
-from xhat.study.methods import METHODS
 
 __all__ = ["demo"]
-
-TASKS = ("digits", *DEMOS)
 
 
 @app.command(epilog="Example: xhat demo --out runs/demo --starts 1 --method plain --method latent")
@@ -39,19 +32,42 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """Turn every digit into every other, judge and draw; or show what another task is about."""
+    from xhat.core import check_choice, claimed_folder
+
     check_choice("task", task, TASKS)
     out = out or Path("runs") / ("demo" if task == TASKS[0] else task)
-    atomic_folder_check(out)
     if task != TASKS[0]:
         of_digits = {"--starts": starts, "--method": method, "--confidence": confidence}
         for option, value in of_digits.items():
             if value is not None:
                 raise typer.BadParameter(f"{option} is for --task digits, not for {task}.")
-        _show(DEMOS[task], out, seed)
-        return
+    with claimed_folder(out):
+        if task == TASKS[0]:
+            _digits(
+                out,
+                3 if starts is None else starts,
+                method,
+                0.95 if confidence is None else confidence,
+                seed,
+            )
+        else:
+            _show(task, out, seed)
+
+
+def _digits(
+    out: Path,
+    starts: int | None,
+    method: list[str] | None,
+    confidence: float | None,
+    seed: int,
+) -> None:
+    from xhat.judges import Outcome
+    from xhat.report import COLOURS
+    from xhat.study.demos import digits as main_job
+
     starts = 3 if starts is None else starts
     confidence = 0.95 if confidence is None else confidence
-    names = tuple(method) if method else tuple(METHODS)
+    names = tuple(method) if method else METHODS
     command = f"xhat demo --starts {starts} --confidence {confidence:g} --seed {seed}" + "".join(
         f" --method {name}" for name in method or ()
     )
@@ -81,8 +97,11 @@ def demo(
     console.print(f"\nOpen {page}", markup=False)
 
 
-def _show(task: Demonstration, out: Path, seed: int) -> None:
-    command = f"xhat demo --task {task.name} --seed {seed}"
+def _show(name: str, out: Path, seed: int) -> None:
+    from xhat.study.demos import DEMOS
+
+    task = DEMOS[name]
+    command = f"xhat demo --task {name} --seed {seed}"
     with progress_bar() as update:
         found = task.run(
             seed=seed, on_progress=lambda stage: update(stage.name, stage.done, stage.total)
@@ -93,9 +112,9 @@ def _show(task: Demonstration, out: Path, seed: int) -> None:
 
 
 _SHORT = {
-    Outcome.OFF_MANIFOLD: "off manifold",
-    Outcome.ADVERSARIAL: "adversarial",
-    Outcome.OUT_OF_DISTRIBUTION: "out of distr.",
-    Outcome.MISTAKEN: "mistaken",
-    Outcome.UNREACHED: "unreached",
+    "off_manifold": "off manifold",
+    "adversarial": "adversarial",
+    "out_of_distribution": "out of distr.",
+    "mistaken": "mistaken",
+    "unreached": "unreached",
 }

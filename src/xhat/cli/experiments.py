@@ -2,28 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import torch
 import typer
-from torch import Tensor
 
 from xhat.cli.app import Out, app
+from xhat.cli.names import EMBEDDINGS
 from xhat.cli.shell import console, progress_bar
-from xhat.core import check_choice
-from xhat.learning import EpochRecord, load_checkpoint
-from xhat.study.appraisal import QUICK
-from xhat.study.embedding import train_digits_embedding
-from xhat.study.experiments import STUDIES, run_study, with_labels, write_study
-from xhat.study.experiments.trials import write_trials
-from xhat.study.experiments.tuning import tune_latent
-from xhat.study.inputs import read_array
-from xhat.study.judging import digits_judge
-from xhat.study.model_report import report_model, write_report
-from xhat.study.recipes import recipe as known_recipe
-from xhat.study.shapes import train_shape
-from xhat.study.training import Precision, train
-from xhat.surrogates.embeddings import EMBEDDINGS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xhat.learning import Card, EpochRecord
+    from xhat.study.training import Precision
 
 __all__ = ["study_command", "train_command", "tune_command"]
 
@@ -72,54 +63,84 @@ def train_command(
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
 ) -> None:
     """Train a surrogate by a recipe, an embedding, or a shipped model again."""
+    from xhat.core import claimed_folder
+
+    given = {"seed": seed, "epochs": epochs, "limit": limit}
     if task == "shapes":
         _refuse_with_shapes(embedding, latent, beta, targets, report, device, precision)
-        _train_shape(recipe or "torus", out, seed, epochs, limit)
+        with claimed_folder(out):
+            _train_shape(recipe or "torus", out, **given)
         return
     if embedding is not None:
         _refuse_with_embedding(recipe, targets, report, device, precision)
-        _train_embedding(task, embedding, out, latent, beta, seed, epochs, limit)
+        with claimed_folder(out):
+            _train_embedding(task, embedding, out, latent, beta, **given)
         return
     for name, value in {"--latent": latent, "--beta": beta}.items():
         if value is not None:
             raise ValueError(
                 f"{name} goes with --embedding, such as --embedding beta-vae {name} {value:g}."
             )
-    recipe = recipe or "plain"
-    if report and known_recipe(recipe).kind != "surrogate":
+    measured = autoattack if report else None
+    with claimed_folder(out):
+        _train(task, recipe or "plain", out, targets, measured, device, precision, **given)
+
+
+def _train(
+    task: str,
+    recipe: str,
+    out: Path,
+    targets: Path | None,
+    autoattack: int | None,
+    device: str,
+    precision: str,
+    *,
+    limit: int | None,
+    **given: int | None,
+) -> None:
+    """Train a surrogate; with a number for ``autoattack``, measure it and write its page."""
+    from xhat.learning import load_checkpoint
+    from xhat.study.appraisal import QUICK
+    from xhat.study.inputs import read_array
+    from xhat.study.model_report import report_model, write_report
+    from xhat.study.recipes import recipe as known_recipe
+    from xhat.study.training import train
+
+    if autoattack is not None and autoattack < 0:
+        raise ValueError(f"--autoattack must be 0 or more, but is {autoattack}.")
+    if autoattack is not None and known_recipe(recipe).kind != "surrogate":
         raise ValueError(f"--report measures surrogates, but {recipe} is another kind of model.")
     wanted: Tensor | Path | None = targets
     if targets is not None and targets.suffix != ".parquet":
         wanted = read_array(targets, "the targets")
     with progress_bar() as update:
-
-        def say(record: EpochRecord) -> None:
-            update(recipe, record.epoch, record.epochs)
-
         card = train(
             task,
             recipe,
             out=out,
-            seed=seed,
-            epochs=epochs,
             limit=limit,
             targets=wanted,
             device=device,
             precision=cast("Precision", precision),
-            progress=say,
+            progress=lambda record: update(recipe, record.epoch, record.epochs),
+            **given,
         )
         page = None
-        if report:
+        if autoattack is not None:
             model, _ = load_checkpoint(out, card.name)
             scope = None if limit is None else QUICK
             measured = report_model(
                 model, card, scope=scope, autoattack=autoattack, on_progress=update
             )
             page = write_report(measured, out)
-    console.print_json(json.dumps(card.metrics))
-    console.print(f"Wrote {out / card.name}.safetensors", markup=False)
+    _say_trained(card, out)
     if page is not None:
         console.print(f"Open {page}", markup=False)
+
+
+def _say_trained(card: "Card", out: Path) -> None:
+    console.print_json(json.dumps(card.metrics))
+    console.print(f"Wrote {out / card.name}.safetensors", markup=False)
 
 
 def _refuse_with_shapes(
@@ -147,17 +168,18 @@ def _refuse_with_shapes(
 
 
 def _train_shape(
-    name: str, out: Path, seed: int | None, epochs: int | None, limit: int | None
+    name: str, out: Path, *, seed: int | None, epochs: int | None, limit: int | None
 ) -> None:
+    from xhat.study.shapes import train_shape
+
     with progress_bar() as update:
 
-        def say(record: EpochRecord) -> None:
+        def say(record: "EpochRecord") -> None:
             update(name, record.epoch, record.epochs)
 
         options: dict[str, Any] = {} if seed is None else {"seed": seed}
         card = train_shape(name, out=out, epochs=epochs, points=limit, progress=say, **options)
-    console.print_json(json.dumps(card.metrics))
-    console.print(f"Wrote {out / card.name}.safetensors", markup=False)
+    _say_trained(card, out)
 
 
 def _refuse_with_embedding(
@@ -185,21 +207,23 @@ def _train_embedding(
     out: Path,
     latent: int | None,
     beta: float | None,
+    *,
     seed: int | None,
     epochs: int | None,
     limit: int | None,
 ) -> None:
+    from xhat.study.embedding import train_digits_embedding
+
     options: dict[str, Any] = {"latent": latent, "beta": beta, "epochs": epochs, "limit": limit}
     with progress_bar() as update:
 
-        def say(record: EpochRecord) -> None:
+        def say(record: "EpochRecord") -> None:
             update(name, record.epoch, record.epochs)
 
         card = train_digits_embedding(
             task, name, out=out, seed=1 if seed is None else seed, progress=say, **options
         )
-    console.print_json(json.dumps(card.metrics))
-    console.print(f"Wrote {out / card.name}.safetensors", markup=False)
+    _say_trained(card, out)
 
 
 @app.command(name="study", epilog="Example: xhat study soft-labels --out studies/soft-labels")
@@ -222,6 +246,11 @@ def study_command(
     ] = None,
 ) -> None:
     """Answer a question by experiments over seeds; the same command goes on where it stopped."""
+    import torch
+
+    from xhat.core import check_choice, claimed_folder
+    from xhat.study.experiments import STUDIES, run_study, with_labels, write_study
+
     if name == "list":
         for known in STUDIES.values():
             console.print(f"[bold]{known.name}[/]  {known.question}")
@@ -232,20 +261,20 @@ def study_command(
             raise ValueError(f"--targets is for the study soft-labels, not for {name}.")
         asked = with_labels(targets)
     ending = ("-labels" if targets is not None else "") + ("-quick" if quick else "")
+    command = f"xhat study {name} --seeds {seeds}" + (" --quick" if quick else "")
+    command += f" --targets {targets}" if targets is not None else ""
     folder = out or Path("runs/studies") / f"{name}{ending}"
-    with progress_bar() as update:
+    with claimed_folder(folder), claimed_folder(cache, alone=False), progress_bar() as update:
         found = run_study(
             asked,
             folder,
             seeds=min(seeds, 2) if quick else seeds,
             quick=quick,
-            jobs=jobs or torch.get_num_threads(),
+            jobs=torch.get_num_threads() if jobs is None else jobs,
             cache=cache,
             on_progress=update,
         )
-    command = f"xhat study {name} --seeds {seeds}" + (" --quick" if quick else "")
-    command += f" --targets {targets}" if targets is not None else ""
-    page = write_study(found, command=command)
+        page = write_study(found, command=command)
     for claim, gap, said in found.claims():
         console.print(
             f"{said:13}  {claim.says}: {gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
@@ -268,19 +297,26 @@ def tune_command(
     seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
 ) -> None:
     """Look for the best size and beta of a latent space; the same command goes on where it was."""
+    from xhat.core import check_choice, check_count, claimed_folder
+    from xhat.study.experiments.trials import write_trials
+    from xhat.study.experiments.tuning import tune_latent
+    from xhat.study.judging import digits_judge
+
     check_choice("what", what, ("latent",))
-    with progress_bar() as update:
+    check_count("trials", trials)
+    command = f"xhat tune {what} --trials {trials} --seed {seed}" + (" --quick" if quick else "")
+    with claimed_folder(out), claimed_folder(cache, alone=False), progress_bar() as update:
         update("judges", 0, 1)
         judge = digits_judge()
         update("judges", 1, 1)
         found = tune_latent(
             out, judge, trials=trials, seed=seed, quick=quick, cache=cache, on_progress=update
         )
+        document = write_trials(found, out, command=command)
     for k, each in enumerate(found):
         console.print(f"{k:3}  latent {each.latent:2}  beta {each.beta:<4g}  {each.score:+.3f}")
     best = max(found, key=lambda each: each.score)
     console.print(
         f"Best of {len(found)}: latent {best.latent}, beta {best.beta:g}, score {best.score:+.3f}."
     )
-    command = f"xhat tune {what} --trials {trials} --seed {seed}" + (" --quick" if quick else "")
-    console.print(f"Wrote {write_trials(found, out, command=command)}", markup=False)
+    console.print(f"Wrote {document}", markup=False)

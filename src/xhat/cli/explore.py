@@ -2,15 +2,16 @@
 
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 
 from xhat.cli.app import AllowHost, Host, Port, Proxied, app
 from xhat.cli.shell import console, errors
-from xhat.study.demos.demonstration import Stage
-from xhat.study.exploring import Explorer, Gallery
+
+if TYPE_CHECKING:
+    from xhat.study.demos.demonstration import Stage
+    from xhat.study.exploring import Explorer
 
 __all__ = ["explore"]
 
@@ -30,10 +31,15 @@ def explore(
     searches: Annotated[int, typer.Option(help="At once, at most.")] = 24,
 ) -> None:
     """Draw a digit, choose what it should become, and watch it change in the browser."""
+    import torch
+
+    from xhat.core import check_count
+    from xhat.study.exploring import Explorer, Gallery
     from xhat.web import build, own_names, serve
     from xhat.web.explorer import explorer_part
     from xhat.web.serving import listen
 
+    check_count("--searches", searches)
     gallery = None if results is None else Gallery.open(results)
     listen(host, port).close()  # what is wrong with them is said before anything begins
     explorer = Explorer()
@@ -51,10 +57,10 @@ def explore(
     )
 
 
-def _warm(explorer: Explorer) -> None:
+def _warm(explorer: "Explorer") -> None:
     """Set up what searches need while the page is there already, and say how far that is."""
 
-    def tell(stage: Stage) -> None:
+    def tell(stage: "Stage") -> None:
         left = "" if stage.done == stage.total else f" ({stage.done + 1} of {stage.total})"
         errors.print(f"Setting up: {stage.name}{left}", markup=False)
 

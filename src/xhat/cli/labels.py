@@ -58,8 +58,9 @@ def open_database(url: str, *, create: bool = False) -> "Iterator[Database]":
             try:
                 yield database
             finally:
-                with database.read() as connection:
-                    new = new and settings_of(connection) is None
+                if new:  # or else nothing is asked of a database that may be away
+                    with database.read() as connection:
+                        new = settings_of(connection) is None
     finally:
         if new:
             for ending in ("", "-wal", "-shm"):
@@ -125,9 +126,13 @@ def show_agreement(
 
 
 def _compare(database: "Database", out: Path, *, simulated: bool) -> None:
+    from xhat.core import claimed_folder
     from xhat.study.labelling import people_and_verdicts, write_people
 
-    found = people_and_verdicts(database, simulated=simulated)
+    command = f"xhat label agreement --results {out}" + (" --simulated" if simulated else "")
+    with claimed_folder(out):
+        found = people_and_verdicts(database, simulated=simulated)
+        page = write_people(found, out, command=command)
     table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for heading in ("verdict", "candidates", "target seen", "interval", "none"):
         table.add_column(heading, justify="left" if heading == "verdict" else "right")
@@ -142,8 +147,7 @@ def _compare(database: "Database", out: Path, *, simulated: bool) -> None:
         f"People and verdicts agree on {found.agreeing} of {len(found)} "
         f"({100 * low:.0f}–{100 * high:.0f} %){kappa}."
     )
-    command = f"xhat label agreement --results {out}" + (" --simulated" if simulated else "")
-    console.print(f"Open {write_people(found, out, command=command)}", markup=False)
+    console.print(f"Open {page}", markup=False)
 
 
 @label.command(name="annotators", epilog="Example: xhat label annotators")

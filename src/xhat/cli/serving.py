@@ -9,7 +9,6 @@ import typer
 from xhat.cli.app import AllowHost, Host, Port, Proxied
 from xhat.cli.labels import DEFAULT_DB, Db, label, open_database
 from xhat.cli.shell import console, progress_bar
-from xhat.core import check_choice, check_count
 
 if TYPE_CHECKING:
     from xhat.labels import Database, Invitation, Settings
@@ -48,6 +47,8 @@ def serve_labelling(
     seed: Annotated[int, typer.Option(help="Of the order of images.")] = 0,
 ) -> None:
     """Serve the pages where people say what they see, and print their invitation links."""
+    from xhat.core import check_choice, check_count
+
     if invite:
         check_count("the number of invitations", invite)
     made_by_search = any(source.endswith(".parquet") for source in images or ())

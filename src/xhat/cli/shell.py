@@ -1,5 +1,6 @@
 """How commands speak: errors in one sentence, progress on a terminal only."""
 
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.main import get_command
 
-from xhat.core import SearchFailedError, UnreadableFileError
+from xhat.cli.stopping import SAID, Stopped
 
 __all__ = ["console", "errors", "progress_bar", "run"]
 
@@ -20,7 +21,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _INTERRUPTED = 130
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])  # not exported
-_EXPECTED = (ValueError, TypeError, PermissionError, UnreadableFileError, SearchFailedError)
+_EXPECTED = (ValueError, TypeError, ImportError, PermissionError, IsADirectoryError)
 
 Update = Callable[[str, int, int], None]
 
@@ -28,25 +29,34 @@ Update = Callable[[str, int, int], None]
 def run(app: typer.Typer) -> None:
     """Run ``app`` on ``sys.argv``; turn errors into one sentence and an exit code.
 
-    The code is 2 for what the user can put right, 130 for an interrupt, 1 for anything else.
-    ``--debug``, anywhere among the arguments, lets every error through as a traceback.
+    The code is 2 for what the user can put right, 130 for an interrupt, 143 for SIGTERM, 1 for
+    anything else. ``--debug``, anywhere among the arguments, lets every error through as a
+    traceback.
     """
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     warnings.showwarning = _say_warning
     if not debug:
         sys.excepthook = _say_unexpected
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its own caches
+    command = get_command(app)
     try:
-        code = get_command(app)(arguments or ["--help"], standalone_mode=False)
-    except (*_EXPECTED, _UsageError) as error:
+        code = command(arguments or ["--help"], prog_name="xhat", standalone_mode=False)
+    except (*_EXPECTED, _UsageError, SystemExit) as error:
         if debug:
             raise
         _say_error(_worded(error))
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
+    except Stopped as stopped:
+        if not stopped.said:
+            errors.print(SAID)
+        sys.exit(stopped.code)
+    except typer.Abort as abort:
+        if isinstance(abort.__cause__, EOFError):  # typer takes it for an interrupt
+            raise abort.__cause__ from None
         code = _INTERRUPTED
-    if code == _INTERRUPTED:
-        errors.print("Interrupted; nothing half-written was left behind.")
+    if code == _INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+        errors.print(SAID)
     sys.exit(code)
 
 
@@ -71,9 +81,14 @@ def progress_bar() -> Iterator[Update]:
         yield update
 
 
-def _worded(error: Exception) -> str:
+def _worded(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return (
+            f"the process was ended by sys.exit({error.code!r}), which xhat does not do while it "
+            f"works; take it out of your model."
+        )
     if not isinstance(error, _UsageError):
-        return str(error)
+        return " ".join(str(error).split())
     command = getattr(error.ctx, "command_path", "xhat")
     return f"{error.format_message().rstrip('.')}; see {command} --help."
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints.base import Linear, Projected
-from xhat.core import check_numbers, check_rows, check_tensor, per_row
+from xhat.core import check_numbers, check_rows, check_stack, per_row
 
 __all__ = ["Ball", "L1Ball", "L2Ball", "LinfBall"]
 
@@ -28,7 +28,7 @@ class Ball(Projected):
     survives_clipping: ClassVar[bool] = True
 
     def __init__(self, center: Tensor, radius: Tensor | float) -> None:
-        self.center = check_tensor("the center", center)
+        self.center = check_stack("the center", center)
         radius = check_numbers("the radius", radius)
         if radius.ndim > 1:
             raise ValueError(

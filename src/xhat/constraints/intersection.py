@@ -10,6 +10,7 @@ from xhat.constraints.base import Projected
 __all__ = ["Intersection", "nearest_in_all"]
 
 _CYCLES = 500
+_WINDOW, _SHRINKS = 50, 0.9  # cycles, and the share that the least violation must fall to in them
 _FEASIBLE = {torch.float64: 2e-13}  # the violation that is let stand, in the unit of ``x``
 _NEAREST = {torch.float64: 1e-9}  # the change at which the cycles end, likewise
 _COARSE = 2e-8, 1e-6  # for float32 and below: both
@@ -33,6 +34,10 @@ class Intersection(Projected):
     """
 
     def __init__(self, parts: Sequence[Projected]) -> None:
+        if not isinstance(parts, Sequence) or isinstance(parts, str):
+            raise TypeError(
+                f"an Intersection is of a sequence of constraints, not of {type(parts).__name__}."
+            )
         parts = tuple(parts)
         if len(parts) < 2:
             raise ValueError(
@@ -77,10 +82,11 @@ def nearest_in_all(parts: Sequence[Projected], x: Tensor) -> Tensor:
     Dykstra's algorithm: Boyle, Dykstra, "A Method for Finding Projections onto the Intersection of
     Convex Sets in Hilbert Spaces" (1986), in float64 whatever the type of ``x``, until the
     increments settle to 1e-9 (1e-6 for float32; Birgin, Raydan, "Robust Stopping Criteria for
-    Dykstra's Algorithm", 2005), or 500 cycles are over. Projections in turn then go on until no
-    violation exceeds 2e-13 (2e-8 for float32, before rounding), so that what comes back is feasible
-    where it is not quite nearest. Each candidate stops by itself. If nothing is feasible, what
-    comes back lies on the last part, and its violation says so.
+    Dykstra's Algorithm", 2005), the violation has stopped shrinking, or 500 cycles are over.
+    Projections in turn then go on until no violation exceeds 2e-13 (2e-8 for float32, before
+    rounding), so that what comes back is feasible where it is not quite nearest. Each candidate
+    stops by itself. If nothing is feasible, what comes back lies on the last part, and its
+    violation says so.
 
     Args:
         parts: convex; the result lies on the last of them.
@@ -133,12 +139,18 @@ class _Cycles:
         """Return where the cycles end, and which candidates are feasible there."""
         found = self.x.clone()
         ended = torch.zeros(len(found), dtype=torch.bool, device=found.device)
-        for _ in range(_CYCLES):
+        self.before = torch.full((len(found),), torch.inf, dtype=found.dtype, device=found.device)
+        self.lately = self.before.clone()
+        for count in range(1, _CYCLES + 1):
             change = self._cycle()
             worst = _worst(self.parts, self.x)
             done = worst <= self.feasible
             if self.increments:
                 done = change <= self.settled * self._size()
+            self.lately = torch.minimum(self.lately, worst)
+            if count % _WINDOW == 0:  # what no longer shrinks is most likely a gap between the sets
+                done |= (worst > self.feasible) & (self.lately > _SHRINKS * self.before)
+                self.before, self.lately = self.lately, torch.full_like(worst, torch.inf)
             if bool(done.any()):
                 found[self.ids[done]] = self.x[done]
                 ended[self.ids[done]] = (worst <= self.feasible)[done]
@@ -164,6 +176,7 @@ class _Cycles:
     def _keep(self, stays: Tensor) -> bool:
         self.parts = [part.select(stays) for part in self.parts]
         self.x, self.ids = self.x[stays], self.ids[stays]
+        self.before, self.lately = self.before[stays], self.lately[stays]
         self.memory = [memory[stays] for memory in self.memory]
         return len(stays) > 0
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints.base import Linear, Projected
-from xhat.core import check_numbers, check_rows, check_tensor, independent_rows
+from xhat.core import check_mask, check_numbers, check_rows, check_stack, independent_rows
 from xhat.groups import Group, check_acting
 
 __all__ = ["AffineEquality", "Bounds", "Fixed", "Halfspace", "Invariance"]
@@ -78,7 +78,7 @@ class Halfspace(Projected):
     per_candidate: ClassVar[tuple[str, ...]] = ("normal", "offset")
 
     def __init__(self, normal: Tensor, offset: Tensor | float) -> None:
-        normal = check_tensor("the normal", normal).double()
+        normal = check_stack("the normal", normal).double()
         length = torch.linalg.vector_norm(normal.flatten(1), dim=1)
         if bool((length == 0).any()):
             raise ValueError("the normal of a Halfspace must not be 0.")
@@ -132,7 +132,7 @@ class AffineEquality(Projected):
     per_candidate: ClassVar[tuple[str, ...]] = ("rows_of", "offsets")
 
     def __init__(self, matrix: Tensor, values: Tensor) -> None:
-        matrix = check_tensor("the matrix A", matrix)
+        matrix = check_stack("the matrix A", matrix)
         self.shape = tuple(matrix.shape[1:])
         planes, self.offsets, _ = independent_rows(matrix.flatten(1), values)
         self.rows_of = planes[None]
@@ -182,10 +182,8 @@ class Fixed(Projected):
     per_candidate: ClassVar[tuple[str, ...]] = ("mask", "fixed")
 
     def __init__(self, mask: Tensor, to: Tensor) -> None:
-        mask = torch.as_tensor(mask)
-        if mask.dtype != torch.bool:
-            raise TypeError(f"mask must be boolean (true: fixed), but is {mask.dtype}.")
-        self.fixed = check_tensor("what features are fixed to", to)
+        mask = check_mask(mask, "fixed")
+        self.fixed = check_stack("what features are fixed to", to)
         if mask.shape != self.fixed.shape[1:] or not bool(mask.any()):
             raise ValueError(
                 f"mask must have the shape of one input, {tuple(self.fixed.shape[1:])}, and fix a "

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints.base import Linear, Projected
+from xhat.core import check_flag
 
 __all__ = ["Monotone"]
 
@@ -32,7 +33,7 @@ class Monotone(Projected):
     def __init__(self, axis: int | None = None, *, decreasing: bool = False) -> None:
         if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int)):
             raise TypeError(f"axis must be a whole number or None, not {type(axis).__name__}.")
-        self.axis, self.decreasing = axis, bool(decreasing)
+        self.axis, self.decreasing = axis, check_flag("decreasing", decreasing)
 
     def values(self, x: Tensor) -> Tensor:
         """Return by how much every feature lies on the wrong side of its neighbour, ``(n, k)``."""

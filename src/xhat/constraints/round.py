@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints.base import Projected
-from xhat.core import check_numbers, check_positive, check_rows, check_tensor
+from xhat.core import check_numbers, check_positive, check_rows, check_stack
 
 __all__ = ["SecondOrderCone", "Sphere"]
 
@@ -34,7 +34,7 @@ class Sphere(Projected):
     per_candidate: ClassVar[tuple[str, ...]] = ("center", "radius")
 
     def __init__(self, center: Tensor, radius: Tensor | float) -> None:
-        self.center = check_tensor("the center", center)
+        self.center = check_stack("the center", center)
         radius = check_numbers("the radius", radius)
         self.radius = radius.to(self.center).reshape(-1)
         if self.center.shape[0] != 1:

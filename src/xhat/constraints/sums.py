@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints.base import Linear, Projected
-from xhat.core import check_numbers, check_rows, check_tensor, increasing_root, per_row
+from xhat.core import check_numbers, check_rows, check_stack, increasing_root, per_row
 
 __all__ = ["Simplex", "SumWithin"]
 
@@ -48,7 +48,7 @@ class SumWithin(Projected):
         if total.ndim > 1:
             raise ValueError(f"the total must be a number or (n,), not {tuple(total.shape)}.")
         self.total = total.double().reshape(-1)
-        self.weights = torch.ones(1) if weights is None else check_tensor("the weights", weights)
+        self.weights = torch.ones(1) if weights is None else check_stack("the weights", weights)
         if bool((self.weights <= 0).any()):
             raise ValueError("the weights of a sum must be above 0.")
         for name in ("low", "high", "weights"):

@@ -9,15 +9,25 @@ from xhat.core.checks import (
     check_choice,
     check_count,
     check_finite,
+    check_flag,
     check_fraction,
+    check_mask,
     check_numbers,
     check_positive,
     check_range,
     check_rows,
+    check_share,
+    check_stack,
     check_tensor,
 )
-from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError
-from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
+from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError, is_raised_here
+from xhat.core.files import (
+    atomic_folder,
+    atomic_folder_check,
+    atomic_write,
+    claimed_folder,
+    sha256_of,
+)
 from xhat.core.models import evaluation_mode, kept_as_found, modules_of
 from xhat.core.planes import independent_rows
 from xhat.core.records import PerCandidate, per_row
@@ -30,22 +40,29 @@ __all__ = [
     "PerCandidate",
     "SearchFailedError",
     "UnreadableFileError",
+    "atomic_folder",
     "atomic_folder_check",
     "atomic_write",
     "candidate_noise",
     "check_choice",
     "check_count",
     "check_finite",
+    "check_flag",
     "check_fraction",
+    "check_mask",
     "check_numbers",
     "check_positive",
     "check_range",
     "check_rows",
+    "check_share",
+    "check_stack",
     "check_tensor",
+    "claimed_folder",
     "evaluation_mode",
     "generator",
     "increasing_root",
     "independent_rows",
+    "is_raised_here",
     "kept_as_found",
     "modules_of",
     "numpy_generator",

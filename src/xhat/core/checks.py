@@ -13,11 +13,15 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_finite",
+    "check_flag",
     "check_fraction",
+    "check_mask",
     "check_numbers",
     "check_positive",
     "check_range",
     "check_rows",
+    "check_share",
+    "check_stack",
     "check_tensor",
 ]
 
@@ -47,6 +51,8 @@ def check_tensor(
         except (TypeError, ValueError, RuntimeError) as error:
             kind = type(value).__name__
             raise TypeError(f"{name} must be a tensor or array of numbers, not {kind}.") from error
+    if value.is_complex():
+        raise TypeError(f"{name} must be real numbers, but is {_dtype(value)}.")
     if floating and not value.dtype.is_floating_point:
         raise TypeError(
             f"{name} must be floating point, but is {_dtype(value)}; "
@@ -57,6 +63,45 @@ def check_tensor(
     if value.numel() == 0:
         raise ValueError(f"{name} is empty (shape {tuple(value.shape)}); pass at least one.")
     check_finite(name, value)
+    return value
+
+
+def check_stack(name: str, value: Any) -> Tensor:
+    """Return ``value`` as ``check_tensor`` does, if it is ``(n, *shape)``: rows of something.
+
+    Example:
+        >>> check_stack("the center", torch.tensor(2.0))
+        Traceback (most recent call last):
+        ValueError: the center must have one row per candidate, (n, *x_shape) or (1, *x_shape), \
+but has shape (); for one input use x[None].
+    """
+    value = check_tensor(name, value)
+    if value.ndim < 2:
+        raise ValueError(
+            f"{name} must have one row per candidate, (n, *x_shape) or (1, *x_shape), but has "
+            f"shape {tuple(value.shape)}; for one input use x[None]."
+        )
+    return value
+
+
+def check_mask(value: Any, meaning: str) -> Tensor:
+    """Return ``value`` as a tensor if it holds booleans; ``meaning`` says what true stands for.
+
+    Example:
+        >>> check_mask([1, 0], "may change")
+        Traceback (most recent call last):
+        TypeError: mask must be boolean (true: may change), but is torch.int64.
+    """
+    mask = check_tensor("mask", value, floating=False)
+    if mask.dtype != torch.bool:
+        raise TypeError(f"mask must be boolean (true: {meaning}), but is {mask.dtype}.")
+    return mask
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {type(value).__name__}.")
     return value
 
 
@@ -72,7 +117,10 @@ def check_numbers(name: str, value: Any) -> Tensor:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = torch.tensor(value, dtype=torch.float64)
     elif isinstance(value, list | tuple):
-        value = torch.as_tensor(value, dtype=torch.float64)
+        try:
+            value = torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{name} must be numbers, but is {value!r}.") from error
     return check_tensor(name, value, floating=False)
 
 
@@ -141,6 +189,13 @@ def check_count(name: str, value: int) -> int:
     return value
 
 
+def check_share(name: str, value: float) -> float:
+    """Return ``value`` if it is at least 0 and below 1."""
+    if check_positive(name, value, zero=True) >= 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, but is {value}.")
+    return value
+
+
 def check_fraction(name: str, value: float) -> float:
     """Return ``value`` if it lies strictly between 0 and 1."""
     check_positive(name, value)
@@ -151,7 +206,7 @@ def check_fraction(name: str, value: float) -> float:
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> str:
     """Return ``value`` if it is one of ``choices``; the message lists them."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, but is {value!r}.")
     return value
 

@@ -21,6 +21,7 @@ from xhat.labels.collection import (
     is_paused,
     pause,
     settings_of,
+    touch,
 )
 from xhat.labels.database import Database
 from xhat.labels.datasheet import datasheet
@@ -29,12 +30,14 @@ from xhat.labels.exporting import export
 from xhat.labels.gold import GoldCheck, check_golds, wilson
 from xhat.labels.importing import Imported, import_folder
 from xhat.labels.order import interleave, take_back
+from xhat.labels.outages import UnavailableError
 from xhat.labels.people import (
     Invitation,
     Person,
     enter,
     invite,
     leave,
+    open_sessions,
     revoke,
     set_paused,
     who,
@@ -73,6 +76,7 @@ __all__ = [
     "Progress",
     "Settings",
     "Ticket",
+    "UnavailableError",
     "Votes",
     "add_images",
     "agreement",
@@ -98,6 +102,7 @@ __all__ = [
     "last",
     "leave",
     "mean_shares",
+    "open_sessions",
     "pairwise",
     "pause",
     "person_rows",
@@ -109,6 +114,7 @@ __all__ = [
     "settings_of",
     "simulate",
     "take_back",
+    "touch",
     "undo",
     "upcoming",
     "who",

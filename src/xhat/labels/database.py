@@ -1,95 +1,105 @@
 """The database behind the votes: SQLite in a file by default, PostgreSQL by its address.
 
-Many people answer at once, yet SQLite has one writer. So all that writes is handed to one thread,
-which takes whatever is waiting, runs it in one transaction, each piece within a savepoint of its
-own, commits once for all, and only then tells those who wait. One commit to the disk serves many
-votes (group commit: Gray and Reuter, "Transaction Processing", 1992), nobody meets a locked
-database, and a vote that was acknowledged is on the disk.
+Many people answer at once, yet SQLite has one writer. So all that writes is handed to one thread
+(``Writer``), which commits for many at once. Nothing waits for a database without end: a lock and
+a connection are given up after ``wait`` seconds, and a lost connection is noticed.
+
+What SQLite writes can be read and written by the user alone who runs it.
 """
 
-import queue
-import threading
+import math
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from xhat.core import UnreadableFileError
+from xhat.core import check_positive
+from xhat.labels.outages import UnavailableError, is_outage, said, unavailable
 from xhat.labels.schema import metadata
+from xhat.labels.writer import Writer
 
 __all__ = ["Database"]
 
 T = TypeVar("T")
-_AT_ONCE = 256  # pieces of work in one transaction
 _PRAGMAS = (
     "journal_mode=WAL",  # readers and the writer do not wait for each other
     "synchronous=FULL",  # a commit is on the disk, also when the power fails
     "foreign_keys=ON",
-    "busy_timeout=10000",  # milliseconds; a command may write while the server runs
 )
+_ALIVE = {  # of libpq: a server that went away without a word is noticed within half a minute
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 
 
 class Database:
-    """An engine, and the one thread that writes through it.
+    """Connections to read by, and the one thread that writes.
 
     Args:
         url: such as ``sqlite:///labels.sqlite`` or ``postgresql+psycopg://user@host/name``.
         create: whether to make the tables where there are none.
+        wait: seconds after which a connection or a lock is given up; others may write meanwhile.
 
     Raises:
         ValueError: the address cannot be understood, or its driver is not installed.
-        UnreadableFileError: the database cannot be opened.
+        UnavailableError: the database cannot be opened.
     """
 
-    def __init__(self, url: str, *, create: bool = False) -> None:
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, create: bool = False, wait: float = 5.0) -> None:
+        check_positive("wait", wait)
+        self.engine = _engine(url, wait)
         self.url = self.engine.url.render_as_string(hide_password=True)
-        self._writing = self.engine.execution_options(writes=True)
+        self._writer = Writer(_engine(url, wait, pool_size=1, max_overflow=0), self.url)
         try:
+            _keep_private(self.engine.url)
             if create:
                 metadata.create_all(self.engine)
             with self.engine.connect():
                 pass
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             self.engine.dispose()
-            raise UnreadableFileError(
-                f"the database {self.url} cannot be opened: {_said(error)}."
+            raise UnavailableError(
+                f"the database {self.url} cannot be opened: {said(error)}."
             ) from error
-        self._work: queue.Queue[tuple[Callable[[Connection], Any], Future[Any]] | None]
-        self._work = queue.Queue()
-        self._writer: threading.Thread | None = None
-        self._starting = threading.Lock()
 
     def write(self, piece: Callable[[Connection], T]) -> T:
-        """Run ``piece`` in a transaction, and return what it returns once that is on the disk."""
+        """Run ``piece`` in a transaction, and return what it returns once that is on the disk.
+
+        Raises:
+            UnavailableError: the database cannot be written to at present.
+        """
         return self.submit(piece).result()
 
     def submit(self, piece: Callable[[Connection], T]) -> "Future[T]":
         """Hand ``piece`` to the writer; the future is done once it is committed, or has failed."""
-        with self._starting:
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write, name="votes", daemon=True)
-                self._writer.start()
-        done: Future[T] = Future()
-        self._work.put((piece, done))
-        return done
+        return self._writer.submit(piece)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection to read from, which sees one state of the database."""
-        with self.engine.connect() as connection:
-            yield connection
+        """Yield a connection to read from, which sees one state of the database.
+
+        Raises:
+            UnavailableError: the database cannot be read at present.
+        """
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            if is_outage(error):
+                raise unavailable(self.url, error) from error
+            raise
 
     def close(self) -> None:
         """Finish what is waiting, and let go of the database."""
-        if self._writer is not None:
-            self._work.put(None)
-            self._writer.join()
-            self._writer = None
+        self._writer.close()
         self.engine.dispose()
 
     def __enter__(self) -> "Database":
@@ -98,56 +108,18 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _write(self) -> None:
-        while (first := self._work.get()) is not None:
-            waiting, more = [first], True
-            while more and len(waiting) < _AT_ONCE:
-                try:
-                    entry = self._work.get_nowait()
-                except queue.Empty:
-                    break
-                more = entry is not None
-                if entry is not None:
-                    waiting.append(entry)
-            self._commit(waiting)
-            if not more:
-                return
 
-    def _commit(self, waiting: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
-        finished: list[tuple[Future[Any], Any]] = []
-        try:
-            with self._writing.begin() as connection:
-                for piece, done in waiting:
-                    if not done.set_running_or_notify_cancel():
-                        continue  # whoever asked has gone before it was begun
-                    try:
-                        with connection.begin_nested():
-                            finished.append((done, piece(connection)))
-                    except Exception as error:  # noqa: BLE001 - whoever waits is told, not this thread
-                        done.set_exception(error)
-        except DBAPIError as error:  # nothing of it is on the disk: nobody may believe it is
-            for done, _ in finished:
-                done.set_exception(error)
-        else:
-            for done, value in finished:
-                done.set_result(value)
-
-
-def _engine(url: str) -> Engine:
+def _engine(url: str, wait: float, **pool: int) -> Engine:
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise ValueError(
-                f"the database must be SQLite (sqlite:///labels.sqlite) or PostgreSQL "
-                f"(postgresql+psycopg://user@host/name), but is {parsed.get_backend_name()}."
-            )
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        if parsed.get_backend_name() == "sqlite" and not parsed.database:
-            raise ValueError(
-                "a database in memory would lose every vote; name a file: sqlite:///labels.sqlite."
-            )
-        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+        parsed = _parsed(url)
+        sqlite = parsed.get_backend_name() == "sqlite"
+        engine = create_engine(
+            parsed,
+            pool_pre_ping=not sqlite,
+            pool_timeout=wait,
+            connect_args={} if sqlite else _bounds(parsed, wait),
+            **pool,
+        )
     except (ArgumentError, NoSuchModuleError) as error:
         raise ValueError(
             f"the database must be an address such as sqlite:///labels.sqlite, but is {url!r}."
@@ -156,18 +128,52 @@ def _engine(url: str) -> Engine:
         raise ValueError(
             f"{error.name} is needed for this database; install it: pip install 'xhat[postgresql]'."
         ) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
+    milliseconds = math.ceil(1000 * wait)
+    if sqlite:
+        event.listen(engine, "connect", lambda new, _: _set_pragmas(new, milliseconds))
         event.listen(engine, "begin", _begin)
+    else:
+        event.listen(engine, "connect", lambda new, _: _set_lock_timeout(new, milliseconds))
     return engine
 
 
-def _set_pragmas(connection: Any, _: object) -> None:
+def _parsed(url: str) -> URL:
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ValueError(
+            f"the database must be SQLite (sqlite:///labels.sqlite) or PostgreSQL "
+            f"(postgresql+psycopg://user@host/name), but is {parsed.get_backend_name()}."
+        )
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError(
+            "a database in memory would lose every vote; name a file: sqlite:///labels.sqlite."
+        )
+    return parsed
+
+
+def _bounds(url: URL, wait: float) -> dict[str, Any]:
+    """Return how long libpq waits, where the address does not say so itself."""
+    if not url.get_driver_name().startswith("psycopg"):
+        return {}
+    told = _ALIVE | {"connect_timeout": math.ceil(wait)}
+    return {name: value for name, value in told.items() if name not in url.query}
+
+
+def _set_pragmas(connection: Any, milliseconds: int) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
     cursor = connection.cursor()
-    for pragma in _PRAGMAS:
+    for pragma in (*_PRAGMAS, f"busy_timeout={milliseconds}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _set_lock_timeout(connection: Any, milliseconds: int) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET lock_timeout = {milliseconds}")
+    cursor.close()
+    connection.commit()  # or else the end of this transaction would take it back
 
 
 def _begin(connection: Connection) -> None:
@@ -176,6 +182,15 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _said(error: DBAPIError) -> str:
-    first = str(error.orig if error.orig is not None else error).strip().splitlines()
-    return first[0].rstrip(".") if first else type(error).__name__
+def _keep_private(url: URL) -> None:
+    """Let a file of SQLite's be read by its owner alone, from its very beginning.
+
+    Its journals, ``-wal`` and ``-shm``, are made with the permissions of the file.
+    """
+    if url.get_backend_name() != "sqlite" or url.database is None or "uri" in url.query:
+        return
+    with suppress(OSError):  # SQLite says better what is wrong
+        os.close(os.open(url.database, os.O_CREAT | os.O_RDWR, 0o600))
+    for ending in ("", "-wal", "-shm"):
+        with suppress(OSError):  # there is none, or it is somebody else's
+            Path(url.database + ending).chmod(0o600)

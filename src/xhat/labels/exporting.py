@@ -12,13 +12,11 @@ Parquet keeps in its metadata. The folder appears whole or not at all.
 """
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from xhat.core import atomic_folder_check, check_choice, sha256_of
+from xhat.core import atomic_folder, atomic_folder_check, check_choice, sha256_of
 from xhat.labels.csv_tables import write_csv
 from xhat.labels.database import Database
 from xhat.labels.datasheet import datasheet
@@ -62,13 +60,8 @@ def export(
     atomic_folder_check(out.parent)
     with database.read() as connection:
         found = gather(connection, now, simulated=simulated, seed=seed)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with atomic_folder(out) as temporary:
         _write(found, temporary, format)
-        temporary.chmod(0o755)
-        temporary.replace(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return found
 
 

@@ -13,7 +13,17 @@ from xhat.core import check_count, check_positive
 from xhat.labels.schema import annotators, sessions
 from xhat.labels.tokens import matches, new_secret, split_token
 
-__all__ = ["Invitation", "Person", "enter", "invite", "leave", "revoke", "set_paused", "who"]
+__all__ = [
+    "Invitation",
+    "Person",
+    "enter",
+    "invite",
+    "leave",
+    "open_sessions",
+    "revoke",
+    "set_paused",
+    "who",
+]
 
 _DAY = 86_400.0
 _SESSION = 14 * _DAY
@@ -114,6 +124,16 @@ def who(connection: Connection, token: object, now: float) -> Person | None:
     if row is None or not fits or not _may_enter(row, now) or row["session_expires"] <= now:
         return None
     return Person(row["id"], row["name"], number, row["paused"])
+
+
+def open_sessions(connection: Connection, now: float) -> dict[int, tuple[str, int]]:
+    """Return the sessions that have not ended: number → hash of the secret, and whose it is."""
+    rows = connection.execute(
+        select(sessions.c.id, sessions.c.hashed, sessions.c.annotator).where(
+            sessions.c.expires > now
+        )
+    )
+    return {row.id: (row.hashed, row.annotator) for row in rows}
 
 
 def leave(connection: Connection, session: int, now: float) -> None:

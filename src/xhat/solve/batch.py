@@ -18,10 +18,12 @@ from xhat.solve.rows import Live, Rows, join, take
 from xhat.solve.steppers import Stepper
 from xhat.solve.stopping import Snapshot, StopRule, TargetReached
 
-__all__ = ["LiveBatch", "Setup", "measured", "snapshot"]
+__all__ = ["INFEASIBLE", "LiveBatch", "Setup", "measured", "snapshot"]
+
+INFEASIBLE = "no feasible point was found"
 
 # Codes of why a candidate leaves; a rule's code is its place in ``Setup.rules`` plus 1.
-_STAYS, _BAD_LOSS, _BAD_GRADIENT, _FLAT, _TOO_SHORT = 0, -1, -2, -3, -4
+_STAYS, _BAD_LOSS, _BAD_GRADIENT, _FLAT, _TOO_SHORT, _NOWHERE = 0, -1, -2, -3, -4, -5
 _SHORT = 1e-3  # in the unit of z
 _SEEN = ("ids", "steps", "evaluations", "rules")  # the rows that stop rules look at
 
@@ -140,6 +142,8 @@ class LiveBatch:
         if self.watched:
             self.live = self._seen(x, loss, found)
         code = self._look(loss, found)
+        if self.fresh and self.problem.cycles:
+            code = torch.where((code == _STAYS) & self._nowhere(x), _NOWHERE, code)
         if not bool((code == _STAYS).any()):
             self._leave(code)
             return
@@ -155,6 +159,12 @@ class LiveBatch:
             loss, gradient = loss[stays], gradient[stays]
         if len(self):
             self._move(loss, gradient)
+
+    def _nowhere(self, x: Tensor) -> Tensor:
+        """Return who begins outside its constraints: projecting once more would not help either."""
+        with torch.no_grad():
+            off = torch.stack([part.violation(x) for part in self.problem.projected]).amax(dim=0)
+        return (self.rows["steps"] == 0) & ~(off <= self.problem.tolerance)
 
     def _rests(self) -> Tensor:
         """Return who will never move again if the gradient is 0: nothing else pushes it."""
@@ -288,6 +298,8 @@ class LiveBatch:
             return f"gradient became non-finite at step {step}"
         if code == _FLAT:
             return _FLAT_AT_START if step == 0 else f"the gradient is zero at step {step}"
+        if code == _NOWHERE:
+            return INFEASIBLE
         if code == _TOO_SHORT:
             return "the step is too small to move the input; raise the rate or search in float64"
         return self.setup.rules[code - 1].sentence

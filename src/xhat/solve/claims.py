@@ -12,47 +12,49 @@ from torch import Tensor
 
 from xhat.constraints import Certificate
 from xhat.problem import Problem
-from xhat.result import INTERRUPTED
+from xhat.result import FAILED, INTERRUPTED
 from xhat.solve.answers import Answers
-from xhat.solve.batch import Setup, measured, snapshot
+from xhat.solve.batch import INFEASIBLE, Setup, measured, snapshot
 from xhat.solve.faults import guarded
-from xhat.solve.stopping import MaxSteps, TargetReached
+from xhat.solve.stopping import MaxSteps, Snapshot, target_reached
 
-__all__ = ["CONVERGED", "INFEASIBLE", "ask_again", "certified", "settled"]
+__all__ = ["CONVERGED", "ask_again", "certified", "same_losses", "settled"]
 
 CONVERGED = "constraints hold and the loss no longer falls"
-INFEASIBLE = "no feasible point was found"
-_DENIED = "the target was reached in the search, but not when asked again"
+_DENIED = "{} in the search, but not when asked again"
 _BROKEN = "a constraint is violated beyond the tolerance"
 
 
-def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> None:
-    """Measure the answers of ``ids`` anew, and take back the claims that do not hold."""
-    had = answers.columns
-    rules = {rule.sentence: rule for rule in setup.rules if rule.certain}
-    judged = ids[had["loss"][ids].isfinite()] if "loss" in had else ids[:0]
+def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> bool:
+    """Measure the answers of ``ids`` anew, and take back the claims that do not hold.
+
+    Returns:
+        Whether what is seen now agrees with what the search saw, as it does of every model but a
+        random one.
+    """
+    had, agrees = answers.columns, True
+    finite = had["loss"][ids].isfinite()
+    had["reached"][ids[~finite]] = False
 
     def ask(part: Tensor) -> None:
+        nonlocal agrees
         z = had["z"][part].to(setup.device)
         with torch.no_grad():
             _, found = measured(setup.narrowed(part), z, passes=setup.passes)
         none = torch.zeros_like(part)
         now = snapshot(found, none, none, setup.clock())
-        finite = now.merit.isfinite()
-        reached = None if found.reached is None else found.reached & finite
-        for sentence, rule in rules.items():
-            holds = rule.fired(now, {})[0] & finite
-            if isinstance(rule, TargetReached):  # the wanted confidence decides
-                reached = holds
-            for i, stands in zip(part.tolist(), holds.tolist(), strict=True):
-                if answers.status[i] == sentence and not stands:
-                    answers.status[i] = _DENIED
-        values = {"loss": found.loss, "confidence": found.confidence, "reached": reached}
+        # who was cut short in a round of multipliers is known by its merit only
+        ended = [not answers.status[i].startswith((INTERRUPTED, FAILED)) for i in part.tolist()]
+        agrees &= setup.autocast or same_losses(now.merit.cpu()[ended], had["loss"][part][ended])
+        _deny(setup, answers, part, now)
+        reached = target_reached(setup.rules, now)
+        values = {"loss": now.merit, "confidence": now.confidence, "reached": reached}
         for name, value in values.items():
             if value is not None:
                 had[name][part] = value.detach().to(had[name])
+        had["reached"][part] &= now.merit.isfinite().cpu()
 
-    parts = list(judged.split(chunk))
+    parts = list(ids[finite].split(chunk))
     try:
         while parts:
             for i, sentence in guarded(parts[0], ask).items():
@@ -64,6 +66,25 @@ def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> None:
         for i in torch.cat(parts).tolist():
             answers.status[i] = INTERRUPTED
             had["reached"][i] = False
+    return agrees
+
+
+def _deny(setup: Setup, answers: Answers, ids: Tensor, now: Snapshot) -> None:
+    """Take back the sentences that claim what is not so."""
+    holds: dict[str, Tensor] = {}
+    for rule in setup.rules:
+        if rule.certain:
+            fires = rule.fired(now, {})[0] & now.merit.isfinite()
+            holds[rule.sentence] = fires | holds.get(rule.sentence, torch.zeros_like(fires))
+    for row, i in enumerate(ids.tolist()):
+        stands = holds.get(answers.status[i])
+        if stands is not None and not bool(stands[row]):
+            answers.status[i] = _DENIED.format(answers.status[i])
+
+
+def same_losses(one: Tensor, other: Tensor) -> bool:
+    """Return whether two passes agree, as far as batches of different size let them."""
+    return torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-5, equal_nan=True)
 
 
 def certified(problem: Problem, answers: Answers) -> Certificate:

@@ -10,15 +10,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xhat.core import InputWarning
+from xhat.core import InputWarning, generator
 from xhat.objectives import Measurement
 from xhat.problem import Problem
-from xhat.solve.batch import Setup, snapshot
+from xhat.solve.batch import Setup, measured, snapshot
+from xhat.solve.claims import same_losses
+from xhat.spaces import check_kept
 
-__all__ = ["Nature", "look_first"]
+__all__ = ["LOOKS", "Nature", "look_first"]
 
+LOOKS = 4
+"""How often the first starts are looked at: dropout of few features may do the same twice."""
 _FEW = 4  # starts that are looked at
-_CLOSE = {"rtol": 1e-3, "atol": 1e-5}  # what batches of different size may differ by
+_SOME = 16  # starts near which a nested space is tried
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class Nature:
         """A sentence for each, as warnings and results tell it."""
         return tuple(text for says, text in ((self.random, _RANDOM), (self.mixes, _MIXES)) if says)
 
+    def warn(self) -> None:
+        """Tell the caller of ``solve``."""
+        for note in self.notes:
+            warnings.warn(f"{note}.", InputWarning, stacklevel=4)
+
 
 _RANDOM = (
     "the model answers differently each time it is asked; what is claimed are means over new "
@@ -49,19 +58,20 @@ _MIXES = (
 )
 
 
-def look_first(setup: Setup, x0: Tensor, most: int) -> Nature:
-    """Try the problem on the first starts, at most ``most`` at once; warn of what is unusual.
+def look_first(setup: Setup, x0: Tensor, chunk: int) -> Nature:
+    """Try the problem on the first starts; warn of what is unusual.
 
     Raises:
         TypeError: something cannot be differentiated.
         ValueError: shapes, ranges or stop rules do not fit together.
     """
-    x0 = x0[: min(_FEW, most)].to(setup.device, setup.dtype)
-    problem = setup.problem.to(setup.device, setup.dtype)
-    _check_one(problem, x0)
+    some = torch.arange(min(len(x0), chunk, _SOME))
+    check_kept(setup.narrowed(some).space, x0[some].to(setup.device, setup.dtype))
+    x0 = x0[: min(_FEW, chunk)].to(setup.device, setup.dtype)
+    problem = setup.problem.select(torch.arange(len(x0))).to(setup.device, setup.dtype)
+    _check_one(setup.problem.to(setup.device, setup.dtype), x0)
     nature = _seen(setup, problem, x0)
-    for note in nature.notes:
-        warnings.warn(f"{note}.", InputWarning, stacklevel=4)
+    nature.warn()
     return nature
 
 
@@ -69,12 +79,9 @@ def _check_one(problem: Problem, x0: Tensor) -> None:
     """Check the problem on the first start that its model can take."""
     refused: Exception | None = None
     for number in range(len(x0)):
-        one = problem.select(torch.tensor([number]))
+        one = problem if number == 0 else problem.select(torch.tensor([number]))
         try:
-            if number == 0:
-                problem.check(x0[:1])
-            else:
-                one.check(x0[number : number + 1])
+            one.check(x0[number : number + 1])
         except (TypeError, ValueError) as error:
             if error.__cause__ is None:  # our own, true of every start
                 raise
@@ -87,29 +94,33 @@ def _check_one(problem: Problem, x0: Tensor) -> None:
 
 def _seen(setup: Setup, problem: Problem, x0: Tensor) -> Nature:
     count = len(x0)
-    some = problem.select(torch.arange(count))
     with torch.no_grad():
         try:
-            z = some.project(some.space.begin(x0))
-            first, again = _measure(some, z), _measure(some, z)
-        except Exception:  # noqa: BLE001 - a start that the model cannot take: its own status says so
+            z = problem.project(problem.space.begin(x0))
+            first, *again = (measured(problem, z)[1].loss for _ in range(LOOKS - 1))
+            found = measured(problem, _others_moved(problem, z))[1]
+        except Exception:  # noqa: BLE001 - a start that the model cannot take has its own status
             return Nature()
-        _check_losses(first, count)
+        _check_losses(found, count)
         none = torch.zeros(count, dtype=torch.long, device=setup.device)
         for rule in setup.rules:
-            rule.fired(snapshot(first, none, none, 0.0), rule.init(count, setup.device))
-        if not _same(first.loss, again.loss):
+            rule.fired(snapshot(found, none, none, 0.0), rule.init(count, setup.device))
+        setup.stepper.step(z, first, torch.ones_like(z), setup.stepper.init(z))
+        if not all(same_losses(first, other) for other in again):
             return Nature(random=True)
         one = problem.select(torch.tensor([0]))
         try:
-            alone = _measure(one, one.project(one.space.begin(x0[:1])))
+            alone = measured(one, z[:1])[1].loss
         except Exception:  # noqa: BLE001
             return Nature()
-    return Nature(mixes=not _same(first.loss[:1], alone.loss))
+    return Nature(mixes=not all(same_losses(alone, seen[:1]) for seen in (first, found.loss)))
 
 
-def _measure(problem: Problem, z: Tensor) -> Measurement:
-    return problem.objective.measure(problem.space.decode(z).to(z.dtype), z)
+def _others_moved(problem: Problem, z: Tensor) -> Tensor:
+    """Return ``z`` with all but the first candidate moved: starts may be equal."""
+    noise = torch.randn(z.shape, generator=generator(0, "others")).to(z)
+    noise[0] = 0.0
+    return problem.project(z + noise)
 
 
 def _check_losses(found: Measurement, count: int) -> None:
@@ -118,7 +129,3 @@ def _check_losses(found: Measurement, count: int) -> None:
             f"the objective must return one loss per candidate, shape ({count},) for {count}, but "
             f"returned {tuple(found.loss.shape)}; do not average over candidates."
         )
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return torch.allclose(one.double(), other.double(), equal_nan=True, **_CLOSE)

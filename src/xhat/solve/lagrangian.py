@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Constraint
-from xhat.core import PerCandidate, check_count, check_positive
+from xhat.core import PerCandidate, check_count, check_fraction, check_positive
 from xhat.objectives import Measurement, Objective
 
 __all__ = ["AugmentedLagrangian", "Lagrangian", "Multipliers", "columns"]
@@ -50,8 +50,7 @@ class AugmentedLagrangian:
         check_positive("growth", self.growth)
         if self.growth <= 1:
             raise ValueError(f"growth must be above 1, but is {self.growth}.")
-        if not 0 < self.progress < 1:
-            raise ValueError(f"progress must lie between 0 and 1, but is {self.progress}.")
+        check_fraction("progress", self.progress)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def solve(
     def clock() -> float:
         return time.perf_counter() - started
 
-    compute = compute or Compute()
+    compute = Compute() if compute is None else compute
     _check_kinds(problem, stepper, restarts, compute, multipliers)
     _check_numbers(seed, trace)
     if on_progress is not None and not callable(on_progress):
@@ -153,32 +153,35 @@ def solve(
         torch.inference_mode(mode=False),
         torch.enable_grad(),
     ):
-        nature = look_first(setup, x0, compute.chunk)
-        if nature.random:
-            run = replace(run, setup=replace(setup, passes=_PASSES))
-        if nature.mixes:
-            run = replace(run, chunk=1)
-        answers = _all_tries(run, multipliers or AugmentedLagrangian(), max_steps)
+        try:
+            nature = look_first(setup, x0, compute.chunk)
+        except KeyboardInterrupt:
+            setup.stopped.set()
+            nature = Nature()
+        run = replace(run, chunk=1) if nature.mixes else run
+        run = run.averaging(_PASSES) if nature.random else run
+        how = AugmentedLagrangian() if multipliers is None else multipliers
+        answers, agrees = _all_tries(run, how, max_steps)
+        if not agrees and not nature.random:  # what looked the same a few times is not
+            nature = replace(nature, random=True)
+            nature.warn()
+            run = run.averaging(_PASSES)
+            ask_again(run.setup, answers, torch.arange(len(x0)), run.chunk)
         return _told(run, answers, nature, clock)
 
 
 _PASSES = 16  # over which a random model's answers are averaged before they count
 
 
-def _all_tries(run: Run, how: AugmentedLagrangian, max_steps: int) -> Answers:
-    """Return the best of all tries of every candidate, each asked about once more."""
-    setup, restarts = run.setup, run.restarts
+def _all_tries(run: Run, how: AugmentedLagrangian, max_steps: int) -> tuple[Answers, bool]:
+    """Return the best of all tries, each asked about once more, and whether all of it agreed."""
+    setup, restarts, agrees = run.setup, run.restarts, True
     search = Rounds(run, how, max_steps) if setup.problem.general else run
     claims = {rule.sentence for rule in setup.rules if rule.certain}
     answers, todo = Answers(len(run.x0), run.trace), torch.arange(len(run.x0))
     for number in range(restarts.tries if restarts else 1):
-        try:
-            further = search.once(todo, number)
-        except KeyboardInterrupt:  # where no step was taken yet
-            setup.stopped.set()
-            further = Answers(len(run.x0), run.trace)
-            further.leave_out(dict.fromkeys(todo.tolist(), INTERRUPTED), run.starts)
-        ask_again(setup, further, todo, run.chunk)
+        further = _interruptible(run, lambda: search.once(todo, number), todo)  # noqa: B023
+        agrees &= ask_again(setup, further, todo, run.chunk)
         if number == 0:
             answers = further
         else:
@@ -187,6 +190,18 @@ def _all_tries(run: Run, how: AugmentedLagrangian, max_steps: int) -> Answers:
         todo = answers.unsuccessful(claims)
         if not len(todo) or setup.stopped.is_set():
             break
+    return answers, agrees or setup.passes > 1
+
+
+def _interruptible(run: Run, once: Callable[[], Answers], ids: Tensor) -> Answers:
+    """Return the answers of one try; of an interrupted one before its first step, the starts."""
+    if not run.setup.stopped.is_set():
+        try:
+            return once()
+        except KeyboardInterrupt:
+            run.setup.stopped.set()
+    answers = Answers(len(run.x0), run.trace)
+    answers.leave_out(dict.fromkeys(ids.tolist(), INTERRUPTED), run.starts)
     return answers
 
 
@@ -224,10 +239,13 @@ def _check_device(device: str | torch.device) -> None:
 def _check_kinds(problem: Any, stepper: Any, restarts: Any, compute: Any, multipliers: Any) -> None:
     wanted = {
         "problem": (problem, Problem),
-        "stepper": (stepper or Adam(), Stepper),
-        "restarts": (restarts or Restarts(1, 1.0), Restarts),
+        "stepper": (Adam() if stepper is None else stepper, Stepper),
+        "restarts": (Restarts(1, 1.0) if restarts is None else restarts, Restarts),
         "compute": (compute, Compute),
-        "multipliers": (multipliers or AugmentedLagrangian(), AugmentedLagrangian),
+        "multipliers": (
+            AugmentedLagrangian() if multipliers is None else multipliers,
+            AugmentedLagrangian,
+        ),
     }
     for name, (value, kind) in wanted.items():
         if not isinstance(value, kind):

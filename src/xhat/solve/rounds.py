@@ -16,7 +16,8 @@ from xhat.core import check_count
 from xhat.problem import Problem
 from xhat.result import FAILED, INTERRUPTED
 from xhat.solve.answers import Answers
-from xhat.solve.claims import CONVERGED, INFEASIBLE
+from xhat.solve.batch import INFEASIBLE, snapshot
+from xhat.solve.claims import CONVERGED
 from xhat.solve.faults import guarded
 from xhat.solve.lagrangian import AugmentedLagrangian, Lagrangian, Multipliers, columns
 from xhat.solve.restoration import Linearized, restore
@@ -28,7 +29,7 @@ from xhat.solve.stopping import (
     Plateau,
     Snapshot,
     StopRule,
-    TargetReached,
+    target_reached,
 )
 
 __all__ = ["Rounds", "Settled"]
@@ -44,6 +45,7 @@ _BROKEN = (
     "gradient became",
     "the gradient is zero at the start",
     FAILED,
+    INFEASIBLE,
     INTERRUPTED,
 )
 
@@ -132,7 +134,7 @@ class Rounds:
         if count == 0:
             state.answers = found
         looked = found.columns["evaluations"][live] > 0
-        looked |= torch.tensor([found.status[i] != INTERRUPTED for i in live.tolist()])
+        looked |= torch.tensor([found.status[i] == MaxSeconds.sentence for i in live.tolist()])
         self._each(state, live[looked], lambda part: self._look(state, part, found))
         if count > 0:
             state.answers.follow(found, live)
@@ -319,12 +321,8 @@ class _Seen:
             found = problem.objective.measure(x, z)
             conditions = columns(problem.general, x)
             violation = problem.violation(x)
-        reached = found.reached
-        for rule in run.setup.rules:
-            if isinstance(rule, TargetReached):
-                none = torch.zeros_like(ids)
-                now = Snapshot(found.loss, found.loss, reached, found.confidence, none, none, 0.0)
-                reached, _ = rule.fired(now, {})
+        none = torch.zeros_like(ids)
+        reached = target_reached(run.setup.rules, snapshot(found, none, none, 0.0))
         return cls(x, z, found.loss, violation, conditions, reached, found.confidence)
 
     def write(self, answers: Answers, ids: Tensor, which: Tensor | None = None) -> None:

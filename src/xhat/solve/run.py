@@ -1,12 +1,12 @@
 """One pass over all candidates: waiting ones enter the batch as others leave it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from xhat.core import candidate_noise, check_count, check_positive
+from xhat.core import candidate_noise, check_count, check_flag, check_positive
 from xhat.result import INTERRUPTED
 from xhat.solve.answers import Answers
 from xhat.solve.batch import LiveBatch, Setup
@@ -38,10 +38,7 @@ class Restarts:
         """Check the values."""
         check_count("tries", self.tries)
         check_positive("radius", self.radius)
-        if not isinstance(self.from_start, bool):
-            raise TypeError(
-                f"from_start must be True or False, not {type(self.from_start).__name__}."
-            )
+        check_flag("from_start", self.from_start)
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,10 @@ class Run:
     chunk: int
     trace: int
     on_progress: Callable[[Progress], None] | None
+
+    def averaging(self, passes: int) -> "Run":
+        """Return the same for a random model: what it claims are means over some passes."""
+        return replace(self, setup=replace(self.setup, passes=passes))
 
     def once(self, ids: Tensor, number: int) -> Answers:
         """Return the answers of one try of the candidates ``ids``."""

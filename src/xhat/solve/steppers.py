@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_count, check_positive, per_row
+from xhat.core import check_count, check_fraction, check_positive, check_share, per_row
 
 __all__ = [
     "LBFGS",
@@ -78,7 +78,7 @@ class GradientDescent(Stepper):
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_positive("rate", self.rate)
-        _check_below_one("momentum", self.momentum)
+        check_share("momentum", self.momentum)
 
     def init(self, z: Tensor) -> State:
         """Return the velocity, or nothing without momentum."""
@@ -152,8 +152,8 @@ class Adam(Stepper):
         """Check the numbers."""
         check_positive("rate", self.rate)
         check_positive("epsilon", self.epsilon)
-        _check_below_one("beta1", self.beta1)
-        _check_below_one("beta2", self.beta2)
+        check_share("beta1", self.beta1)
+        check_share("beta2", self.beta2)
 
     def init(self, z: Tensor) -> State:
         """Return both means and the clock."""
@@ -203,8 +203,7 @@ class LBFGS(Stepper):
         check_count("history", self.history)
         check_positive("first", self.first)
         for name in ("shrink", "decrease"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie between 0 and 1, but is {getattr(self, name)}.")
+            check_fraction(name, getattr(self, name))
 
     def init(self, z: Tensor) -> State:
         """Return an empty history and no accepted point."""
@@ -301,8 +300,3 @@ def _latest(values: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
     order = torch.arange(1, values.shape[1] + 1, device=values.device) * there
     last = order.argmax(dim=1, keepdim=True)
     return values.gather(1, last)[:, 0], there.any(dim=1)
-
-
-def _check_below_one(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, but is {value}.")

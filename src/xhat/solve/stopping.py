@@ -6,6 +6,7 @@ count.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar
@@ -24,6 +25,7 @@ __all__ = [
     "Snapshot",
     "StopRule",
     "TargetReached",
+    "target_reached",
 ]
 
 Memory = dict[str, Tensor]
@@ -106,6 +108,12 @@ class TargetReached(StopRule):
                 "Match use TargetReached() and give Match a tolerance."
             )
         return now.reached & (now.confidence >= self.confidence), memory
+
+
+def target_reached(rules: Sequence[StopRule], now: Snapshot) -> Tensor | None:
+    """Return who has reached the target: as a rule words it, else as the objective does."""
+    aims = [rule.fired(now, {})[0] for rule in rules if isinstance(rule, TargetReached)]
+    return torch.stack(aims).any(dim=0) if aims else now.reached
 
 
 @dataclass(frozen=True)

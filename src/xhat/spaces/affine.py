@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_tensor, independent_rows
+from xhat.core import check_stack, independent_rows
 from xhat.spaces.base import Space, largest
 
 __all__ = ["Affine"]
@@ -36,7 +36,7 @@ class Affine(Space):
     per_candidate: ClassVar[tuple[str, ...]] = ("basis", "origin", "planes", "offsets")
 
     def __init__(self, matrix: Tensor, values: Tensor) -> None:
-        matrix = check_tensor("the matrix A", matrix)
+        matrix = check_stack("the matrix A", matrix)
         self._shape = tuple(matrix.shape[1:])
         planes, self.offsets, free = independent_rows(matrix.flatten(1), values)
         if len(free) == 0:

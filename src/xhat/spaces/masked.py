@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_tensor
+from xhat.core import check_mask, check_stack
 from xhat.spaces.base import Space, Wrapped, largest
 from xhat.spaces.nesting import check_made
 
@@ -37,10 +37,8 @@ class Masked(Wrapped):
 
     def __init__(self, space: Space, mask: Tensor, values: Tensor) -> None:
         super().__init__(space)
-        mask = torch.as_tensor(mask)
-        if mask.dtype != torch.bool:
-            raise TypeError(f"mask must be boolean (true: may change), but is {mask.dtype}.")
-        self.values = check_tensor("the values of frozen features", values)
+        mask = check_mask(mask, "may change")
+        self.values = check_stack("the values of frozen features", values)
         if mask.shape != self.values.shape[1:]:
             raise ValueError(
                 f"mask must have the shape of one input, {tuple(self.values.shape[1:])}, but has "

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_fraction, check_range
+from xhat.core import check_flag, check_fraction, check_range
 from xhat.spaces.base import Space, beyond, largest
 
 __all__ = ["Ordered"]
@@ -54,7 +54,10 @@ class Ordered(Space):
         if isinstance(axis, bool) or not isinstance(axis, int):
             raise TypeError(f"axis must be a whole number, not {type(axis).__name__}.")
         self.low, self.high, self.axis = float(low), float(high), axis
-        self.decreasing, self.inset = bool(decreasing), check_fraction("inset", inset)
+        self.decreasing, self.inset = (
+            check_flag("decreasing", decreasing),
+            check_fraction("inset", inset),
+        )
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the sums of the gaps, from the lower bound."""

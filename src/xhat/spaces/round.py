@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_numbers, check_rows, check_tensor
+from xhat.core import check_numbers, check_rows, check_stack
 from xhat.spaces.base import Space, largest
 
 __all__ = ["Normalized", "Squashed"]
@@ -129,7 +129,7 @@ class Squashed(Space):
     per_candidate: ClassVar[tuple[str, ...]] = ("center", "radius")
 
     def __init__(self, center: Tensor, radius: Tensor | float) -> None:
-        self.center, self.radius = check_tensor("the center", center), _radius(radius)
+        self.center, self.radius = check_stack("the center", center), _radius(radius)
         if self.center.shape[0] != 1:
             check_rows("the radius", self.radius, self.center.shape[0])
 

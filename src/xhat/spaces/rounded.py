@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from xhat.core import check_mask
 from xhat.spaces.base import Space, Wrapped, largest
 from xhat.spaces.nesting import check_made
 
@@ -39,9 +40,8 @@ class Rounded(Wrapped):
 
     def __init__(self, space: Space, mask: Tensor | None = None) -> None:
         super().__init__(space)
-        mask = torch.ones((), dtype=torch.bool) if mask is None else torch.as_tensor(mask)
-        if mask.dtype != torch.bool:
-            raise TypeError(f"mask must be boolean (true: a whole number), but is {mask.dtype}.")
+        everything = torch.ones((), dtype=torch.bool)
+        mask = everything if mask is None else check_mask(mask, "a whole number")
         if not bool(mask.any()):
             raise ValueError("mask rounds no feature; use the space itself.")
         self.mask = mask[None]

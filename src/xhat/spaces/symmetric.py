@@ -170,7 +170,7 @@ class Tied(_Averaged):
                 f"{self.shape}."
             )
         for end in self.space.intervals() or ():
-            own = end.to(x).expand_as(x[: len(end)])
+            own = end.to(x).nan_to_num(0.0, 1e30, -1e30).expand_as(x[: len(end)])
             if not torch.equal(self.average(own), own):
                 raise ValueError("tied features must have the same bounds, but some differ.")
         self.space.check(x)

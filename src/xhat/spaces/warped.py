@@ -52,13 +52,14 @@ class Warped(Space):
     def __init__(
         self, exemplars: Tensor, levels: tuple[int, ...] = (7, 16), limit: float = 0.48
     ) -> None:
-        self.exemplars = check_tensor("the exemplars", exemplars)
+        self.exemplars = exemplars = check_tensor("the exemplars", exemplars)
         if exemplars.ndim != 4:
             raise ValueError(
                 f"the exemplars must be images (n, channels, h, w), but have shape "
                 f"{tuple(exemplars.shape)}."
             )
-        if not levels or min(levels) < 4:
+        whole = isinstance(levels, tuple | list) and all(type(level) is int for level in levels)
+        if not whole or not levels or min(levels) < 4:
             raise ValueError(
                 f"levels must be numbers of lattice points, 4 or more, but are {levels}."
             )

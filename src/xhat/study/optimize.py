@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -87,6 +88,8 @@ def write_result(
     out: str | Path,
     bounds: tuple[float, float] = (0.0, 1.0),
     target: Tensor | float | None = None,
+    *,
+    model: str | None = None,
 ) -> dict[str, Any]:
     """Write ``results.parquet`` and ``summary.json`` into ``out``; return the summary.
 
@@ -98,6 +101,8 @@ def write_result(
         bounds: of the inputs, shown as black and white.
         target: what was wanted, kept in a column of its own: ``(n,)`` or ``(1,)`` classes,
             ``(n, classes)`` distributions, or a number.
+        model: what was searched, kept in the metadata, so that nobody takes the results for those
+            of another domain.
 
     Raises:
         PermissionError: the folder cannot be written to.
@@ -122,7 +127,11 @@ def write_result(
     }
     wanted = None if target is None else torch.as_tensor(target)
     columns = {} if wanted is None else {"target": _rows(wanted, len(result))}
-    result.save(out / "results.parquet", columns)
+    table = result.to_table(columns)
+    if model is not None:
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), "model": model})
+    with atomic_write(out / "results.parquet") as temporary:
+        pq.write_table(table, temporary)
     starts, found = as_pictures(result.x0, *bounds), as_pictures(result.x, *bounds)
     if starts is not None and found is not None:
         picture = save_changes_png(out / "changes.png", starts, found, _captions(result, moved))

@@ -5,7 +5,7 @@ parts into one application and puts the same guard before all of them; ``serve``
 
     part, part, … ──build──→ application ──serve──→ http://127.0.0.1:8000
                                │
-      headers → errors → host → rates → origin → size → routes
+      headers → errors → host → rates → origin → size → head → routes
 
 Pages are plain HTML, CSS and ES modules that lie in the package; nothing is fetched from
 elsewhere, and no script or style stands in a page (the policy in ``xhat.web.security`` would

@@ -1,6 +1,6 @@
 """The noun: one family of pages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,10 @@ __all__ = ["Part"]
 
 def _nothing() -> None:
     """Do nothing."""
+
+
+async def _well() -> None:
+    """Find nothing wrong."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Part:
         listed: whether other parts' pages link to it.
         sizes: prefix of a path → the most bytes that a request to it may carry.
         rates: what of it may be asked how often, besides what holds for everything.
+        check: raises an ``HTTPException`` where the part cannot do what it is for.
         close: called once, when the server stops: ends what still runs.
 
     Example:
@@ -45,6 +50,7 @@ class Part:
     listed: bool = True
     sizes: Mapping[str, int] = field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
+    check: Callable[[], Awaitable[None]] = _well
     close: Callable[[], None] = _nothing
 
     def __post_init__(self) -> None:

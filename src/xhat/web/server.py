@@ -4,7 +4,7 @@ import html
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from xhat import __version__
 from xhat.web import security
 from xhat.web.assets import Asset, Assets
+from xhat.web.heads import Heads
 from xhat.web.part import Part
 from xhat.web.security import Rate
 from xhat.web.security.origins import LOCAL
@@ -35,6 +36,12 @@ class Problem(BaseModel):
     """An answer that is an error: one sentence."""
 
     error: str
+
+
+class Health(BaseModel):
+    """The answer where all is well."""
+
+    status: Literal["ok"] = "ok"
 
 
 def build(
@@ -74,6 +81,7 @@ def build(
     app.add_exception_handler(RequestValidationError, _misread)
     for part in parts:
         app.include_router(part.router)
+    app.add_api_route("/api/health", _health(parts), tags=["health"])
     _add_files(app, parts)
     return app
 
@@ -93,6 +101,16 @@ def _closing(parts: Sequence[Part]) -> Any:
     return lifespan
 
 
+def _health(parts: Sequence[Part]) -> Any:
+    async def health() -> Health:
+        """Say whether every part can do what it is for; 503 where one cannot."""
+        for part in parts:
+            await part.check()
+        return Health()
+
+    return health
+
+
 def _guard(parts: Sequence[Part], hosts: Iterable[str], rate: Rate) -> list[Middleware]:
     sizes = {prefix: most for part in parts for prefix, most in part.sizes.items()}
     rates = [rate, *(each for part in parts for each in part.rates)]
@@ -103,6 +121,7 @@ def _guard(parts: Sequence[Part], hosts: Iterable[str], rate: Rate) -> list[Midd
         Middleware(security.Rates, rates=rates),
         Middleware(security.SameOrigin),
         Middleware(security.Sizes, sizes=sizes),
+        Middleware(Heads),
     ]
 
 
@@ -115,7 +134,7 @@ def _add_files(app: FastAPI, parts: Sequence[Part]) -> None:
             for path, name in part.pages.items():
                 app.add_api_route(path, _page(part, parts, name), include_in_schema=False)
 
-    def static(name: str, request: Request) -> Response:
+    async def static(name: str, request: Request) -> Response:
         asset = assets.get(name)
         if asset is None or name.endswith(".html"):
             raise HTTPException(404, _UNKNOWN)
@@ -133,7 +152,7 @@ def _page(part: Part, parts: Sequence[Part], name: str) -> Any:
     text = (part.static / name).read_text(encoding="utf-8")
     asset = Asset.of(text.replace("{{nav}}", _nav(part, parts)).encode(), ".html")
 
-    def page(request: Request) -> Response:
+    async def page(request: Request) -> Response:
         return asset.answer(request)
 
     return page

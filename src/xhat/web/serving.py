@@ -10,6 +10,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from xhat.web.connections import Patient
+
 __all__ = ["listen", "own_names", "serve"]
 
 HOST, PORT = "127.0.0.1", 8000
@@ -131,7 +133,7 @@ _QUIET: dict[str, Any] = {
     "server_header": False,
     "ws": "none",
     "lifespan": "on",
-    "http": "h11",
+    "http": Patient,
     "timeout_graceful_shutdown": _GRACE,
     "backlog": _WAITING,
 }

@@ -34,10 +34,8 @@ class Cells:
 
     def __init__(self, folder: str | Path, experiment: Experiment, *, quick: bool) -> None:
         self.folder, self.experiment = atomic_folder_check(folder), experiment
-        atomic_folder_check(self.folder / "cells")
-        for left in (self.folder / "cells").glob(".*.json"):
-            left.unlink()  # of a process that was killed while it wrote
         self._compare(_plan(experiment, quick=quick))
+        atomic_folder_check(self.folder / "cells")
 
     def path(self, arm: str, seed: int) -> Path:
         """Return where a cell is or will be."""
@@ -61,8 +59,7 @@ class Cells:
                 temporary.write_text(json.dumps(record, allow_nan=False) + "\n")
         except OSError as error:
             raise PermissionError(
-                f"the cell {path} cannot be written ({error.strerror}); all finished cells are "
-                f"kept: make room, then run the same command again."
+                f"{error} All finished cells are kept: then run the same command again."
             ) from error
 
     def read(self, arm: str, seed: int) -> dict[str, Any]:

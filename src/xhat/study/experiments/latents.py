@@ -6,11 +6,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from filelock import FileLock
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from xhat.core import atomic_write, generator
+from xhat.core import generator
 from xhat.judges import Judge, Outcome
 from xhat.judges.verdict import MANIFOLD
 from xhat.learning import VAE, build, fit_vae, predict
@@ -19,6 +17,7 @@ from xhat.spaces import Latent
 from xhat.study.experiments.experiment import Context
 from xhat.study.experiments.surrogates import digest
 from xhat.study.methods import METHODS, Method
+from xhat.study.remembering import kept
 from xhat.study.steering import Steering, steer
 from xhat.surrogates.classifier import ROTATION
 from xhat.surrogates.embeddings import classes_per_place, latent_box
@@ -130,12 +129,9 @@ def own_vae(plan: LatentPlan, seed: int, context: Context) -> VAE:
     """Return the autoencoder of a plan and a seed, trained now or taken from the cache."""
     plan = plan.small() if context.quick else plan
     path = context.cache / f"{digest(plan.describe() | {'seed': seed})}.safetensors"
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            with atomic_write(path) as temporary:
-                save_file(_trained(plan, seed).state_dict(), temporary)
+    weights = kept(path, lambda: _trained(plan, seed).state_dict())
     model = build("DenseVAE", seed=0, latent=plan.latent)
-    model.load_state_dict(load_file(path))
+    model.load_state_dict(weights)
     if not isinstance(model, VAE):
         raise TypeError("a DenseVAE is a VAE.")
     return model.eval().requires_grad_(False)

@@ -1,8 +1,11 @@
 """Running a study: cells in parallel processes, finished ones skipped, then the answer."""
 
+import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,7 +126,8 @@ def _run_cell(
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)  # of this worker process
     began = time.perf_counter()
-    cell = cells.experiment.arm(arm).run(seed, context)
+    with _uncut():
+        cell = cells.experiment.arm(arm).run(seed, context)
     facts: dict[str, Any] = {
         "seconds": round(time.perf_counter() - began, 1),
         "commit": commit,
@@ -131,6 +135,33 @@ def _run_cell(
         "hardware": hardware(),
     }
     cells.write(arm, seed, cell, **facts)
+
+
+class _Cut(BaseException):
+    """An interrupt that no search takes for a wish for what it has so far."""
+
+
+@contextmanager
+def _uncut() -> Iterator[None]:
+    """Let Ctrl-C end a cell: searches that it cut short must not become a finished cell.
+
+    Processes of a study's own hear of Ctrl-C in a terminal as well as their parent does.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # whoever handles it says what it means
+        return
+
+    def cut(*_: Any) -> None:
+        raise _Cut
+
+    signal.signal(signal.SIGINT, cut)
+    try:
+        yield
+    except _Cut:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _commit() -> str:

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from filelock import FileLock
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from xhat.core import atomic_write, generator
+from xhat.core import generator
 from xhat.groups import group
 from xhat.learning import build
 from xhat.learning.negatives import Negatives
@@ -27,6 +25,7 @@ from xhat.study.experiments.experiment import Arm, Cell, Context
 from xhat.study.judging import digits_judge
 from xhat.study.labelled import read_labelled
 from xhat.study.methods import METHODS
+from xhat.study.remembering import kept
 from xhat.surrogates import (
     Corrupted,
     Invariant,
@@ -153,12 +152,9 @@ def surrogate(plan: Plan, seed: int, context: Context, labels: Labels | None = N
     named = plan.describe() | {"seed": seed}
     name = digest(named if labels is None else named | {"labels": labels[1]})
     path = context.cache / f"{name}.safetensors"
-    with FileLock(context.cache / f"{name}.lock"):
-        if not path.exists():
-            with atomic_write(path) as temporary:
-                save_file(_Training(plan, seed, context, labels).model().state_dict(), temporary)
+    weights = kept(path, lambda: _Training(plan, seed, context, labels).model().state_dict())
     model = build("SmallCNN", seed=0)
-    model.load_state_dict(load_file(path))
+    model.load_state_dict(weights)
     return _averaged(model, plan).eval().requires_grad_(False)
 
 
@@ -269,11 +265,7 @@ class _Training:
         plan = self.plan
         key = {"what": what, "seed": self.seed, "images": plan.images, "epochs": plan.epochs}
         path = self.context.cache / f"{digest(key | {'turned': plan.turned})}.safetensors"
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
-                with atomic_write(path) as temporary:
-                    save_file(make(), temporary)
-        return load_file(path)
+        return kept(path, make)
 
 
 def _averaged(model: nn.Module, plan: Plan) -> nn.Module:

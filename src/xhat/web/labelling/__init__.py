@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import APIRouter
-from starlette.types import Scope
 
-from xhat.labels import Database, Settings
+from xhat.labels import Database, Settings, open_sessions
 from xhat.web.labelling.administration import Administration
+from xhat.web.labelling.sessions import Annotators
+from xhat.web.labelling.store import Store
 from xhat.web.labelling.voting import Voting
 from xhat.web.part import Part
 from xhat.web.security import Rate
@@ -40,6 +41,7 @@ def labelling(
     *,
     administrator: str,
     clock: Callable[[], float] = time.time,
+    seconds: float = 6.0,
 ) -> Part:
     """Return the pages of a collection.
 
@@ -48,11 +50,15 @@ def labelling(
         settings: of the collection.
         administrator: the secret of the administrator's link.
         clock: seconds since 1970.
+        seconds: that a request waits for the database, before it is told to come again.
     """
+    with database.read() as connection:
+        known = Annotators(open_sessions(connection, clock()))
+    store = Store(database, seconds)
     draw = random.Random().random  # noqa: S311 - which image is repeated is no secret
     router = APIRouter()
-    router.include_router(Voting(database, settings, clock, draw).router())
-    router.include_router(Administration(database, settings, administrator, clock).router())
+    router.include_router(Voting(store, known, settings, clock, draw).router())
+    router.include_router(Administration(store, settings, administrator, clock).router())
     return Part(
         "labelling",
         "Label",
@@ -63,18 +69,8 @@ def labelling(
         rates=(
             _TRIES,
             _ADMIN_TRIES,
-            Rate(per_second=10, burst=60, key=_session, prefix="/api/label/"),
+            Rate(per_second=10, burst=60, key=known.counted, prefix="/api/label/"),
         ),
+        check=store.check,
         close=database.close,
     )
-
-
-def _session(scope: Scope) -> str | None:
-    """Return who is counted for voting: the cookie, so that one annotator cannot slow another.
-
-    Whoever has none yet is one of a class that opens its invitations, all behind one address.
-    """
-    for name, value in scope["headers"]:
-        if name == b"cookie" and value:
-            return value[:200].decode("latin-1")
-    return None

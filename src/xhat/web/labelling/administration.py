@@ -1,6 +1,5 @@
 """What the administrator's page asks for: how far, how well, by whom; and to stop somebody."""
 
-import hmac
 import math
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,8 +10,10 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from xhat import labels
-from xhat.labels import Agreement, Database, GoldCheck, Settings
-from xhat.web.labelling.doors import ADMIN, check_change, close_door, csrf_of, open_door
+from xhat.labels import Agreement, GoldCheck, Settings
+from xhat.web.labelling.doors import ADMIN, check_csrf, close_door, open_door
+from xhat.web.labelling.sessions import AdminSession, AdminSessions
+from xhat.web.labelling.store import Store
 
 __all__ = ["Administration"]
 
@@ -78,17 +79,17 @@ class Administration:
     """The routes of the administrator.
 
     Args:
-        database: of the votes.
+        store: of the votes.
         settings: of the collection.
         secret: of the administrator's link.
         clock: seconds since 1970.
     """
 
     def __init__(
-        self, database: Database, settings: Settings, secret: str, clock: Callable[[], float]
+        self, store: Store, settings: Settings, secret: str, clock: Callable[[], float]
     ) -> None:
-        self.database, self.settings = database, settings
-        self.secret, self.clock = secret, clock
+        self.store, self.settings, self.clock = store, settings, clock
+        self.sessions = AdminSessions(secret, clock)
         self._known: tuple[float, Figures | None] | None = None
 
     def router(self) -> APIRouter:
@@ -102,48 +103,69 @@ class Administration:
         routes.add_api_route("/invitations", self.invite, methods=["POST"])
         return routes
 
-    def enter(self, body: Entering, request: Request, response: Response) -> Overview:
-        """Open the administrator's link in this browser."""
-        self._check(body.token, 403, _CLOSED)
-        open_door(request, response, ADMIN, body.token)
-        return self._overview()
+    async def enter(self, body: Entering, request: Request, response: Response) -> Overview:
+        """Open the administrator's link in this browser; a session that it had there ends."""
+        token = self.sessions.enter(body.token)
+        session = None if token is None else self.sessions.recognise(token)
+        if token is None or session is None:
+            raise HTTPException(403, _CLOSED)
+        former = self.sessions.recognise(request.cookies.get(ADMIN, ""))
+        if former is not None:
+            self.sessions.end(former)
+        open_door(request, response, ADMIN, token)
+        return await self._overview(session)
 
-    def leave(self, request: Request, response: Response) -> None:
-        """Forget the administrator in this browser."""
-        self._check(check_change(request, ADMIN))
+    async def leave(self, request: Request, response: Response) -> None:
+        """End the session of this browser."""
+        self.sessions.end(self._session(request, response, change=True))
         close_door(response, ADMIN)
 
-    def overview(self, request: Request) -> Overview:
+    async def overview(self, request: Request, response: Response) -> Overview:
         """Return how the collection stands."""
-        self._check(request.cookies.get(ADMIN, ""))
-        return self._overview()
+        return await self._overview(self._session(request, response))
 
-    def pause(self, body: Pausing, request: Request) -> Overview:
+    async def pause(self, body: Pausing, request: Request, response: Response) -> Overview:
         """Give out no further images, or do so again."""
-        self._check(check_change(request, ADMIN))
-        self.database.write(lambda connection: labels.pause(connection, paused=body.paused))
-        return self._overview()
+        session = self._session(request, response, change=True)
+        await self.store.write(lambda connection: labels.pause(connection, paused=body.paused))
+        return await self._overview(session)
 
-    def act(self, body: Act, request: Request) -> Overview:
+    async def act(self, body: Act, request: Request, response: Response) -> Overview:
         """Pause, resume or revoke an annotator."""
-        self._check(check_change(request, ADMIN))
-        try:
+        session = self._session(request, response, change=True)
+
+        def work(connection: Connection) -> None:
             if body.act == "revoke":
-                self.database.write(lambda c: labels.revoke(c, body.name, self.clock()))
+                labels.revoke(connection, body.name, self.clock())
             else:
-                paused = body.act == "pause"
-                self.database.write(lambda c: labels.set_paused(c, body.name, paused=paused))
+                labels.set_paused(connection, body.name, paused=body.act == "pause")
+
+        try:
+            await self.store.write(work)
         except ValueError as error:
             raise HTTPException(404, str(error)) from error
-        return self._overview()
+        return await self._overview(session)
 
-    def invite(self, body: Inviting, request: Request) -> Invited:
+    async def invite(self, body: Inviting, request: Request, response: Response) -> Invited:
         """Invite further annotators."""
-        self._check(check_change(request, ADMIN))
-        made = self.database.write(
+        self._session(request, response, change=True)
+        made = await self.store.write(
             lambda c: labels.invite(c, body.count, self.clock(), days=body.days)
         )
         return Invited(invitations=[{"name": each.name, "token": each.token} for each in made])
+
+    def _session(
+        self, request: Request, response: Response, *, change: bool = False
+    ) -> AdminSession:
+        session = self.sessions.recognise(request.cookies.get(ADMIN, ""))
+        if session is None:
+            raise HTTPException(401, _ENDED)
+        if change:
+            check_csrf(request, session.csrf)
+        fresh = self.sessions.renew(session)
+        if fresh is not None:
+            open_door(request, response, ADMIN, fresh)
+        return session
 
     def _agreement(self, connection: Connection) -> Figures | None:
         """Return the figures of agreement, at most once in a while: it reads every vote."""
@@ -153,12 +175,8 @@ class Administration:
             self._known = now, _figures(labels.agreement(votes))
         return self._known[1]
 
-    def _check(self, token: str, status: int = 401, said: str = _ENDED) -> None:
-        if not hmac.compare_digest(token.encode(), self.secret.encode()):
-            raise HTTPException(status, said)
-
-    def _overview(self) -> Overview:
-        with self.database.read() as connection:
+    async def _overview(self, session: AdminSession) -> Overview:
+        def look(connection: Connection) -> Overview:
             people = labels.person_rows(connection, self.clock())
             machines = labels.person_rows(connection, self.clock(), simulated=True)
             return Overview(
@@ -168,8 +186,10 @@ class Administration:
                 annotators=[_told(each) for each in labels.check_golds(people)],
                 agreement=self._agreement(connection),
                 simulated=len(machines),
-                csrf=csrf_of(self.secret),
+                csrf=session.csrf,
             )
+
+        return await self.store.read(look)
 
 
 def _told(check: GoldCheck) -> dict[str, Any]:

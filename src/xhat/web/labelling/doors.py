@@ -12,7 +12,16 @@ import hmac
 
 from fastapi import HTTPException, Request, Response
 
-__all__ = ["ADMIN", "LABEL", "SENT_ELSEWHERE", "check_change", "close_door", "csrf_of", "open_door"]
+__all__ = [
+    "ADMIN",
+    "LABEL",
+    "SENT_ELSEWHERE",
+    "check_change",
+    "check_csrf",
+    "close_door",
+    "csrf_of",
+    "open_door",
+]
 
 LABEL, ADMIN = "xhat-label", "xhat-admin"
 """The cookies of annotators and of the administrator."""
@@ -58,7 +67,16 @@ def check_change(request: Request, cookie: str) -> str:
     token = request.cookies.get(cookie, "")
     if not token:
         raise HTTPException(401, "Open your link first.")
-    carried = request.headers.get("x-csrf-token", "")
-    if not hmac.compare_digest(carried.encode(), csrf_of(token).encode()):
-        raise HTTPException(403, SENT_ELSEWHERE)
+    check_csrf(request, csrf_of(token))
     return token
+
+
+def check_csrf(request: Request, wanted: str) -> None:
+    """Check what a change carries.
+
+    Raises:
+        HTTPException: 403 where that is something else.
+    """
+    carried = request.headers.get("x-csrf-token", "")
+    if not hmac.compare_digest(carried.encode(), wanted.encode()):
+        raise HTTPException(403, SENT_ELSEWHERE)

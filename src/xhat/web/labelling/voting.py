@@ -4,23 +4,23 @@ Every answer tells the whole state that the page needs, so that a reload, a seco
 connection end in the same place. Nothing of a model, a judge or another person is ever in it.
 """
 
-import asyncio
 import base64
 import math
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from xhat import labels
-from xhat.labels import Ballot, Database, Person, Settings
+from xhat.labels import Ballot, Person, Settings
 from xhat.web.labelling.doors import LABEL, check_change, close_door, csrf_of, open_door
+from xhat.web.labelling.sessions import Annotators
+from xhat.web.labelling.store import Store
 
 __all__ = ["Voting"]
 
-T = TypeVar("T")
 _Number = Annotated[int, Field(ge=0, lt=2**31)]
 
 _CLOSED = (
@@ -85,7 +85,8 @@ class Voting:
     """The routes of annotators.
 
     Args:
-        database: of the votes.
+        store: of the votes.
+        known: the sessions of annotators; those that begin are added.
         settings: of the collection.
         clock: seconds since 1970, by this server.
         draw: uniform numbers in [0, 1), called by the writer only.
@@ -93,12 +94,13 @@ class Voting:
 
     def __init__(
         self,
-        database: Database,
+        store: Store,
+        known: Annotators,
         settings: Settings,
         clock: Callable[[], float],
         draw: Callable[[], float],
     ) -> None:
-        self.database, self.settings = database, settings
+        self.store, self.known, self.settings = store, known, settings
         self.clock, self.draw = clock, draw
         self._looked = -math.inf
 
@@ -122,7 +124,8 @@ class Voting:
             person, token = entered
             return token, self._state(connection, person, token)
 
-        token, state = await self._write(work)
+        token, state = await self.store.write(work)
+        self.known.add(token, state.me)
         open_door(request, response, LABEL, token)
         return state
 
@@ -133,7 +136,7 @@ class Voting:
         def work(connection: Connection) -> None:
             labels.leave(connection, self._person(connection, token).session, self.clock())
 
-        await self._write(work)
+        await self.store.write(work)
         close_door(response, LABEL)
 
     async def state(self, request: Request) -> State:
@@ -143,7 +146,7 @@ class Voting:
         def work(connection: Connection) -> State:
             return self._state(connection, self._person(connection, token), token)
 
-        return await self._write(work)
+        return await self.store.write(work)
 
     async def vote(self, body: Vote, request: Request) -> State:
         """Record a vote; the same vote again is acknowledged and changes nothing."""
@@ -166,7 +169,7 @@ class Voting:
             )
             return self._state(connection, person, token, outcome)
 
-        return await self._write(work)
+        return await self.store.write(work)
 
     async def undo(self, body: Undoing, request: Request) -> State:
         """Take back a vote, and show its image again."""
@@ -177,7 +180,7 @@ class Voting:
             outcome = labels.undo(connection, person.id, body.ticket, body.revision, self.clock())
             return self._state(connection, person, token, outcome)
 
-        return await self._write(work)
+        return await self.store.write(work)
 
     def _person(self, connection: Connection, token: str) -> Person:
         person = labels.who(connection, token, self.clock())
@@ -214,6 +217,3 @@ class Voting:
             me=person.id,
             csrf=csrf_of(token),
         )
-
-    async def _write(self, work: Callable[[Connection], T]) -> T:
-        return await asyncio.wrap_future(self.database.submit(work))

@@ -1,0 +1,17 @@
+"""The names that help texts list, so that help needs none of the rooms that they come from.
+
+A test compares them with what those rooms know.
+"""
+
+__all__ = ["EMBEDDINGS", "HALVES", "METHODS", "MODEL_METHODS", "RECIPES", "TASKS"]
+
+METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "xhat")
+MODEL_METHODS = ("plain", "pgd", "proximal")
+TASKS = ("digits", "ambigrams", "shapes", "conjunction", "airfoil")
+HALVES = ("development", "reported")
+EMBEDDINGS = ("autoencoder", "beta-vae", "metric", "line", "flow")
+RECIPES = (
+    *("plain", "quick", "wide", "robust", "robust-linf", "trades", "noise", "noise-soft"),
+    *("outliers", "astray", "smooth", "consistent", "vae", "denoiser", "judge-residual"),
+    *("judge-mlp", "judge-cnn", "judge-turns", "judge-kernel", "judge-autoencoder"),
+)
