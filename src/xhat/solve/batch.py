@@ -149,10 +149,10 @@ class LiveBatch:
             return
         (gradient,) = torch.autograd.grad(found.descended.sum(), z)
         self.rows["z"] = z.detach()
-        size = torch.linalg.vector_norm(gradient.flatten(1), ord=1, dim=1)
-        sound = torch.isfinite(size) | self._may_recover(loss)
+        sound = torch.isfinite(gradient.flatten(1).sum(dim=1)) | self._may_recover(loss)
         code = torch.where((code == _STAYS) & ~sound, _BAD_GRADIENT, code)
-        code = torch.where((code == _STAYS) & (size == 0) & self._rests(), _FLAT, code)
+        if self.fresh or not self.rows["stepper"]:
+            code = torch.where((code == _STAYS) & self._rests(gradient), _FLAT, code)
         stays = (code == _STAYS).nonzero()[:, 0]
         if len(stays) < len(code):
             self._leave(code)
@@ -166,11 +166,12 @@ class LiveBatch:
             off = torch.stack([part.violation(x) for part in self.problem.projected]).amax(dim=0)
         return (self.rows["steps"] == 0) & ~(off <= self.problem.tolerance)
 
-    def _rests(self) -> Tensor:
-        """Return who will never move again if the gradient is 0: nothing else pushes it."""
-        if self.setup.passes > 1:  # the next answer may differ
-            return torch.zeros_like(self.rows["steps"], dtype=torch.bool)
-        return (self.rows["steps"] == 0) | (not self.rows["stepper"])
+    def _rests(self, gradient: Tensor) -> Tensor:
+        """Return whom a gradient of 0 leaves where it is for ever: nothing else pushes it."""
+        zero = ~gradient.flatten(1).any(dim=1)
+        if self.setup.passes > 1:  # the next answer of a random model may differ
+            return torch.zeros_like(zero)
+        return zero & ((self.rows["steps"] == 0) | (not self.rows["stepper"]))
 
     def _seen(self, x: Tensor, loss: Tensor, found: Measurement) -> Live:
         confidence = None if found.confidence is None else found.confidence.detach()

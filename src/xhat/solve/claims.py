@@ -22,6 +22,7 @@ __all__ = ["CONVERGED", "ask_again", "certified", "same_losses", "settled"]
 
 CONVERGED = "constraints hold and the loss no longer falls"
 _DENIED = "{} in the search, but not when asked again"
+_ROWS = 1024  # candidates certified together, at least: no model is asked for them
 _BROKEN = "a constraint is violated beyond the tolerance"
 
 
@@ -87,7 +88,7 @@ def same_losses(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-5, equal_nan=True)
 
 
-def certified(problem: Problem, answers: Answers) -> Certificate:
+def certified(problem: Problem, answers: Answers, chunk: int) -> Certificate:
     """Certify the answers; where a constraint raises, its violation is NaN and it is told."""
     x = answers.columns["x"]
     parts = (*problem.constraints, problem.space)
@@ -99,8 +100,9 @@ def certified(problem: Problem, answers: Answers) -> Certificate:
         found = problem.select(part).certify(x[part])
         violation[part], names, precision = found.violation, found.names, found.precision
 
-    for i, sentence in guarded(torch.arange(len(x)), look).items():
-        answers.status[i] = sentence
+    for part in torch.arange(len(x)).split(max(chunk, _ROWS)):
+        for i, sentence in guarded(part, look).items():
+            answers.status[i] = sentence
     return Certificate(names, violation, problem.tolerance, precision)
 
 

@@ -208,7 +208,7 @@ def _interruptible(run: Run, once: Callable[[], Answers], ids: Tensor) -> Answer
 def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]) -> Result:
     """Return the answers as a result in which nothing contradicts anything."""
     found = {name: answers.columns[name] for name in ANSWERED}
-    certificate = certified(run.setup.problem, answers)
+    certificate = certified(run.setup.problem, answers, run.chunk)
     found["violation"] = certificate.worst
     return Result(
         x0=run.x0.cpu(),  # where all columns are
