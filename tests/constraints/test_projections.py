@@ -214,6 +214,14 @@ class TestContradictions:
         assert contradiction(parts[:2], torch.zeros(1, 2)) is None
 
 
+@pytest.mark.parametrize("shape", [(4,), (1, 2, 2)])
+def test_fixed_features_miss_their_values_by_the_difference_whatever_the_shape(shape):
+    fixed = Fixed(torch.tensor([True, False, False, True]).reshape(shape), torch.zeros(1, *shape))
+    x = torch.tensor([[0.0, 5.0, 5.0, -0.5], [0.25, 0.0, 0.0, 0.0]]).reshape(2, *shape)
+    assert fixed.values(x).tolist() == [[0.0, -0.5], [0.25, 0.0]]
+    assert fixed.violation(x).tolist() == [0.5, 0.25]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -224,6 +232,7 @@ class TestContradictions:
         (lambda: Simplex(-1.0), "must be above 0"),
         (lambda: SumWithin(0.0, 1.0, 0.5, -WEIGHTS), "weights of a sum must be above 0"),
         (lambda: SumWithin(0.0, 1.0, 0.5, 0 * WEIGHTS), "weights of a sum must be above 0"),
+        (lambda: SumWithin(1.0, 1.0, 4.0), "low must be below high for every feature"),
         (lambda: SumWithin(ORIGIN, ORIGIN + 1, 9.0), "between 0 and 4, but the total is 9"),
         (lambda: SecondOrderCone(slope=0.0), "slope must be above 0"),
         (lambda: Fixed(torch.zeros(D, dtype=torch.bool), ORIGIN), "fix a feature"),

@@ -49,6 +49,7 @@ SENTENCES = re.compile(
             "no more progress",
             r"(loss|gradient) became non-finite at step \d+",
             f"{ZERO}.*",
+            "the step is too small.*",
             "interrupted.*",
             r"the model failed( at step \d+)?: .+",
         )
@@ -91,7 +92,7 @@ def _judged(search: Search, outcome: Outcome) -> Iterator[Broken]:
         found = answered(search.case, search.names, search.result)
         yield from claims(search, search.result, found)
         yield from structure(search, search.result, found)
-        yield from notes(search, search.result)
+        yield from notes(search, search.result, found)
         yield from effort(search, search.result)
         yield from again(search, search.result)
 
@@ -285,15 +286,15 @@ def structure(search: Search, result: Result, found: Answered) -> Iterator[Broke
             )
 
 
-def notes(search: Search, result: Result) -> Iterator[Broken]:
+def notes(search: Search, result: Result, found: Answered) -> Iterator[Broken]:
     """Promise 7: a search that cannot work says so."""
     case = search.case
     said = " ".join(getattr(result, "notes", ()))
     told = [str(w.message) for w in search.told]
-    asks = any(goal.models for goal in case.goals)
-    if asks and (
-        case.model in RANDOM or (case.model == "across" and min(len(result), case.chunk) > 1)
-    ):
+    read, spread = found.read()
+    differs = bool((spread.loss > 5e-3 * (1 + read.loss.abs())).any())
+    crowded = case.model == "across" and min(len(result), case.chunk) > 1
+    if differs or (crowded and any(goal.models for goal in case.goals)):
         word = "differently|random" if case.model in RANDOM else "another|batch"
         if not re.search(word, said):
             yield Broken(7, "notes", f"nothing said of a model that is {case.model}")

@@ -217,3 +217,16 @@ def test_a_trial_is_shortened_by_no_less_than_half_and_no_more_than_to_a_tenth(f
     trial, state = stepper.step(start, start[:, 0] ** 2, 2 * start, stepper.init(start))
     again, _ = stepper.step(trial, trial[:, 0] ** 2, 2 * trial, state)
     assert (1 - again.item()) / first == pytest.approx(share, rel=1e-5)
+
+
+def test_a_pair_without_curvature_among_the_free_features_is_left_out():
+    """What was learnt of a feature that a bound holds now says nothing of the others."""
+    stepper, start = LBFGS(history=1), torch.tensor([[1.0, 1.0]])
+    loss, gradient = torch.ones(1), torch.tensor([[1.0, 0.0]])
+    known = stepper.init(start)
+    known["moves"] = torch.tensor([[[1.0, 1.0]]])
+    known["changes"] = torch.tensor([[[0.0, 1.0]]])  # all of its curvature is in the held feature
+    known["known"] = torch.ones(1, 1)
+    fresh, _ = stepper.step(start, loss, gradient, stepper.init(start))
+    found, _ = stepper.step(start, loss, gradient, known)
+    assert torch.equal(found, fresh)

@@ -55,3 +55,10 @@ def test_a_sigmoid_without_the_inset_would_not_move_them():
     (free,) = torch.autograd.grad(Logit().decode(begun).sum(), begun)
     assert (stuck < 2e-6).all()
     assert (free > 1e-3).all()
+
+
+@pytest.mark.parametrize("inset", [0.5, 0.7])
+def test_an_inset_leaves_room_in_the_middle(inset):
+    with pytest.raises(ValueError, match="inset must be below 0.5, but is"):
+        Logit(0, 1, inset)
+    Logit(0, 1, 0.49)
