@@ -59,6 +59,6 @@ def test_a_sigmoid_without_the_inset_would_not_move_them():
 
 @pytest.mark.parametrize("inset", [0.5, 0.7])
 def test_an_inset_leaves_room_in_the_middle(inset):
-    with pytest.raises(ValueError, match="inset must be below 0.5, but is"):
+    with pytest.raises(ValueError, match=r"inset must be below 0\.5, but is"):
         Logit(0, 1, inset)
     Logit(0, 1, 0.49)
