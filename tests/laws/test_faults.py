@@ -293,3 +293,34 @@ def test_a_step_too_small_for_the_range_is_named_at_once():
         problem, x0.double(), stepper=SignDescent(1e-6), compute=Compute(precision="float64")
     )
     assert set(fine.status) == {"step budget spent"}
+
+
+@pytest.mark.parametrize("size", [300, 1000, 2000])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_thousands_of_conditions_in_a_latent_space_are_restored_without_an_exception(size, seed):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = nn.Linear(size, 8).eval()
+        decoder = nn.Sequential(nn.Linear(8, size), nn.Sigmoid()).eval()
+        net, x0 = nn.Linear(size, 3).eval(), torch.rand(4, size)
+    problem = Problem(CrossEntropy(net, 1), Latent(encoder, decoder), Bounds(0.01, 0.95))
+    how = AugmentedLagrangian(rounds=2)
+    found = solve(problem, x0, max_steps=5, multipliers=how)
+    start = decoder(encoder(x0).clamp(-4, 4)).detach()
+    assert (found.violation <= problem.violation(start).clamp_min(0) + 1e-5).all()
+    # this many backward passes would be needed for a Jacobian alone; a search takes far fewer
+    calls = []
+    counted = Latent(encoder, lambda z: calls.append(1) or decoder(z))
+    solve(Problem(problem.objective, counted, Bounds(0.01, 0.95)), x0, max_steps=5, multipliers=how)
+    assert len(calls) < 1000
+
+
+def test_what_is_not_finite_for_one_is_not_restored_for_it_alone():
+    def broken(x):
+        return torch.where(x[:, 0] > 0.8, torch.nan, x.sum(dim=1) - 1.0)
+
+    x0 = torch.tensor([[0.1, 0.9, 0.9], [0.9, 0.9, 0.9], [0.2, 0.8, 0.7]])
+    still = torch.tensor([0.0, 1.0, 1.0])
+    space = Held(Box(), lambda x, start: torch.where(still > 0, x, start), x0)
+    found = solve(Problem(bowl, space, Inequality(broken)), x0, max_steps=20)
+    assert found.feasible.tolist() == [True, False, True]
