@@ -224,11 +224,12 @@ def disagreements(search: Search, result: Result, found: Answered) -> Iterator[B
     size = found.logits().abs().amax(dim=1).nan_to_num(0.0)
     draws = 0.4 if case.model in RANDOM else 0.0  # of a standard deviation: 16 draws, and ours
     lost = case.model in ("late", "interrupted") or bool(case.told)
+    unseen = result.evaluations == 0  # the time was up before it was its turn
     low = 0.05 if lost and case.precision == "bfloat16" else 1e-3  # nobody could ask again
 
     def off(name: str, got: Tensor, wanted: Tensor, near: Tensor) -> Iterator[Broken]:
         same = (got.double() - wanted).abs() <= near
-        same |= got.isnan() & (wanted.isnan() | torch.tensor(lost))
+        same |= got.isnan() & (wanted.isnan() | torch.tensor(lost) | unseen)
         if not bool(same.all()):
             i = int((~same).nonzero()[0])
             yield Broken(
@@ -259,6 +260,7 @@ def reached(search: Search, result: Result, found: Answered, near: Tensor) -> It
         no |= read.confidence < min(least) - slack
     for i in ((yes & ~result.reached) | (no & result.reached)).nonzero()[:, 0].tolist():
         lost = search.case.model in ("late", "interrupted") or search.case.told
+        lost = lost or int(result.evaluations[i]) == 0
         if bool(result.reached[i]) or not lost:
             claim = "claimed" if bool(result.reached[i]) else "denied"
             sure = (
