@@ -214,6 +214,11 @@ class TestContradictions:
         assert contradiction(parts[:2], torch.zeros(1, 2)) is None
 
 
+@pytest.mark.parametrize("height", [0, D - 1, -1, -D])
+def test_a_cone_may_stand_on_any_feature(height):
+    SecondOrderCone(height=height).check(ORIGIN)
+
+
 @pytest.mark.parametrize("shape", [(4,), (1, 2, 2)])
 def test_fixed_features_miss_their_values_by_the_difference_whatever_the_shape(shape):
     fixed = Fixed(torch.tensor([True, False, False, True]).reshape(shape), torch.zeros(1, *shape))
@@ -239,6 +244,9 @@ def test_fixed_features_miss_their_values_by_the_difference_whatever_the_shape(s
         (lambda: Intersection((Monotone(),)), "two or more constraints"),
         (lambda: Monotone(axis=3).check(ORIGIN), "along axis 3, but one has shape"),
         (lambda: Halfspace(NORMAL, 1.0).check(ORIGIN[:, :2]), "made for inputs of shape"),
+        (lambda: SecondOrderCone(height=D).check(ORIGIN), "needs inputs of 2 or more features"),
+        (lambda: SecondOrderCone(height=-D - 1).check(ORIGIN), "among them feature -5"),
+        (lambda: SecondOrderCone().check(ORIGIN[:, :1]), "but the starts have 1"),
     ],
 )
 def test_bad_input_is_one_sentence(make, message):

@@ -16,7 +16,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "constraints": ("tests/constraints", "tests/test_problem.py"),
     "solve/attacks.py": ("tests/solve/test_attacks.py",),
     "solve/lagrangian.py": ("tests/solve/test_constrained.py",),
-    "solve/restoration.py": ("tests/solve/test_constrained.py",),
+    "solve/restoration.py": ("tests/solve/test_restoration.py", "tests/solve/test_constrained.py"),
     "solve/rounds.py": ("tests/solve/test_constrained.py", "tests/solve/test_loop.py"),
     "solve/rows.py": ("tests/solve/test_rows.py", "tests/solve/test_loop.py"),
     "solve/steppers.py": ("tests/solve/test_steppers.py", "tests/solve/test_loop.py"),
