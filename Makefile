@@ -12,7 +12,7 @@ BENCH_STAMP := $(BENCH)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-warn-script-location
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint pytest docs test-oldest remembered bench clean python
+.PHONY: help setup demo test lint pytest docs test-oldest remembered bench fuzz mutants clean python
 
 help:
 	@echo "make setup   make $(VENV) and install the package with its tools, once"
@@ -22,6 +22,8 @@ help:
 	@echo "make docs    build the site into site/, warnings as errors"
 	@echo "make remembered  learn anew of the digits what is shipped, after a change of weights or rooms"
 	@echo "make bench   time the engine beside other libraries (its own environment)"
+	@echo "make fuzz    check every promise of the engine on 10,000 random problems"
+	@echo "make mutants plant 300 small faults in the engine and count those that tests notice"
 	@echo "make clean   remove everything that the other targets made, but for runs/"
 
 setup: $(STAMP)
@@ -67,6 +69,13 @@ bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/memory.py
 	$(BENCH)/bin/python benchmarks/judging.py
 	$(BENCH)/bin/python benchmarks/diffusers_check.py
+
+# Others: make fuzz FUZZ="--n 500 --seed 3".
+fuzz: setup
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ)
+
+mutants: setup
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.mutation
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(BENCH) site build dist .pytest_cache .ruff_cache .import_linter_cache

@@ -214,6 +214,19 @@ class TestContradictions:
         assert contradiction(parts[:2], torch.zeros(1, 2)) is None
 
 
+@pytest.mark.parametrize("height", [0, D - 1, -1, -D])
+def test_a_cone_may_stand_on_any_feature(height):
+    SecondOrderCone(height=height).check(ORIGIN)
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 2, 2)])
+def test_fixed_features_miss_their_values_by_the_difference_whatever_the_shape(shape):
+    fixed = Fixed(torch.tensor([True, False, False, True]).reshape(shape), torch.zeros(1, *shape))
+    x = torch.tensor([[0.0, 5.0, 5.0, -0.5], [0.25, 0.0, 0.0, 0.0]]).reshape(2, *shape)
+    assert fixed.values(x).tolist() == [[0.0, -0.5], [0.25, 0.0]]
+    assert fixed.violation(x).tolist() == [0.5, 0.25]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -223,12 +236,17 @@ class TestContradictions:
         (lambda: AffineEquality(torch.ones(2, D), torch.tensor([1.0, 2.0])), "contradict each"),
         (lambda: Simplex(-1.0), "must be above 0"),
         (lambda: SumWithin(0.0, 1.0, 0.5, -WEIGHTS), "weights of a sum must be above 0"),
+        (lambda: SumWithin(0.0, 1.0, 0.5, 0 * WEIGHTS), "weights of a sum must be above 0"),
+        (lambda: SumWithin(1.0, 1.0, 4.0), "low must be below high for every feature"),
         (lambda: SumWithin(ORIGIN, ORIGIN + 1, 9.0), "between 0 and 4, but the total is 9"),
         (lambda: SecondOrderCone(slope=0.0), "slope must be above 0"),
         (lambda: Fixed(torch.zeros(D, dtype=torch.bool), ORIGIN), "fix a feature"),
         (lambda: Intersection((Monotone(),)), "two or more constraints"),
         (lambda: Monotone(axis=3).check(ORIGIN), "along axis 3, but one has shape"),
         (lambda: Halfspace(NORMAL, 1.0).check(ORIGIN[:, :2]), "made for inputs of shape"),
+        (lambda: SecondOrderCone(height=D).check(ORIGIN), "needs inputs of 2 or more features"),
+        (lambda: SecondOrderCone(height=-D - 1).check(ORIGIN), "among them feature -5"),
+        (lambda: SecondOrderCone().check(ORIGIN[:, :1]), "but the starts have 1"),
     ],
 )
 def test_bad_input_is_one_sentence(make, message):

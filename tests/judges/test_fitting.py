@@ -176,15 +176,17 @@ def test_features_that_are_constant_or_of_other_units_are_no_trouble():
         assert flagged(judge.judge(other, labels[400:])) > 0.95
 
 
-def test_a_feature_that_hardly_ever_varies_does_not_drown_the_others():
+@pytest.mark.parametrize("unit", [1.0, 1e5, 1e-5])
+def test_a_feature_that_hardly_ever_varies_does_not_drown_the_others(unit):
     x = torch.randn(600, 5, generator=generator(0))
     x[:, 4] = 0.0
     x[[3, 77], 4] = 1e-6  # as the corner of an image
+    x = unit * x
     judge = Judge.fit(x[:400], alpha=ALPHA)
     real = x[400:].clone()
-    real[:, 4] = 1e-5
+    real[:, 4] = 1e-5 * unit
     assert flagged(judge.judge(real)) <= ALPHA + slack(judge, 200)
-    real[:, 4] = 10.0
+    real[:, 4] = 10.0 * unit
     assert flagged(judge.judge(real)) == 1
 
 

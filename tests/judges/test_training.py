@@ -180,6 +180,7 @@ def test_disturbed_digits_stay_in_range_and_look_like_themselves():
     assert not torch.equal(found, disturb(x, generator(1)))
     alike = F.normalize(found.flatten(1)) @ F.normalize(x.flatten(1)).T
     assert float((alike.argmax(1) == torch.arange(200)).float().mean()) > 0.9
+    assert 0.03 < float((found - x).abs().mean()) < 0.07  # of the range, on average
 
 
 def test_the_autoencoder_learns_to_rebuild_and_repeats_with_its_seed():

@@ -136,6 +136,7 @@ def test_the_trajectory_goes_through_all_rounds():
     assert path.x.shape[0] == len(path.steps) == int(found.steps) + 2
     assert torch.equal(path.x[0, 0], torch.tensor(program.start, dtype=torch.float64))
     assert torch.equal(path.x[-1], found.x)
+    assert (path.x[:, 0].abs().sum(dim=1) > 0).all()  # no frame was left out, as zeros
 
 
 def test_budgets_and_wrong_settings():

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from xhat.solve.rows import join, take
+from xhat.solve.rows import Live, join, take
 
 
 def table() -> dict:
@@ -20,3 +21,15 @@ def test_tables_are_joined_row_after_row():
     assert both["a"].tolist() == [2, 0, 1, 2, 3]
     assert both["b"]["c"][0].tolist() == [4, 5]
     assert table()["a"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("confidence", [None, torch.tensor([0.5, 0.7])])
+def test_halves_of_a_batch_are_joined_in_their_order(confidence):
+    one = Live(*(torch.tensor([k, k + 1]) for k in (3, 0, 10, 20)), confidence)
+    both = one.joined(one)
+    assert both.ids.tolist() == [3, 4, 3, 4]
+    assert both.loss.tolist() == [20, 21, 20, 21]
+    if confidence is None:
+        assert both.confidence is None
+    else:
+        assert both.confidence.tolist() == pytest.approx([0.5, 0.7, 0.5, 0.7])

@@ -200,3 +200,33 @@ def test_a_trial_beyond_the_domain_is_taken_back():
     assert result.status[2] == "loss became non-finite at step 0"  # nowhere to go back to
     plain = solve(problem, x0[:1], stepper=GradientDescent(10.0), max_steps=80)
     assert plain.status == ("loss became non-finite at step 1",)
+
+
+def test_a_rejected_trial_is_followed_by_the_least_of_the_parabola_through_it():
+    """Of ``z^2`` from 1: a step of 2.5 overshoots to -1.5, and the parabola's least is 0."""
+    stepper, start = LBFGS(first=2.5), torch.ones(1, 1)
+    trial, state = stepper.step(start, start[:, 0] ** 2, 2 * start, stepper.init(start))
+    assert trial.item() == -1.5
+    again, _ = stepper.step(trial, trial[:, 0] ** 2, 2 * trial, state)
+    assert again.item() == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("first", "share"), [(50.0, 0.1), (2.02, 0.4950495)])
+def test_a_trial_is_shortened_by_no_less_than_half_and_no_more_than_to_a_tenth(first, share):
+    stepper, start = LBFGS(first=first), torch.ones(1, 1)
+    trial, state = stepper.step(start, start[:, 0] ** 2, 2 * start, stepper.init(start))
+    again, _ = stepper.step(trial, trial[:, 0] ** 2, 2 * trial, state)
+    assert (1 - again.item()) / first == pytest.approx(share, rel=1e-5)
+
+
+def test_a_pair_without_curvature_among_the_free_features_is_left_out():
+    """What was learnt of a feature that a bound holds now says nothing of the others."""
+    stepper, start = LBFGS(history=1), torch.tensor([[1.0, 1.0]])
+    loss, gradient = torch.ones(1), torch.tensor([[1.0, 0.0]])
+    known = stepper.init(start)
+    known["moves"] = torch.tensor([[[1.0, 1.0]]])
+    known["changes"] = torch.tensor([[[0.0, 1.0]]])  # all of its curvature is in the held feature
+    known["known"] = torch.ones(1, 1)
+    fresh, _ = stepper.step(start, loss, gradient, stepper.init(start))
+    found, _ = stepper.step(start, loss, gradient, known)
+    assert torch.equal(found, fresh)

@@ -55,3 +55,17 @@ def test_a_sigmoid_without_the_inset_would_not_move_them():
     (free,) = torch.autograd.grad(Logit().decode(begun).sum(), begun)
     assert (stuck < 2e-6).all()
     assert (free > 1e-3).all()
+
+
+@pytest.mark.parametrize("inset", [0.5, 0.7])
+def test_an_inset_leaves_room_in_the_middle(inset):
+    with pytest.raises(ValueError, match=r"inset must be below 0\.5, but is"):
+        Logit(0, 1, inset)
+    Logit(0, 1, 0.49)
+
+
+@pytest.mark.parametrize("space", [Box, Logit])
+def test_bounds_for_vectors_are_not_for_vectors_of_another_length(space):
+    space(torch.zeros(3), 1.0).check(torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"bounds are for inputs of shape \(3,\), but .* \(4,\)"):
+        space(torch.zeros(3), 1.0).check(torch.zeros(2, 4))

@@ -118,6 +118,21 @@ def test_logits_in_place_of_pixels_are_told_of():
         Latent(vae.encode, vae.decode_logits).check(x)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_range_is_told_of_only_beyond_its_own_width(sign, recwarn):
+    """Starts lie in [0, 2]: what is made of them may reach from -2 to 4."""
+    x = torch.tensor([[0.0, 2.0]])
+
+    def space(beyond: float) -> Latent:
+        middle = 1 + sign * (3 + beyond)
+        return Latent(lambda x: x, lambda z: torch.full_like(z, middle))
+
+    space(-0.01).check(x)
+    assert not recwarn
+    with pytest.warns(InputWarning, match="the decoder makes values from"):
+        space(0.01).check(x)
+
+
 def test_a_space_without_encoder_decodes_and_says_that_it_cannot_begin():
     space = Latent(None, autoencoder()[1])
     z = torch.zeros(2, 5)

@@ -143,6 +143,7 @@ def test_held_to_a_constraint_it_is_narrowed_with_its_rows():
         (lambda: Affine(torch.ones(1, 3), torch.ones(1)).check(torch.ones(1, 3)), "fulfil A x = b"),
         (lambda: Ordered().check(torch.tensor([[0.5, 0.2]])), "must not decrease along axis -1"),
         (lambda: Ordered(1.0, 0.0), "low must be below high"),
+        (lambda: Summed(0.0, 1.0, 1.0, torch.tensor([1.0, 0.0])), "weights of a sum must be above"),
         (lambda: Summed(0.0, 1.0, 9.0).check(torch.ones(1, 3)), "lie between 0 and 3"),
         (lambda: Summed(0.0, 1.0, 1.0).check(torch.ones(1, 3)), "must have the given sum"),
         (lambda: Symmetric(Box(), Rotations(8)), "interpolates"),

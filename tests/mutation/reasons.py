@@ -1,0 +1,3 @@
+"""Why mutants that no test notices do not matter: most change nothing that can be seen."""
+
+REASONS: dict[str, str] = {}
