@@ -122,6 +122,7 @@ def write_result(
         "evaluations": float(result.evaluations.float().mean()),
         "seed": result.seed,
         "seconds": round(result.seconds, 3),
+        "notes": list(result.notes),
         "verdict": "not judged: verdicts need reference data",
         "picture": None,
     }
