@@ -51,7 +51,8 @@ def alive(pid):
         return False
 
 
-def soon(condition, seconds=10.0):
+def soon(condition, seconds=120.0):
+    """Whether it holds before long; how long a busy machine takes is no matter."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -190,15 +191,15 @@ def test_an_interrupt_ends_everything_quickly(sent):
     ) as caller:
         try:
             assert caller.stdout.readline() == "begins\n"
-            assert soon(lambda: len(workers(caller.pid)) == 2, 60)
+            assert soon(lambda: len(workers(caller.pid)) == 2)
             hanging = workers(caller.pid)
             time.sleep(1.0)  # until they hang
             started = time.monotonic()
             caller.send_signal(sent)
             if sent is signal.SIGINT:
                 assert caller.stdout.readline() == "interrupted\n"
-                assert time.monotonic() - started < 10
-            assert soon(lambda: not any(map(alive, hanging)), 10)
+                assert time.monotonic() - started < 120  # they hang for 1000
+            assert soon(lambda: not any(map(alive, hanging)))
         finally:
             caller.kill()
 
@@ -234,7 +235,7 @@ def test_the_same_candidate_is_asked_once():
 
 
 def test_results_come_in_the_order_of_the_candidates():
-    simulator = Simulator(lambda x: time.sleep(0.3 - 0.1 * x[0]) or x[0], jobs=3)
+    simulator = Simulator(lambda x: time.sleep(1.0 - 0.5 * x[0]) or x[0], jobs=3)
     assert simulator(BATCH[:3]).tolist() == [0, 1, 2]
     assert simulator.records[0].seconds > simulator.records[2].seconds
 

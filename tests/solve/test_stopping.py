@@ -142,7 +142,7 @@ def test_a_time_budget_leaves_waiting_candidates_at_their_start():
     tries = Restarts(2, 0.1)
     compute = Compute(chunk=2)
     result = solve(problem, x0, stop=MaxSeconds(0.3), restarts=tries, compute=compute)
-    assert time.perf_counter() - begun < 5
+    assert time.perf_counter() - begun < 60  # without a budget, minutes
     assert set(result.status) == {"time budget spent"}
     waited = result.evaluations == 0
     assert 0 < waited.sum() < n

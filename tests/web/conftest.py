@@ -30,13 +30,13 @@ def running(app: ASGIApp, port: int = 0, http: type[Patient] = Patient) -> Itera
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            until = time.monotonic() + 20
+            until = time.monotonic() + 120
             while not server.started and time.monotonic() < until:
                 time.sleep(0.01)
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(120)
 
 
 @pytest.fixture(scope="session")

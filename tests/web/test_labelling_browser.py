@@ -41,7 +41,7 @@ def count(page, words):
 
 def sent(page):
     """Wait until nothing is left in the outbox."""
-    until = time.monotonic() + 40  # a request that hangs is given up after 8 s, then sent again
+    until = time.monotonic() + 120  # a request that hangs is given up after 8 s, then sent again
     while page.evaluate("JSON.parse(localStorage.getItem('xhat-label-outbox') ?? '[]').length"):
         assert time.monotonic() < until
         page.wait_for_timeout(30)

@@ -27,11 +27,11 @@ def test_it_says_where_it_is_and_ends_cleanly():
         while "Ctrl-C" not in said[-1]:
             said.append(run.stdout.readline())
         assert any("Anyone who can reach this machine" in line for line in said)
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connected:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connected:
             connected.sendall(b"GET /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert b"404" in connected.recv(1000)
         run.send_signal(signal.SIGINT)
-        out, err = run.communicate(timeout=10)
+        out, err = run.communicate(timeout=60)
     assert out == "closed\n"
     assert err.rstrip().endswith("KeyboardInterrupt")
 

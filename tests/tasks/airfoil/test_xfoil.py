@@ -48,11 +48,11 @@ def test_what_does_not_converge_is_nan_and_says_why():
 
 
 def test_a_hanging_program_is_killed_in_time(tmp_path):
-    hangs = program(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 60 & wait")
+    hangs = program(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 600 & wait")
     began = time.perf_counter()
-    polar = XFoil(hangs, timeout=0.5)(NACA, AT)
-    assert time.perf_counter() - began < 20
-    assert polar.why == ("XFoil was killed after 0.5 s",)
+    polar = XFoil(hangs, timeout=3)(NACA, AT)
+    assert time.perf_counter() - began < 300
+    assert polar.why == ("XFoil was killed after 3 s",)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
