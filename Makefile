@@ -5,18 +5,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OLDEST := .venv-oldest
+OLDEST_STAMP := $(OLDEST)/.installed
 BENCH := benchmarks/.venv
 BENCH_STAMP := $(BENCH)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-warn-script-location
 
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
 .PHONY: help setup demo test lint pytest docs bench fuzz mutants clean python
+=======
+.PHONY: help setup demo test lint pytest docs test-oldest remembered bench clean python
+>>>>>>> main
 
 help:
 	@echo "make setup   make $(VENV) and install the package with its tools, once"
 	@echo "make demo    run the main job into runs/demo and print the page's path"
 	@echo "make test    ruff, basedpyright, import-linter, pytest with doctests, docs"
+	@echo "make test-oldest  the engine, files and commands with the oldest versions that are allowed"
 	@echo "make docs    build the site into site/, warnings as errors"
+	@echo "make remembered  learn anew of the digits what is shipped, after a change of weights or rooms"
 	@echo "make bench   time the engine beside other libraries (its own environment)"
 	@echo "make fuzz    check every promise of the engine on 10,000 random problems"
 	@echo "make mutants plant 300 small faults in the engine and count those that tests notice"
@@ -39,8 +47,26 @@ lint: setup
 pytest: setup
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
+# The engine, and one command and file of each kind. Old packages may use what new ones call deprecated.
+test-oldest: $(OLDEST_STAMP)
+	$(OLDEST)/bin/python -m pip check
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(OLDEST)/bin/pytest -n 2 --dist loadfile -W ignore::DeprecationWarning \
+		tests/core tests/solve tests/spaces tests/constraints tests/objectives tests/laws tests/learning tests/test_groups.py tests/test_problem.py tests/test_result.py \
+		tests/cli/test_shell.py tests/cli/test_optimize.py tests/cli/test_judge.py tests/cli/test_label.py tests/cli/test_study.py \
+		tests/cli/test_train.py::test_a_recipe_is_trained_from_the_embedded_data tests/cli/test_demo.py \
+		tests/labels/test_exchange.py tests/measures/test_dimension.py tests/report/test_page.py tests/study/test_tuning.py \
+		tests/surrogates/test_embeddings.py tests/surrogates/test_steerable.py tests/cli/test_serving.py tests/test_versions.py
+
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean --site-dir site
+
+# Computed as if nothing were known, and kept where the package looks first.
+remembered: setup
+	rm -f src/xhat/study/remembered/*.safetensors
+	OMP_NUM_THREADS=1 XHAT_CACHE=src/xhat/study/remembered $(BIN)/python -c "from xhat.study.judging import digits_judge; \
+		from xhat.study.methods.known import digits_known; digits_judge(), digits_known()"
+	rm -f src/xhat/study/remembered/judge-sees-*.safetensors
+	chmod 644 src/xhat/study/remembered/*.safetensors
 
 bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py
@@ -56,7 +82,7 @@ mutants: setup
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.mutation
 
 clean:
-	rm -rf $(VENV) $(BENCH) site build dist .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) $(BENCH) site build dist .pytest_cache .ruff_cache .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An unfitting Python is refused before anything is made.
@@ -68,6 +94,13 @@ $(STAMP): pyproject.toml constraints.txt | python
 	@echo "Setting up $(VENV) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
+$(OLDEST_STAMP): pyproject.toml constraints-oldest.txt | python
+	@echo "Setting up $(OLDEST) (once; takes a few minutes) ..."
+	@$(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints-oldest.txt \
+		--editable '.[dimension,flow,mesh,postgresql,robustness,steerable,test,tune,web]'
 	@touch $@
 
 # torchattacks asks for another torch than the one in use, so it comes without what it asks for.

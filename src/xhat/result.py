@@ -120,6 +120,15 @@ class Result:
             )
         return self
 
+    def finished(self) -> "Result":
+        """Return self, or raise ``KeyboardInterrupt`` if Ctrl-C has cut the search short.
+
+        For code that goes on with the answers, and should end instead.
+        """
+        if INTERRUPTED in self.status:
+            raise KeyboardInterrupt
+        return self
+
     def _failure(self, i: int) -> str:
         if not bool(torch.isfinite(self.loss[i])) or self.status[i].startswith(_CUT_SHORT):
             return self.status[i]

@@ -71,7 +71,11 @@ def test_debug_anywhere_shows_where_an_error_came_from(xhat, folder, place):
 
 
 def test_an_unexpected_error_is_one_line_too(xhat, folder, capsys, monkeypatch):
-    words = ["optimize", "--model", "own_models:crash", "--inputs", "x.npy", "--target", "1"]
+    def crash(*_, **__):
+        raise KeyError("no such key")
+
+    monkeypatch.setattr("xhat.study.optimize.match", crash)
+    words = ["optimize", "--model", "own_models:lift", "--inputs", "x.npy", "--value", "2"]
     with pytest.raises(KeyError) as error:
         xhat(*words)
     sys.excepthook(error.type, error.value, error.tb)  # as Python does at the end

@@ -187,7 +187,7 @@ def test_what_gives_no_number_does_not_call_anything_genuine(judge):
     blind = replace(judge, jury=Jury((Broken().eval(),), ("broken",), classes=2))
     assert judged(blind, NATURAL, SEEN) is Outcome.OUT_OF_DISTRIBUTION
     axes = [Likelihood("likelihood", readable(300, 1)[0], place) for _ in range(2)]
-    axes[1].mean = torch.tensor([torch.nan])
+    axes[1]._gaussian = torch.tensor([torch.nan]), axes[1]._gaussian[1]
     judge = Judge.assemble(None, axes[:1], (readable(300, 1)[0], None), (readable(400, 2)[0], None))
     assert judged(judge, NATURAL, SEEN) is Outcome.GENUINE
     assert judged(replace(judge, manifold=(axes[1],)), NATURAL, SEEN) is Outcome.OFF_MANIFOLD

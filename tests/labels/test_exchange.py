@@ -210,9 +210,10 @@ class TestImport:
         [
             ("digest", "0" * 64, "pixels are not its digest's"),
             ("pixels", b"123", "pixels are not its digest's"),
+            ("mean", [0.5, 0.5], "a table in .* was changed"),
         ],
     )
-    def test_of_changed_pixels_is_refused(self, database, tmp_path, column, value, said):
+    def test_of_changed_images_is_refused(self, database, tmp_path, column, value, said):
         export(database, tmp_path / "one", NOW)
         change(tmp_path / "one" / "labels.parquet", column, value)
         seal(tmp_path / "one")
@@ -238,6 +239,17 @@ class TestImport:
             with pytest.raises(ValueError, match=said):
                 import_folder(other, tmp_path / "one", NOW)
             assert settings_in(other) is None
+
+    def test_of_other_columns_is_refused(self, database, tmp_path):
+        export(database, tmp_path / "one", NOW)
+        path = tmp_path / "one" / "votes.parquet"
+        pq.write_table(pq.read_table(path).drop_columns(["seconds"]), path)
+        seal(tmp_path / "one")
+        with (
+            Database(f"sqlite:///{tmp_path}/b.sqlite", create=True) as other,
+            pytest.raises(UnreadableFileError, match="has other columns than an export has"),
+        ):
+            import_folder(other, tmp_path / "one", NOW)
 
     def test_a_csv_file_names_the_wrong_line(self, database, tmp_path):
         export(database, tmp_path / "one", NOW, format="csv")

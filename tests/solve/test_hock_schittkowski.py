@@ -30,6 +30,8 @@ def reached(program: Program) -> bool:
     return bool((program.gap(x).abs() <= 1e-6) & (program.violation(x) <= 1e-6))
 
 
+# SciPy before 1.16 says so of some steps, and is right in the end
+@pytest.mark.filterwarnings("ignore:Values in x were outside bounds:RuntimeWarning")
 @named([p for p in (*PROBLEMS, *ROUGH) if p.number not in (REDUNDANT, NAN_START, STEEP)])
 def test_slsqp_reaches_the_optimum(program):
     assert reached(program)

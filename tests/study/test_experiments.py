@@ -137,7 +137,7 @@ def test_a_full_disk_loses_nothing_that_was_finished(tmp_path):
         check=True,
     ).stdout
     assert "cannot be written" in said
-    assert "all finished cells are kept" in said
+    assert "All finished cells are kept" in said
     cells = sorted(path.name for path in (tmp_path / "out" / "cells").iterdir())
     assert cells == ["lifted-0.json", "much-0.json", "none-0.json"]
     assert run(tmp_path, seeds=2).table["much"][1]["score"] == pytest.approx(0.41)

@@ -96,6 +96,22 @@ class TestReading:
         with pytest.raises(UnreadableFileError, match="contradicts itself about who gave"):
             read_labelled(tmp_path / "labels.parquet", "surrogate_train")
 
+    @pytest.mark.parametrize("where", ["settings", "a row"])
+    def test_labels_of_other_classes_are_refused(self, exported, tmp_path, where):
+        table = pq.read_table(exported())
+        if where == "settings":
+            told = json.loads(table.schema.metadata[b"xhat"])
+            told["settings"]["classes"] = ["a", "b"]
+            table = table.replace_schema_metadata({"xhat": json.dumps(told)})
+        else:
+            at = table.schema.get_field_index("mean")
+            field = table.schema.field(at)
+            means = [[0.5, 0.5], *table["mean"].to_pylist()[1:]]
+            table = table.set_column(at, field, pa.array(means, field.type))
+        pq.write_table(table, tmp_path / "labels.parquet")
+        with pytest.raises(UnreadableFileError, match="classes, not of digits"):
+            read_labelled(tmp_path / "labels.parquet", "surrogate_train")
+
     def test_what_is_no_file_of_labels_is_refused(self, exported, tmp_path):
         (tmp_path / "a.parquet").write_text("no Parquet")
         pq.write_table(pq.read_table(exported(), columns=["place"]), tmp_path / "b.parquet")

@@ -76,6 +76,7 @@ def test_rejects_other_halves_and_sizes(judge, half, n):
 def test_a_self_test_leaves_a_table_and_a_figure(judge, tmp_path, monkeypatch):
     fast = [kind for kind in kinds(judge) if kind.group in FAST]
     monkeypatch.setattr("xhat.study.selftest.kinds", lambda _: tuple(fast))
+    monkeypatch.setattr("xhat.study.selftest._MOST", 2000)  # real digits
     found = self_test(judge, half="development", n=40)
     picture = write(found, tmp_path)
     assert picture.exists()

@@ -5,8 +5,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from xhat.study import remembering
-from xhat.study.remembering import fingerprint, kept, remembered
+from xhat.study import judging, remembering
+from xhat.study.judging import digits_judge
+from xhat.study.methods import known
+from xhat.study.methods.known import digits_known
+from xhat.study.remembering import SHIPPED, fingerprint, kept, remembered
+from xhat.tasks import digits
 
 
 @pytest.fixture
@@ -161,3 +165,49 @@ def test_data_and_code_are_part_of_a_fingerprint(tmp_path):
     assert one != fingerprint([data], ["measures"])
     data.write_text("two")
     assert one != fingerprint([data], ["judges"])
+
+
+def test_what_is_shipped_is_read_first_and_needs_no_cache(folder, tmp_path, monkeypatch):
+    shipped, make = tmp_path / "shipped", Made()
+    monkeypatch.setattr(remembering, "SHIPPED", folder)
+    remembered("thing", "abc", make)
+    folder.rename(shipped)
+    monkeypatch.setattr(remembering, "SHIPPED", shipped)
+    for cache in (str(tmp_path / "other"), ""):
+        monkeypatch.setenv("XHAT_CACHE", cache)
+        assert int(remembered("thing", "abc", make)["b"]) == 7
+    assert make.times == 1
+    assert not (tmp_path / "other").exists()
+    remembered("thing", "made from something else", make)
+    assert make.times == 2
+
+
+def test_what_is_shipped_is_of_these_data_weights_and_rooms():
+    """If not, ``make remembered`` makes it anew."""
+    wanted = {f"judge-usual-{judging._made_from(digits.WEIGHTS)[:32]}.safetensors"}
+    wanted |= {f"exemplars-0.8-0.5-{known._made_from()[:32]}.safetensors"}
+    assert {path.name for path in SHIPPED.iterdir()} == wanted
+
+
+def test_a_first_judge_computes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("XHAT_CACHE", str(tmp_path))
+    for place in (judging, known):
+        monkeypatch.setattr(place, "remembered", _only_shipped)
+    judging._digits_judge.__wrapped__(0.05, digits.WEIGHTS)
+    digits_known.__wrapped__()
+    assert not list(tmp_path.iterdir())
+
+
+def _only_shipped(name, made_from, make):
+    def forbidden():
+        raise AssertionError(f"{name} was computed")
+
+    return remembered(name, made_from, forbidden)
+
+
+def test_what_is_shipped_is_what_the_judge_would_learn():
+    judge, real = digits_judge(), digits.split("calibration")
+    seen = judge.look(real.images[:60], real.labels[:60])
+    assert torch.allclose(seen.scores, judge.usual.scores[:60], rtol=5e-3, atol=1e-4)
+    others = judge.look(real.images[:60], real.labels[:60].roll(1))
+    assert not torch.allclose(others.scores, judge.usual.scores[:60], rtol=5e-3, atol=1e-4)

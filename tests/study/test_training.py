@@ -16,10 +16,16 @@ def test_every_shipped_model_that_is_no_surrogate_has_its_own_recipe():
     assert set(SHIPPED) == set(NAMES) - set(digits.SURROGATES)
 
 
+def tiny(name, out, precision="float32", **options):
+    """Train for one pass over 60 images; in float32, whatever this processor is fast at."""
+    told = {"seed": 5, "epochs": 1, "limit": 60} | options
+    return train("digits", name, out=out, precision=precision, **told)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tiny_training_leaves_a_true_card(name, tmp_path):
     seen = []
-    card = train("digits", name, out=tmp_path, seed=5, epochs=1, limit=60, progress=seen.append)
+    card = tiny(name, tmp_path, progress=seen.append)
     model, read = load_checkpoint(tmp_path, name)
     assert read == card
     assert [record.epoch for record in seen] == [1]
@@ -48,9 +54,10 @@ def test_the_shipped_card_names_the_recipe_of_today(name):
 COMPOSED = ("robust+outliers+noise-soft", "trades+astray", "robust-linf", "smooth+noise+consistent")
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", COMPOSED)
-def test_parts_compose_and_the_card_tells_of_each_signal(name, tmp_path):
-    card = train("digits", name, out=tmp_path, seed=5, epochs=1, limit=60)
+def test_parts_compose_and_the_card_tells_of_each_signal(name, precision, tmp_path):
+    card = tiny(name, tmp_path, precision)
     told = [signal["signal"] for signal in card.hyperparameters["signals"]]
     words = {
         "robust": "Adversarial",
@@ -69,26 +76,33 @@ def test_parts_compose_and_the_card_tells_of_each_signal(name, tmp_path):
 
 def test_parts_act_in_the_same_order_however_they_are_named(tmp_path):
     names = ("outliers+smooth+robust", "smooth+robust+outliers")
-    first, second = (
-        train("digits", name, out=tmp_path, seed=5, epochs=1, limit=60) for name in names
-    )
+    first, second = (tiny(name, tmp_path) for name in names)
     assert first.hyperparameters == second.hyperparameters
     assert first.sha256 == second.sha256
 
 
 def test_half_precision_is_asked_for_and_told_on_the_card(tmp_path):
-    cards = [
-        train("digits", "plain", out=tmp_path, seed=5, epochs=1, limit=60, precision=precision)
-        for precision in ("float32", "bfloat16")
-    ]
-    assert "autocast" not in cards[0].hyperparameters
-    assert cards[1].hyperparameters["autocast"] is True
-    assert cards[0].sha256 != cards[1].sha256
+    for name in ("plain", "vae"):
+        whole, half = (tiny(name, tmp_path, precision) for precision in ("float32", "bfloat16"))
+        assert "autocast" not in whole.hyperparameters
+        assert half.hyperparameters["autocast"] is True
+        assert whole.sha256 != half.sha256
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_what_the_processor_is_fast_at_decides_only_where_nothing_is_asked(
+    fast, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("xhat.study.training.has_fast_bfloat16", lambda device: fast)
+    chosen = tiny("robust+outliers+noise-soft", tmp_path, "auto")
+    assert chosen.hyperparameters.get("autocast", False) is fast
+    for name, precision in (("plain", "float32"), ("vae", "auto")):
+        assert "autocast" not in tiny(name, tmp_path, precision).hyperparameters
 
 
 def test_soft_targets_are_learnt_instead_of_labels(tmp_path):
     even = torch.full((digits.SPLITS["surrogate_train"], 10), 0.1)
-    train("digits", "plain", out=tmp_path, seed=5, epochs=40, limit=60, targets=even)
+    tiny("plain", tmp_path, epochs=40, targets=even)
     p = load_checkpoint(tmp_path, "plain")[0](digits.split("test").images[:50]).softmax(1)
     assert p.max() < 0.2
 

@@ -57,7 +57,10 @@ def train_command(
     ] = 100,
     device: Annotated[str, typer.Option(help="Where to train, such as cuda.")] = "cpu",
     precision: Annotated[
-        str, typer.Option(help="auto, float32 or bfloat16; auto is what the device does fastest.")
+        str,
+        typer.Option(
+            help="auto, float32 or bfloat16; auto is what a surrogate is trained in fastest."
+        ),
     ] = "auto",
     out: Out = Path("runs/weights"),
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,

@@ -8,6 +8,7 @@ at: the sample itself, or what a held-out network makes of it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -116,7 +117,8 @@ class Likelihood(ManifoldAxis):
         reference: real samples ``(m, *x_shape)``.
         see: ``(n, *x_shape) -> (n, d)``, what is looked at.
         typicality: whether samples that are too likely are unusual as well.
-        seen: ``(m, d)``, what ``see`` makes of the reference, where that is known.
+        seen: returns ``(m, d)``, what ``see`` makes of the reference, where that is known; asked
+            when it is needed first.
 
     Raises:
         ValueError: too many features for a covariance, or values not finite.
@@ -135,23 +137,28 @@ class Likelihood(ManifoldAxis):
         see: Representation = pixels,
         *,
         typicality: bool = False,
-        seen: Tensor | None = None,
+        seen: Callable[[], Tensor] | None = None,
     ) -> None:
         check_finite("the reference", reference)
         self.names, self.two_sided, self.see = (name,), (typicality,), see
-        flat = represented(see, reference) if seen is None else seen
+        self._known = seen or partial(represented, see, reference)
+        if seen is None:
+            _ = self._gaussian  # too many features are told at once
+
+    @cached_property
+    def _gaussian(self) -> tuple[Tensor, Tensor]:
+        """The mean, and what makes of differences from it independent ones of variance 1."""
+        flat = self._known()
         if flat.shape[1] > _MOST_FEATURES:
             raise ValueError(
                 f"the likelihood axis holds at most {_MOST_FEATURES} features, but samples have "
                 f"{flat.shape[1]}; give it a smaller representation."
             )
         low, high = torch.aminmax(flat)
-        self.mean = flat.mean(dim=0)
-        values, vectors = torch.linalg.eigh(
-            torch.cov((flat - self.mean).T).reshape(flat.shape[1], -1)
-        )
+        mean = flat.mean(dim=0)
+        values, vectors = torch.linalg.eigh(torch.cov((flat - mean).T).reshape(flat.shape[1], -1))
         noise = (0.01 * (high - low)).square().clamp_min(1e-12)  # for a constant reference
-        self.whitening = vectors / (values.clamp_min(0) + noise).sqrt()
+        return mean, vectors / (values.clamp_min(0) + noise).sqrt()
 
     def scores(self, x: Tensor) -> Tensor:
         """Return the Mahalanobis distance, ``(n, 1)``; about ``sqrt(d)`` for real samples."""
@@ -159,7 +166,8 @@ class Likelihood(ManifoldAxis):
 
     def distance(self, x: Tensor) -> Tensor:
         """Return the Mahalanobis distance, ``(n,)``, differentiably."""
-        return torch.linalg.vector_norm((self.see(x) - self.mean) @ self.whitening, dim=1)
+        mean, whitening = self._gaussian
+        return torch.linalg.vector_norm((self.see(x) - mean) @ whitening, dim=1)
 
     def modules(self) -> tuple[nn.Module, ...]:
         """Return the network that looks, if one does."""

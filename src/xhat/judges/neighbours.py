@@ -12,7 +12,9 @@ Source: Levina, Bickel, "Maximum Likelihood Estimation of Intrinsic Dimension", 
 al., "Characterizing Adversarial Subspaces Using Local Intrinsic Dimensionality", ICLR 2018.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +50,8 @@ class Neighbours(ManifoldAxis):
         labels: ``(m,)`` classes of the reference; None without any.
         k: how many neighbours are averaged.
         k_dimension: how many tell the local dimension; None leaves that score out.
-        seen: ``(m, d)``, what ``see`` makes of the reference, where that is known.
+        seen: returns ``(m, d)``, what ``see`` makes of the reference, where that is known; asked
+            when it is needed first.
 
     Raises:
         ValueError: too few reference samples, or values not finite.
@@ -68,7 +71,7 @@ class Neighbours(ManifoldAxis):
         k: int = 3,
         k_dimension: int | None = None,
         *,
-        seen: Tensor | None = None,
+        seen: Callable[[], Tensor] | None = None,
     ) -> None:
         check_finite("the reference", reference)
         self.see, self.k, self.k_dimension = see, k, k_dimension
@@ -81,11 +84,23 @@ class Neighbours(ManifoldAxis):
             )
         self.names = (name,) if k_dimension is None else (name, f"local dimension in {name}")
         self.two_sided = (False, True)[: len(self.names)]
-        seen = represented(see, reference) if seen is None else seen
-        self.centre = seen.mean(dim=0)  # of distances far from 0, float32 loses the digits
-        self.reference = seen - self.centre
-        self.norms = self.reference.square().sum(dim=1)
         self.labels = labels
+        self._known = seen or partial(represented, see, reference)
+        if seen is None:
+            _ = self._places  # as the network is now
+
+    @cached_property
+    def _places(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The centre, the reference from there, and its squared norms."""
+        seen = self._known()
+        centre = seen.mean(dim=0)  # of distances far from 0, float32 loses the digits
+        reference = seen - centre
+        return centre, reference, reference.square().sum(dim=1)
+
+    @property
+    def reference(self) -> Tensor:
+        """What is seen of the reference, ``(m, d)``, from its centre."""
+        return self._places[1]
 
     def scores(self, x: Tensor) -> Tensor:
         """Return the mean distance to the nearest, and the local dimension if asked for."""
@@ -123,11 +138,12 @@ class Neighbours(ManifoldAxis):
         return modules_of(self.see)
 
     def _seen(self, x: Tensor) -> Tensor:
-        return represented(self.see, x) - self.centre
+        return represented(self.see, x) - self._places[0]
 
     def _search(self, queries: Tensor, k: int, which: Tensor | None) -> Near:
-        reference = self.reference if which is None else self.reference[which]
-        norms = self.norms if which is None else self.norms[which]
+        _, reference, norms = self._places
+        if which is not None:
+            reference, norms = reference[which], norms[which]
         distances, places = [], []
         for part in queries.split(_QUERIES):
             squared = torch.addmm(norms, part, reference.T, alpha=-2)

@@ -14,13 +14,14 @@ Parquet keeps in its metadata. The folder appears whole or not at all.
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xhat.core import atomic_folder, atomic_folder_check, check_choice, sha256_of
 from xhat.labels.csv_tables import write_csv
 from xhat.labels.database import Database
 from xhat.labels.datasheet import datasheet
-from xhat.labels.tables import Gathered, gather
+from xhat.labels.tables import Gathered, gather, stored
 
 __all__ = ["CHECKSUMS", "export"]
 
@@ -70,10 +71,21 @@ def _write(found: Gathered, folder: Path, format: str) -> None:  # noqa: A002 - 
         if format == "csv":
             write_csv(table, folder / f"{name}.csv")
         else:
-            pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+            pq.write_table(_for_parquet(table), folder / f"{name}.parquet", compression="zstd")
     if format == "csv":
         text = json.dumps(found.about, indent=1, sort_keys=True) + "\n"
         (folder / "about.json").write_text(text, encoding="utf-8")
     (folder / "datasheet.md").write_text(datasheet(found), encoding="utf-8")
     sums = [f"{sha256_of(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
     (folder / CHECKSUMS).write_text("".join(sums), encoding="utf-8")
+
+
+def _for_parquet(table: pa.Table) -> pa.Table:
+    schema = stored(table.schema)
+    columns = [  # a cast would keep hidden values where a list is missing
+        pa.array(table[field.name].to_pylist(), field.type)
+        if pa.types.is_list(field.type)
+        else table[field.name]
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)

@@ -18,7 +18,7 @@ from xhat.labels.database import Database
 from xhat.labels.exporting import CHECKSUMS
 from xhat.labels.inserting import Said, insert_votes
 from xhat.labels.schema import images
-from xhat.labels.tables import FORMAT, HUMAN, SIMULATED, labels_schema, votes_schema
+from xhat.labels.tables import FORMAT, HUMAN, SIMULATED, labels_schema, stored, votes_schema
 from xhat.labels.votes import Ballot
 
 __all__ = ["Imported", "import_folder"]
@@ -157,10 +157,17 @@ def _tables(folder: Path, form: str) -> tuple[list[pa.Table], dict[str, Any]]:
     if json.loads(tables[1].schema.metadata[b"xhat"]) != told:
         raise UnreadableFileError(f"the two tables in {folder} are not of one export.")
     classes = len(told["settings"]["classes"])
-    for table, schema in zip(tables, (labels_schema(classes), votes_schema(classes)), strict=True):
-        if not table.schema.equals(schema):
-            raise UnreadableFileError(f"a table in {folder} has other columns than an export has.")
-    return tables, told
+    schemas = (labels_schema(classes), votes_schema(classes))
+    return [_as_exported(folder, *pair) for pair in zip(tables, schemas, strict=True)], told
+
+
+def _as_exported(folder: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
+    if table.schema.equals(stored(schema)) or table.schema.equals(schema):
+        try:
+            return table.cast(schema.with_metadata(table.schema.metadata))
+        except pa.ArrowInvalid as error:  # a list of another length
+            raise UnreadableFileError(f"a table in {folder} was changed: {error}.") from error
+    raise UnreadableFileError(f"a table in {folder} has other columns than an export has.")
 
 
 def _check_marks(folder: Path, told: dict[str, Any], tables: Sequence[pa.Table]) -> None:

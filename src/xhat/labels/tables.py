@@ -31,6 +31,7 @@ __all__ = [
     "Gathered",
     "gather",
     "labels_schema",
+    "stored",
     "votes_schema",
 ]
 
@@ -109,6 +110,19 @@ def votes_schema(classes: int) -> pa.Schema:
             ("annotators", pa.string()),
         ]
     )
+
+
+def stored(schema: pa.Schema) -> pa.Schema:
+    """Return the schema in a Parquet file, with lists of any length.
+
+    Lists of one length that may be missing can be written by the newest pyarrow only.
+    """
+    types = [
+        pa.list_(field.type.value_type) if pa.types.is_fixed_size_list(field.type) else field.type
+        for field in schema
+    ]
+    fields = [field.with_type(kind) for field, kind in zip(schema, types, strict=True)]
+    return pa.schema(fields, schema.metadata)
 
 
 def gather(

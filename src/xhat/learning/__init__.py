@@ -22,8 +22,9 @@ from xhat.learning.line import Line, LineLoss
 from xhat.learning.metric import ContrastiveLoss, MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 from xhat.learning.perceptron import Perceptron
+from xhat.learning.precision import has_fast_bfloat16, short_passes
 from xhat.learning.temperature import Tempered, fit_temperature
-from xhat.learning.training import EpochRecord, Loss, fit, has_fast_bfloat16, predict
+from xhat.learning.training import EpochRecord, Loss, fit, predict
 from xhat.learning.variational import VariationalLoss, fit_vae, rebuilding_loss
 
 __all__ = [
@@ -69,4 +70,5 @@ __all__ = [
     "rebuilding_loss",
     "rotate",
     "save_checkpoint",
+    "short_passes",
 ]

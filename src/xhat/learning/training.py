@@ -11,14 +11,16 @@ by Averaging", 1992.
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from xhat.core import check_fraction, check_positive, generator
+from xhat.learning.precision import short_passes
 
-__all__ = ["Augment", "EpochRecord", "Loss", "fit", "has_fast_bfloat16", "predict"]
+__all__ = ["Augment", "EpochRecord", "Loss", "fit", "predict"]
 
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -63,7 +65,8 @@ def fit(
         seed: of the order, the augmentation and whatever the loss draws.
         weight_decay: of AdamW.
         augment: ``(x, generator) -> x``, applied to every batch afresh.
-        autocast: compute in bfloat16, with channels last (weights stay float32).
+        autocast: the model's passes compute in bfloat16, with channels last; weights, loss and
+            whatever the loss makes of the data stay float32.
         average: decay of an exponential moving average of the weights per step, in (0, 1); the
             averaged weights are what the model holds in the end.
         on_epoch: called with a record after each epoch.
@@ -118,7 +121,7 @@ def fit(
             x, y = inputs[rows], targets[rows]
             if augment is not None:
                 x = augment(x, draws)
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=autocast):
+            with short_passes(model, x.device) if autocast else nullcontext():
                 value = loss(model, x, y, draws)
             optimizer.zero_grad()
             value.backward()
@@ -139,17 +142,6 @@ def fit(
         averaged.copy_to_model()
     model.eval()
     return tuple(records)
-
-
-def has_fast_bfloat16(device: torch.device | str = "cpu") -> bool:
-    """Return whether a device multiplies bfloat16 matrices faster than float32.
-
-    Processors have it as AMX or AVX-512 BF16; elsewhere bfloat16 is emulated, many times slower.
-    """
-    if torch.device(device).type == "cuda":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(probe() for name in probes if (probe := getattr(torch.cpu, name, None)) is not None)
 
 
 @torch.no_grad()

@@ -68,6 +68,7 @@ class Symmetric(_Averaged):
 
     Example:
         >>> from xhat.groups import Mirror
+        >>> from xhat.spaces import Box
         >>> Symmetric(Box(0, 1), Mirror()).decode(torch.tensor([[1.0, 0.0]]))
         tensor([[0.5000, 0.5000]])
     """
@@ -122,6 +123,7 @@ class Tied(_Averaged):
         ValueError: no two features are tied.
 
     Example:
+        >>> from xhat.spaces import Box
         >>> space = Tied(Box(0, 1), torch.tensor([0, 0, -1]))
         >>> space.decode(torch.tensor([[0.0, 1.0, 0.2]]))
         tensor([[0.5000, 0.5000, 0.2000]])

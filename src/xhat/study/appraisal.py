@@ -75,8 +75,22 @@ class Scope:
         return told | {"methods": [how.describe() for how in self.methods]}
 
 
+_FEW_STEPS = 30  # of a search that need not arrive
+
+
+def _briefly(methods: tuple[Method, ...]) -> tuple[Method, ...]:
+    return tuple(replace(how, max_steps=min(how.max_steps, _FEW_STEPS)) for how in methods)
+
+
 QUICK = Scope(
-    images=400, damaged=60, foreign=60, attacked=40, radii={"l2": (1.0,)}, attack_steps=8, starts=1
+    images=400,
+    damaged=60,
+    foreign=60,
+    attacked=40,
+    radii={"l2": (1.0,)},
+    attack_steps=8,
+    starts=1,
+    methods=_briefly(Scope().methods),
 )
 """As little as shows that everything works."""
 
@@ -230,7 +244,8 @@ def _gradients(model: nn.Module) -> tuple[Tensor, Tensor]:
 def quickly(scope: Scope) -> Scope:
     """Return the same measurements on as few images as show that they work."""
     small = {name: getattr(QUICK, name) for name in ("images", "damaged", "foreign", "attacked")}
-    return replace(scope, **small, attack_steps=QUICK.attack_steps, starts=1)
+    methods = _briefly(scope.methods)
+    return replace(scope, **small, attack_steps=QUICK.attack_steps, starts=1, methods=methods)
 
 
 def record(found: Appraisal) -> dict[str, Any]:

@@ -43,8 +43,9 @@ def digits_judge(alpha: float = 0.05, weights: str | Path | None = None) -> Judg
     """Return the judge of rotated digits: five held-out classifiers and seven manifold axes.
 
     All were trained on the split ``judge_train``, the surrogates on ``surrogate_train``, and what
-    is usual comes from ``calibration``: no image is in two of them. What it learns of them is kept
-    (``xhat.study.remembering``).
+    is usual comes from ``calibration``: no image is in two of them. What is usual is shipped
+    (``xhat.study.remembering``); what the networks see of real digits is kept from the first time
+    that a sample is judged.
 
     Args:
         alpha: the share of real digits that may be flagged.
@@ -65,27 +66,40 @@ def _digits_judge(alpha: float, weights: Path) -> Judge:
         raise TypeError(f"the checkpoint {digits.AUTOENCODER} must hold a VAE.")
     reference, calibration = digits.split("judge_train"), digits.split("calibration")
     x, labels = reference.images, reference.labels
+    flat = x.flatten(1)  # asked for like what networks see, so that a judge is made at once
     see = {"features": Penultimate(members["judge-residual"]), "latents": autoencoder.encode}
     made_from = _made_from(weights)
-    seen = remembered(
-        "judge-sees", made_from, lambda: {name: represented(f, x) for name, f in see.items()}
-    )
+
+    @functools.cache
+    def seen() -> dict[str, Tensor]:
+        return remembered(
+            "judge-sees", made_from, lambda: {name: represented(f, x) for name, f in see.items()}
+        )
+
     features, latents = see.values()
     axes = (
-        Neighbours("distance in pixels", x, labels=labels, k_dimension=20),
+        Neighbours("distance in pixels", x, labels=labels, k_dimension=20, seen=lambda: flat),
         Neighbours(
-            "distance in features of judge-residual", x, features, labels, seen=seen["features"]
+            "distance in features of judge-residual",
+            x,
+            features,
+            labels,
+            seen=lambda: seen()["features"],
         ),
         Neighbours(
-            "distance in latents of the autoencoder", x, latents, labels, seen=seen["latents"]
+            "distance in latents of the autoencoder",
+            x,
+            latents,
+            labels,
+            seen=lambda: seen()["latents"],
         ),
-        Likelihood("likelihood", x[:_COVARIANCE]),
+        Likelihood("likelihood", x[:_COVARIANCE], seen=lambda: flat[:_COVARIANCE]),
         Likelihood(
             "typicality of latents",
             x[:_COVARIANCE],
             latents,
             typicality=True,
-            seen=seen["latents"][:_COVARIANCE],
+            seen=lambda: seen()["latents"][:_COVARIANCE],
         ),
         Reconstruction("reconstruction", _Rebuilt(autoencoder)),
     )

@@ -94,9 +94,9 @@ def read_labelled(path: str | Path, split: str) -> Labelled:
 def _read(path: Path) -> tuple[list[dict[str, Any]], str]:
     try:
         table = pq.read_table(path, columns=_COLUMNS)
-        told = json.loads((table.schema.metadata or {})[b"xhat"])["annotators"]
-        classes = table.schema.field("mean").type.list_size
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError, AttributeError) as error:
+        about = json.loads((table.schema.metadata or {})[b"xhat"])
+        told, classes = about["annotators"], len(about["settings"]["classes"])
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError, TypeError) as error:
         raise UnreadableFileError(
             f"{path} is not the labels.parquet of `xhat label export`, or is missing or damaged."
         ) from error
@@ -104,8 +104,9 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], str]:
         raise UnreadableFileError(
             f"{path} contradicts itself about who gave the labels, people or simulated annotators."
         )
-    if classes != digits.CLASSES:
-        raise UnreadableFileError(f"{path} holds labels of {classes} classes, not of digits.")
+    lengths = {len(mean) for mean in table["mean"].to_pylist() if mean is not None} | {classes}
+    if other := lengths - {digits.CLASSES}:
+        raise UnreadableFileError(f"{path} holds labels of {other.pop()} classes, not of digits.")
     return table.to_pylist(), told
 
 

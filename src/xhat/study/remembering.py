@@ -1,10 +1,11 @@
-"""What took long to compute and would come out the same: kept in the user's cache folder.
+"""What took long to compute and would come out the same: shipped, or kept in a cache folder.
 
 A file is named by a hash of all that it was made from: data, weights, and the code of the rooms
 that took part. What changes any of them makes another name, so nothing out of date is ever read. In
 it stands a digest of its name, and of names, shapes and values of its tensors: what is damaged, or
-is another file under this name, is made again. The folder is ``$XHAT_CACHE``, else ``xhat`` in
-``$XDG_CACHE_HOME`` or ``~/.cache``; it may be deleted at any time, and ``XHAT_CACHE=`` (empty)
+is another file under this name, is made again. What is small and always needed is shipped under the
+same name (``make remembered`` makes it anew). The user's folder is ``$XHAT_CACHE``, else ``xhat``
+in ``$XDG_CACHE_HOME`` or ``~/.cache``; it may be deleted at any time, and ``XHAT_CACHE=`` (empty)
 keeps nothing. Without a folder that can be written to everything works, only slower.
 """
 
@@ -15,7 +16,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -24,16 +24,17 @@ from torch import Tensor
 import xhat
 from xhat.core import atomic_folder_check, atomic_write, sha256_of
 
-__all__ = ["fingerprint", "kept", "remembered"]
+__all__ = ["SHIPPED", "fingerprint", "kept", "remembered"]
 
 _PACKAGE = Path(xhat.__file__).parent
+SHIPPED = Path(__file__).parent / "remembered"  # small, and always needed
 _DIGEST = "digest"
 
 
 def remembered(
     name: str, made_from: str, make: Callable[[], dict[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Return what ``make`` returns, from the user's cache where it is known.
+    """Return what ``make`` returns, as shipped or from the user's cache where it is known.
 
     Warns once in a process if the cache cannot be written to.
 
@@ -42,10 +43,13 @@ def remembered(
         made_from: the ``fingerprint`` of everything that it depends on.
         make: computes tensors by name.
     """
+    file = f"{name}-{made_from[:32]}.safetensors"
+    if (known := _read(SHIPPED / file)) is not None:
+        return known
     folder = _folder()
     if folder is None:
         return make()
-    path = folder / f"{name}-{made_from[:32]}.safetensors"
+    path = folder / file
     if (known := _read(path)) is not None:
         return known
     found = make()
@@ -98,14 +102,16 @@ def _digest(path: Path, tensors: dict[str, Tensor]) -> str:
 
 
 def fingerprint(files: Iterable[Path], rooms: Iterable[str]) -> str:
-    """Return a hash of files, of the code of rooms, and of torch's version.
+    """Return a hash of files and of the code of rooms.
+
+    Versions of torch differ by rounding only, so they share what is remembered.
 
     Args:
         files: data and weights.
         rooms: of the package, such as ``"judges"`` or ``"tasks/digits.py"``.
     """
     code = (path for room in rooms for path in _sources(_PACKAGE / room))
-    told = [torch.__version__, *(sha256_of(path) for path in (*files, *code))]
+    told = [sha256_of(path) for path in (*files, *code)]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 

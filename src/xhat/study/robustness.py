@@ -128,7 +128,7 @@ def robust_accuracy(
                 restarts=Restarts(tries, radius),
                 seed=seed,
                 compute=compute,
-            )
+            ).finished()
             survived = survived.clone()
             survived[left] = ~(result.reached & result.feasible).cpu()
         found[radius] = Robustness(radius, norm, survived, f"PGD, {steps} steps, {tries} tries")

@@ -65,8 +65,9 @@ def train(
             images without votes keep their label, and the card tells how many did. For surrogates
             only.
         device: where to train a surrogate, such as ``"cuda"``.
-        precision: of a surrogate's training: ``"float32"``, ``"bfloat16"``, or ``"auto"``, which is
-            bfloat16 where the device multiplies it faster. The card says which it was.
+        precision: of the training: ``"float32"``, ``"bfloat16"``, or ``"auto"``, which is float32,
+            but for surrogates bfloat16 where the device multiplies it faster. The card says which
+            it was.
         progress: called with a record after each epoch.
 
     Returns:
@@ -219,9 +220,9 @@ def _checked_device(device: str, how: Recipe) -> torch.device:
 
 def _halves(precision: Precision, device: str, how: Recipe) -> bool:
     check_choice("precision", precision, ("auto", "float32", "bfloat16"))
-    if how.kind != "surrogate":
-        return False
-    return precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device))
+    if precision == "auto":
+        return how.kind == "surrogate" and has_fast_bfloat16(device)
+    return precision == "bfloat16"
 
 
 def _measure_robust(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:

@@ -139,7 +139,7 @@ def worst_inputs(
             steps=steps,
             start=start,
             compute=Compute(chunk=len(x)),
-        )
+        ).finished()
     return result.x
 
 

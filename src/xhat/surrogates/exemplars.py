@@ -14,7 +14,7 @@ from torch import Tensor
 from xhat.core import check_fraction, check_positive, check_tensor
 from xhat.surrogates.transport import prices
 
-__all__ = ["Exemplars"]
+__all__ = ["Exemplars", "first_of_each"]
 
 _PART = 500
 
@@ -154,12 +154,7 @@ class Exemplars:
 
     def first(self, count: int) -> "Exemplars":
         """Return the first ``count`` of every class, or all where there are fewer."""
-        place = torch.empty(len(self), dtype=torch.long)
-        for label in self.labels.unique():
-            rows = (self.labels == label).nonzero()[:, 0]
-            place[rows] = torch.arange(len(rows))
-        order = self.labels.argsort(stable=True)
-        kept = order[place[order] < count]
+        kept = first_of_each(self.labels, count)
         return Exemplars(self.x[kept], self.labels[kept])
 
     def features(self, extract: Callable[[Tensor], Tensor]) -> Tensor:
@@ -171,3 +166,18 @@ class Exemplars:
         some = self.first(count)
         found = some.values(lambda x, _: extract(x).flatten(1))
         return found.reshape(-1, count, found.shape[1])
+
+
+def first_of_each(labels: Tensor, count: int) -> Tensor:
+    """Return the places of the first ``count`` of every class, class by class.
+
+    Example:
+        >>> first_of_each(torch.tensor([1, 0, 1, 1]), 2)
+        tensor([1, 0, 2])
+    """
+    place = torch.empty(len(labels), dtype=torch.long)
+    for label in labels.unique():
+        rows = (labels == label).nonzero()[:, 0]
+        place[rows] = torch.arange(len(rows))
+    order = labels.argsort(stable=True)
+    return order[place[order] < count]

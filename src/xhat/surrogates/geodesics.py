@@ -198,4 +198,4 @@ def geodesic(
     with torch.no_grad():
         begun = curves.decode(curves.begin(curves.first.new_zeros(len(first), frames, 1)))
     options = {"stepper": Adam(0.05)} | options
-    return solve(Problem(objective, curves), begun, max_steps=max_steps, **options)
+    return solve(Problem(objective, curves), begun, max_steps=max_steps, **options).finished()

@@ -83,7 +83,7 @@ def invert(
     options = {"stepper": Adam(0.1), "stop": Plateau(20, 1e-3)} | options
     further = Restarts(tries, limit / 4) if check_count("tries", tries) > 1 else None
     problem = Problem(_Rebuilt(decoder, x), Box(-limit, limit))
-    return solve(problem, z, max_steps=max_steps, restarts=further, seed=seed, **options)
+    return solve(problem, z, max_steps=max_steps, restarts=further, seed=seed, **options).finished()
 
 
 @dataclass(frozen=True)

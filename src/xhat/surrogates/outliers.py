@@ -114,9 +114,11 @@ def astray(
     away = torch.randint(1, classes, labels.shape, generator=generator(seed, "astray"))
     wanted = CrossEntropy(model, (labels + away) % classes)
     stop = TargetReached(0.99)
-    return solve(
-        Problem(wanted, Box(0, 1)), images, stepper=Adam(), stop=stop, max_steps=max_steps
-    ).x
+    return (
+        solve(Problem(wanted, Box(0, 1)), images, stepper=Adam(), stop=stop, max_steps=max_steps)
+        .finished()
+        .x
+    )
 
 
 def refuse_overlap(trained: Tensor, tested: Tensor) -> None:

@@ -78,7 +78,6 @@ class Split:
         images: ``(n, 1, 28, 28)`` float32 in [0, 1], rotated.
         labels: ``(n,)`` int64, 0 to 9.
         angles: ``(n,)`` float32, degrees counter-clockwise, by which ``images`` were rotated.
-        upright: ``(n, 1, 28, 28)``, the same images before; training rotates them afresh.
         index: ``(n,)`` int64, places in MNIST's training images (for ``test``, in its test images).
     """
 
@@ -86,11 +85,19 @@ class Split:
     images: Tensor
     labels: Tensor
     angles: Tensor
-    upright: Tensor
     index: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @functools.cached_property
+    def upright(self) -> Tensor:
+        """The images before they were rotated, ``(n, 1, 28, 28)``; training rotates them afresh."""
+        return self.upright_of(torch.arange(len(self)))
+
+    def upright_of(self, rows: Tensor) -> Tensor:
+        """Return some images before they were rotated, ``(len(rows), 1, 28, 28)``."""
+        return _pixels(_source(self.name)[0][self.index[rows]])
 
 
 @dataclass(frozen=True)
@@ -133,14 +140,12 @@ def split(name: str) -> Split:
         (torch.Size([10000, 1, 28, 28]), True)
     """
     check_choice("split", name, SPLITS)
-    images, labels = load_mnist("test" if name == "test" else "train")
+    images, labels = _source(name)
     index = torch.arange(len(labels)) if name == "test" else _training_index(name)
-    upright = _pixels(images[index])
     angles = (torch.rand(len(index), generator=generator(SEED, name, "angles")) * 2 - 1) * LIMIT
-    rotated = torch.cat(
-        [rotate(*part) for part in zip(upright.split(1000), angles.split(1000), strict=True)]
-    ).clamp_(0, 1)
-    return Split(name, rotated, labels[index], angles, upright, index)
+    parts = zip(index.split(1000), angles.split(1000), strict=True)
+    rotated = torch.cat([rotate(_pixels(images[rows]), turn) for rows, turn in parts])
+    return Split(name, rotated.clamp_(0, 1), labels[index], angles, index)
 
 
 def pairs(starts_per_class: int) -> Pairs:
@@ -245,6 +250,10 @@ def card(name: str) -> Card:
     """
     known = (*SURROGATES, *GUARDS, "vae", "denoiser", *JUDGES, AUTOENCODER)
     return load_checkpoint(WEIGHTS, check_choice("name", name, known))[1]
+
+
+def _source(name: str) -> tuple[Tensor, Tensor]:
+    return load_mnist("test" if name == "test" else "train")
 
 
 def _training_index(name: str) -> Tensor:

@@ -153,7 +153,7 @@ def search(
         max_steps=max_steps,
         compute=Compute(precision="float64"),
         on_progress=on_progress,
-    )
+    ).finished()
     with torch.no_grad():
         seen = flight(result.x.double(), rows)
     names = tuple(start.names[0] if start.names else "nearest" for start in starts)

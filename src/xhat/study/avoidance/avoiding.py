@@ -193,7 +193,7 @@ class _Search:
             multipliers=_ROUNDS,
             seed=self.seed,
             compute=Compute(precision="float64", chunk=2048),
-        )
+        ).finished()
 
     def _best(self, target: Tensor) -> tuple[Tensor, Tensor]:
         """Search from several starts; return the best of each, and where it meets the limits."""

@@ -85,7 +85,7 @@ class Annealed(Method):
         for sigma in self._levels().tolist():
             noise = torch.randn(x0.shape, generator=draws)
             problem = self.stage(model, x0, target, space, sigma, noise)
-            parts.append(solve(problem, x, seed=seed, **options))
+            parts.append(solve(problem, x, seed=seed, **options).finished())
             x = parts[-1].x
         return replace(
             parts[-1],

@@ -132,7 +132,7 @@ class Exemplary(Method):
         """
         del confidence
         options = {"stepper": self.stepper, "max_steps": self.max_steps} | options
-        return solve(self.problem(model, x0, target, space), x0, **options)
+        return solve(self.problem(model, x0, target, space), x0, **options).finished()
 
 
 def _whatever_class(objective: Objective, x: Tensor, labels: Tensor) -> Tensor:

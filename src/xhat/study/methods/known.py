@@ -3,7 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import generator
-from xhat.learning import random_rotation
+from xhat.learning import rotate
+from xhat.learning.augment import uniform
 from xhat.objectives import Central, NearReal
 from xhat.study.remembering import fingerprint, remembered
 from xhat.surrogates import Exemplars
+from xhat.surrogates.exemplars import first_of_each
 from xhat.tasks import digits, mnist
 
 __all__ = ["Known", "digits_known", "unsure"]
@@ -109,27 +111,31 @@ def digits_known(kept: float = _KEPT, spread: float = _SPREAD) -> Known:
         spread: of the prices at which all would be chosen equally often.
     """
     data = digits.split("surrogate_train")
-    whole = Exemplars(data.images, data.labels).first(_OF_EACH + _OTHERS)
-    upright = Exemplars(data.upright, data.labels).first(_OF_EACH)
-    again = random_rotation(upright.x, digits.LIMIT, generator(digits.SEED, "exemplars"))
-    rank = torch.arange(len(whole)) % (_OF_EACH + _OTHERS)
-    once = whole.first(_OF_EACH)
-    twice = Exemplars(torch.cat((once.x, again)), torch.cat((once.labels, upright.labels)))
-    others = Exemplars(whole.x[rank >= _OF_EACH], whole.labels[rank >= _OF_EACH])
+    first = first_of_each(data.labels, _OF_EACH)
+    more = first_of_each(data.labels, _OF_EACH + _OTHERS)
+    more = more[torch.arange(len(more)) % (_OF_EACH + _OTHERS) >= _OF_EACH]
+    others = Exemplars(data.images[more], data.labels[more])
+    angles = uniform(len(first), -digits.LIMIT, digits.LIMIT, generator(digits.SEED, "exemplars"))
     robust, encode = digits.surrogate("robust"), digits.vae().encode
 
+    def twice(which: Tensor) -> Exemplars:
+        """Return some of all images followed by all at their other angle; all are 250 MB."""
+        once, again = (half.nonzero()[:, 0] for half in which.chunk(2))
+        parts = zip(first[again].split(1000), angles[again].split(1000), strict=True)
+        turned = [rotate(data.upright_of(rows), angle) for rows, angle in parts]
+        labels = data.labels[torch.cat((first[once], first[again]))]
+        return Exemplars(torch.cat((data.images[first[once]], *turned)), labels)
+
     def choose() -> dict[str, Tensor]:
-        usual = torch.ones(len(twice), dtype=torch.bool)
+        usual = torch.ones(2 * len(first), dtype=torch.bool)
         if kept < 1:
-            usual = twice.usual(_criteria(others), kept)
-        chosen = Exemplars(twice.x[usual], twice.labels[usual])
-        price = chosen.priced(others.first(_STARTS), spread).price
+            usual = twice(usual).usual(_criteria(others), kept)
+        price = twice(usual).priced(others.first(_STARTS), spread).price
         return {"usual": usual} | ({} if price is None else {"price": price})
 
     name = f"exemplars-{kept:g}-{spread:g}"
     found = remembered(name, _made_from(), choose)
-    usual = found["usual"]
-    chosen = Exemplars(twice.x[usual], twice.labels[usual], found.get("price"))
+    chosen = replace(twice(found["usual"]), price=found.get("price"))
     return Known(chosen, (robust,), encode)
 
 

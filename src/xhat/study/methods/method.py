@@ -114,4 +114,4 @@ class Method:
         """
         options = {"stepper": self.stepper, "max_steps": self.max_steps} | options
         problem = self.problem(model, x0, target, space)
-        return solve(problem, x0, stop=TargetReached(confidence), **options)
+        return solve(problem, x0, stop=TargetReached(confidence), **options).finished()

@@ -45,12 +45,16 @@ _SURE = TargetReached(0.99)
 def pgd_linf(of: Material, model: Callable[[Tensor], Tensor] | None = None) -> Planted:
     """PGD in an Linf ball of 0.3, until the model is sure."""
     model = model or of.surrogate
-    return _reached(of, pgd(model, of.x, of.target, radius=_LINF, steps=40, stop=_SURE), model)
+    return _reached(
+        of, pgd(model, of.x, of.target, radius=_LINF, steps=40, stop=_SURE).finished(), model
+    )
 
 
 def pgd_l2(of: Material) -> Planted:
     """PGD in an L2 ball of 2.0, until the model is sure."""
-    found = pgd(of.surrogate, of.x, of.target, radius=_L2, norm="l2", steps=40, stop=_SURE)
+    found = pgd(
+        of.surrogate, of.x, of.target, radius=_L2, norm="l2", steps=40, stop=_SURE
+    ).finished()
     return _reached(of, found, of.surrogate)
 
 
@@ -59,7 +63,9 @@ def carlini_wagner(of: Material) -> Planted:
     best, norm = of.x.clone(), torch.full((len(of),), torch.inf)
     for weight in (0.3, 1.0, 3.0, 10.0):
         wanted = Proximity(of.x) + weight * Margin(of.surrogate, of.target, kappa=2.0)
-        found = solve(Problem(wanted, Box(0, 1)), of.x, stepper=Adam(0.03), max_steps=80).x
+        found = (
+            solve(Problem(wanted, Box(0, 1)), of.x, stepper=Adam(0.03), max_steps=80).finished().x
+        )
         moved = (found - of.x).flatten(1).norm(dim=1)
         better = (of.read(found) == of.target) & (moved < norm)
         best = torch.where(per_row(better, best), found, best)
@@ -82,7 +88,7 @@ def minimum_norm(of: Material, rounds: int = 7) -> Planted:
             rate=0.15,
             steps=40,
             stop=TargetReached(),
-        )
+        ).finished()
         hit = found.reached
         best = torch.where(per_row(hit, best), found.x, best)
         low, high = torch.where(hit, low, radius), torch.where(hit, radius, high)
@@ -152,7 +158,11 @@ def _fool(
     of: Material, wanted: Objective, balls: tuple[LinfBall | L2Ball, ...], steps: int = 60
 ) -> Tensor:
     stepper = SignDescent(0.02) if balls and isinstance(balls[0], LinfBall) else Adam(0.05)
-    return solve(Problem(wanted, Box(0, 1), balls), of.x, stepper=stepper, max_steps=steps).x
+    return (
+        solve(Problem(wanted, Box(0, 1), balls), of.x, stepper=stepper, max_steps=steps)
+        .finished()
+        .x
+    )
 
 
 def _jury_loss(of: Material, jury: Jury) -> Objective:

@@ -65,7 +65,7 @@ def find_surface(
         "max_steps": max_steps,
         "compute": _compute(field, x0),
     }
-    return solve(problem, _typed(field, x0), **settings | options)
+    return solve(problem, _typed(field, x0), **settings | options).finished()
 
 
 def find_medial(
@@ -100,7 +100,7 @@ def find_medial(
         "max_steps": max_steps,
         "compute": _compute(field, x0),
     }
-    return solve(problem, _typed(field, x0), **settings | options)
+    return solve(problem, _typed(field, x0), **settings | options).finished()
 
 
 @dataclass(frozen=True, eq=False)

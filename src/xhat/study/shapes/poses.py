@@ -107,7 +107,7 @@ def find_poses(
         "restarts": Restarts(tries, _AROUND * float((high - low).max())) if tries > 1 else None,
         "compute": Compute(chunk=1024, precision="float64" if double else "float32"),
     }
-    return solve(problem, start, seed=seed, **settings | options)
+    return solve(problem, start, seed=seed, **settings | options).finished()
 
 
 class Displacement(Objective):

@@ -76,7 +76,7 @@ class Body(nn.Module):
         Example:
             >>> pose = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
             >>> shifted = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0]])
-            >>> Body(torch.rand(4, 3)).moved(shifted, pose)
+            >>> Body(torch.rand(4, 3)).moved(shifted, pose).round(decimals=4)
             tensor([4.])
         """
         away = self.placed(poses) - self.placed(wanted.to(poses))
