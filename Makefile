@@ -12,11 +12,7 @@ BENCH_STAMP := $(BENCH)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-warn-script-location
 
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: help setup demo test lint pytest docs bench fuzz mutants clean python
-=======
-.PHONY: help setup demo test lint pytest docs test-oldest remembered bench clean python
->>>>>>> main
+.PHONY: help setup demo test lint pytest docs test-oldest remembered bench fuzz mutants clean python
 
 help:
 	@echo "make setup   make $(VENV) and install the package with its tools, once"
