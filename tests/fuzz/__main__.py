@@ -54,7 +54,12 @@ def one(job: tuple[int, int]) -> Record:
     """Check problem ``number`` of a campaign."""
     campaign, number = job
     faulthandler.dump_traceback_later(_HANGS, exit=True)
-    outcome = checked(drawn(campaign, number))
+    case = drawn(campaign, number)
+    try:
+        outcome = checked(case)
+    except Exception as error:  # noqa: BLE001 - one fault of the harness must not end a campaign
+        said = f"{type(error).__name__}: {str(error)[:150]}"
+        outcome = Outcome(case, [Broken(4, "the harness itself", said)])
     faulthandler.cancel_dump_traceback_later()
     return Record(number, outcome.refused, tuple(outcome.broken), outcome.seconds)
 

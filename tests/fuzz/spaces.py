@@ -143,7 +143,7 @@ def weights_of(seed: int, shape: tuple[int, ...]) -> Tensor:
 
 def decoded(look: Look) -> Tensor:
     """Where nothing wraps it: what the decoder makes of the code that was found."""
-    if look.z is None:
+    if look.z is None or look.z.shape[1:] != (material.LATENT,):
         return look.x.new_zeros(len(look.x))
     ae = look.names["ae"]
     with torch.no_grad():
