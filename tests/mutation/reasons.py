@@ -27,9 +27,8 @@ REASONS: dict[str, str] = {
         "only keeps a sum of 0 from dividing"
     ),
     "spaces/symmetric.py: flat[alone] = flat.max().clamp_min(0) + 1 + torch.arange("
-    "int(alone.sum())) -> flat[alone] = flat.max().clamp_min(1) + 1 + torch.arange(int(alone.sum()))": (
-        "any numbers that no other label has will do"
-    ),
+    "int(alone.sum())) -> flat[alone] = flat.max().clamp_min(1) + 1 + torch.arange("
+    "int(alone.sum()))": ("any numbers that no other label has will do"),
     "solve/lagrangian.py: return cls(torch.zeros_like(conditions), penalty.nan_to_num(10.0)"
     ".clamp(1e-06, 10.0), scales, weight, equality, torch.full_like(loss, torch.inf)) -> return "
     "cls(torch.zeros_like(conditions), penalty.nan_to_num(20.0).clamp(1e-06, 10.0), scales, "
