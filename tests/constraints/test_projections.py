@@ -244,6 +244,7 @@ def test_fixed_features_miss_their_values_by_the_difference_whatever_the_shape(s
         (lambda: Intersection((Monotone(),)), "two or more constraints"),
         (lambda: Monotone(axis=3).check(ORIGIN), "along axis 3, but one has shape"),
         (lambda: Halfspace(NORMAL, 1.0).check(ORIGIN[:, :2]), "made for inputs of shape"),
+        (lambda: Halfspace(torch.ones(3, D), torch.ones(2)), "offset must have one row per cand"),
         (lambda: SecondOrderCone(height=D).check(ORIGIN), "needs inputs of 2 or more features"),
         (lambda: SecondOrderCone(height=-D - 1).check(ORIGIN), "among them feature -5"),
         (lambda: SecondOrderCone().check(ORIGIN[:, :1]), "but the starts have 1"),

@@ -14,6 +14,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "spaces": ("tests/spaces/test_structured.py", "tests/spaces/test_masked.py"),
     "constraints/certificate.py": ("tests/constraints/test_certificate.py",),
     "constraints": ("tests/constraints", "tests/test_problem.py"),
+    "solve/answers.py": ("tests/solve/test_answers.py", "tests/solve/test_loop.py"),
     "solve/attacks.py": ("tests/solve/test_attacks.py",),
     "solve/lagrangian.py": ("tests/solve/test_constrained.py",),
     "solve/restoration.py": ("tests/solve/test_restoration.py", "tests/solve/test_constrained.py"),

@@ -230,3 +230,10 @@ def test_a_pair_without_curvature_among_the_free_features_is_left_out():
     fresh, _ = stepper.step(start, loss, gradient, stepper.init(start))
     found, _ = stepper.step(start, loss, gradient, known)
     assert torch.equal(found, fresh)
+
+
+@pytest.mark.parametrize("kind", [GradientDescent, SignDescent, NormalizedDescent, Adam])
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_rate_is_a_number_above_0(kind, rate):
+    with pytest.raises(ValueError, match="rate must be above 0, but is"):
+        kind(rate)

@@ -161,3 +161,14 @@ def test_held_to_a_constraint_it_is_narrowed_with_its_rows():
 def test_bad_input_is_one_sentence(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 3)])
+def test_what_has_its_length_to_rounding_stays_and_the_others_are_scaled(shape):
+    """Candidate by candidate, not channel by channel."""
+    z = torch.rand(2, *shape, generator=generator(0))
+    z[0] /= z[0].norm()
+    found = Normalized().project(z)
+    assert torch.equal(found[0], z[0])
+    assert float(found[1].norm()) == pytest.approx(1.0, abs=1e-6)
+    assert torch.allclose(found[1] * z[1].norm(), z[1], atol=1e-5)
