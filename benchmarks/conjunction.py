@@ -24,9 +24,9 @@ import torch
 from record import RESULTS, provenance, table, write
 from scipy.optimize import minimize
 
+from xhat.engine import Compute, solve
 from xhat.objectives import Measurement, Objective
 from xhat.problem import Problem
-from xhat.solve import Compute, solve
 from xhat.study.avoidance import CERTIFIED, Avoidance, Burns, avoid, conditions
 from xhat.tasks.conjunction import (
     HELD_OUT,

@@ -2,7 +2,7 @@
 
     python benchmarks/constrained.py [--method xhat --starts 64]
 
-The programs of ``tests/solve/hock_schittkowski.py``, in float64, from the book's start (moved into
+The programs of ``tests/engine/hock_schittkowski.py``, in float64, from the book's start (moved into
 the bounds) and from starts scattered around it. A method is judged by where it ends: feasible when
 no constraint or bound is violated by more than 1e-6, right when feasible and within 1e-3 of the
 optimum (relative, absolute where it is 0). An evaluation is of all functions with their gradients
@@ -26,9 +26,9 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.solve.hock_schittkowski import PROBLEMS
-from tests.solve.peers import Counted, Found, slsqp, trust_constr
-from tests.solve.program import Program
+from tests.engine.hock_schittkowski import PROBLEMS
+from tests.engine.peers import Counted, Found, slsqp, trust_constr
+from tests.engine.program import Program
 
 SEED, TOLERANCE, CLOSE = 0, 1e-6, 1e-3
 STEPS = 200  # of each of SciPy's searches
@@ -50,8 +50,8 @@ def starts(program: Program, n: int) -> Tensor:
 def xhat(program: Program, x0: Tensor) -> Solved:
     """Search by this library, all starts in one batch."""
     from xhat.constraints import Equality, Inequality
+    from xhat.engine import Compute, solve
     from xhat.problem import Problem
-    from xhat.solve import Compute, solve
     from xhat.spaces import Box
 
     constraints = []

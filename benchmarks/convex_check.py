@@ -38,8 +38,8 @@ from xhat.constraints import (
     SecondOrderCone,
     SumWithin,
 )
+from xhat.engine import Compute, GradientDescent, Plateau, solve
 from xhat.problem import Problem
-from xhat.solve import Compute, GradientDescent, Plateau, solve
 from xhat.spaces import Box
 
 SEED, TIMES, STARTS = 0, 12, 8

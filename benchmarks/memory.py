@@ -27,7 +27,7 @@ def search(n: int, seed: int, threads: int) -> dict[str, float]:
     import torch
 
     from xhat.core import generator
-    from xhat.solve import pgd
+    from xhat.engine import pgd
     from xhat.tasks import digits
 
     torch.set_num_threads(threads)

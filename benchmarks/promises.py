@@ -19,9 +19,9 @@ from torch import nn
 
 from xhat.constraints import Bounds, L1Ball, L2Ball, LinfBall
 from xhat.core import generator
+from xhat.engine import AugmentedLagrangian, solve
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
-from xhat.solve import AugmentedLagrangian, solve
 from xhat.spaces import Box, Latent, Masked, Space
 
 

@@ -20,7 +20,7 @@ from record import HERE, RESULTS, provenance, table, write
 from torch import nn
 
 from xhat.learning import load_checkpoint, predict
-from xhat.measures.density import binomial_interval
+from xhat.metrics.density import binomial_interval
 from xhat.study.robustness import autoattack_accuracy, robust_accuracy
 from xhat.tasks import digits
 

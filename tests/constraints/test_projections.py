@@ -22,9 +22,9 @@ from xhat.constraints import (
     contradiction,
 )
 from xhat.core import generator
-from xhat.groups import Mirror, Rotations
 from xhat.problem import Problem
 from xhat.spaces import Affine, Box
+from xhat.symmetry import Mirror, Rotations
 
 N, D = 5, 4
 ORIGIN = torch.zeros(1, D, dtype=torch.float64)

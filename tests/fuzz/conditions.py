@@ -123,7 +123,7 @@ CONDITIONS: dict[str, Condition] = {
         holds=False,  # a mask that frees everything is refused
     ),
     "Invariance": Condition(
-        lambda seed, shape, top: "constraints.Invariance(groups.Mirror())",
+        lambda seed, shape, top: "constraints.Invariance(symmetry.Mirror())",
         lambda look: worst((look.x - look.x.flip(-1)).abs()),
         holds=False,
     ),

@@ -88,7 +88,7 @@ class Case:
     conditions: tuple[Part, ...] = ()
     model: str = "plain"
     at: int = 0
-    stepper: str = "solve.GradientDescent(0.1)"
+    stepper: str = "engine.GradientDescent(0.1)"
     stop: tuple[str, ...] = ()
     steps: int = 3
     rounds: int = 2
@@ -190,7 +190,7 @@ class Case:
             for part in self.conditions
         )
         tell = f"interrupting({self.told})" if self.told else "None"
-        multipliers = f"solve.AugmentedLagrangian(rounds={self.rounds})"
+        multipliers = f"engine.AugmentedLagrangian(rounds={self.rounds})"
         return {
             "x0": starts + (" + 5 * top" if self.off else ""),
             "model": MODELS[self.model].format(at=self.at, once=self.seed % 2 == 0),
@@ -207,7 +207,7 @@ class Case:
             "_multipliers": multipliers if self.conditions else "None",
             "_restarts": self.restarts,
             "_seed": str(self.seed % 1000),
-            "_compute": f"solve.Compute(chunk={self.chunk}, precision={self.precision!r})",
+            "_compute": f"engine.Compute(chunk={self.chunk}, precision={self.precision!r})",
             "_trace": str(self.trace),
             "_on_progress": tell,
         }
@@ -222,11 +222,11 @@ from tests.fuzz.conditions import ink, normal
 from tests.fuzz.goals import real, soft, targets
 from tests.fuzz.material import *
 from tests.fuzz.spaces import weights_of
-from xhat import constraints, groups, objectives, solve, spaces
+from xhat import constraints, symmetry, objectives, engine, spaces
 from xhat.problem import Problem
 
 """
-CALL = "result = solve.solve(problem, begin, **options)\n"
+CALL = "result = engine.solve(problem, begin, **options)\n"
 TAIL = """for i, status in enumerate(result.status):
     print(i, status, "| reached", bool(result.reached[i]), "| feasible", bool(result.feasible[i]))
     print("   loss", float(result.loss[i]), "| x", result.x[i].flatten()[:8].tolist())
@@ -309,17 +309,17 @@ def _way(draw: random.Random, *, large: bool) -> dict[str, Any]:
     """How it is searched."""
     rate = draw.choice((0.01, 0.05, 0.2, 1.0))
     steppers = (
-        f"solve.GradientDescent({rate})",
-        f"solve.GradientDescent({rate}, momentum=0.8)",
-        f"solve.SignDescent({rate / 4})",
-        f"solve.NormalizedDescent({rate})",
-        f"solve.Adam({rate})",
-        f"solve.VectorAdam({rate})",
-        "solve.LBFGS(history=3)",
+        f"engine.GradientDescent({rate})",
+        f"engine.GradientDescent({rate}, momentum=0.8)",
+        f"engine.SignDescent({rate / 4})",
+        f"engine.NormalizedDescent({rate})",
+        f"engine.Adam({rate})",
+        f"engine.VectorAdam({rate})",
+        "engine.LBFGS(history=3)",
         "None",
     )
     start = draw.random() < 0.5
-    restart = f"solve.Restarts({draw.randint(2, 3)}, 0.2, from_start={start})"
+    restart = f"engine.Restarts({draw.randint(2, 3)}, 0.2, from_start={start})"
     return {
         "stepper": draw.choice(steppers),
         "steps": draw.randint(1, 4 if large else 12),
@@ -345,13 +345,13 @@ def _model(draw: random.Random, case: Case) -> dict[str, Any]:
 def _rules(draw: random.Random, case: Case) -> tuple[str, ...]:
     goals = [GOALS[part.kind] for part in case.terms]
     choices = [
-        f"solve.LossBelow({draw.choice((-1.0, 0.2, 0.7, 2.0))})",
-        f"solve.Plateau({draw.randint(1, 4)}, 0.01)",
-        f"solve.MaxEvaluations({draw.randint(1, 12)})",
-        "solve.MaxSeconds(1e-9)" if draw.random() < 0.1 else "solve.MaxSeconds(1000.0)",
+        f"engine.LossBelow({draw.choice((-1.0, 0.2, 0.7, 2.0))})",
+        f"engine.Plateau({draw.randint(1, 4)}, 0.01)",
+        f"engine.MaxEvaluations({draw.randint(1, 12)})",
+        "engine.MaxSeconds(1e-9)" if draw.random() < 0.1 else "engine.MaxSeconds(1000.0)",
     ]
     if any(goal.aims for goal in goals):
-        choices += ["solve.TargetReached()"] * 3
+        choices += ["engine.TargetReached()"] * 3
     if any(goal.confident for goal in goals):
-        choices += [f"solve.TargetReached({draw.choice((0.4, 0.6, 0.9))})"] * 3
+        choices += [f"engine.TargetReached({draw.choice((0.4, 0.6, 0.9))})"] * 3
     return tuple(dict.fromkeys(draw.choices(choices, k=draw.choice((0, 1, 1, 2)))))

@@ -20,7 +20,7 @@ from tests.fuzz.problems import FIRST_CALLS, RANDOM, Case
 from tests.fuzz.readings import Answered, answered
 from tests.fuzz.searching import Broken, Outcome, Search, searched
 from tests.fuzz.state import State
-from xhat import solve
+from xhat import engine
 from xhat.core import InputWarning, SearchFailedError
 from xhat.result import Result
 
@@ -252,7 +252,7 @@ def reached(search: Search, result: Result, found: Answered, near: Tensor) -> It
     """Whether the target is reached, where that is clear."""
     (read, spread), rules = found.read(), search.names["options"]["stop"]
     assert read.clear is not None
-    least = [r.confidence or 0.0 for r in rules if isinstance(r, solve.TargetReached)]
+    least = [r.confidence or 0.0 for r in rules if isinstance(r, engine.TargetReached)]
     yes, no = read.clear > near, ~(read.clear >= -near)
     if least and read.confidence is not None and spread.confidence is not None:
         slack = 2e-3 + 2 * spread.confidence

@@ -18,7 +18,7 @@ SIMPLE = {
     "precision": "float32",
     "dtype": "float32",
     "tolerance": 1e-5,
-    "stepper": "solve.GradientDescent(0.1)",
+    "stepper": "engine.GradientDescent(0.1)",
     "chunk": 256,
 }
 

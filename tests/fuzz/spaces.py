@@ -268,7 +268,7 @@ KINDS: dict[str, Kind] = {
         wraps=True,
     ),
     "Symmetric": Kind(
-        lambda seed, shape, top, inner: f"spaces.Symmetric({inner}, groups.Mirror())",
+        lambda seed, shape, top, inner: f"spaces.Symmetric({inner}, symmetry.Mirror())",
         mirrored,
         "mirrored",
         wraps=True,

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-import xhat.solve
+import xhat.engine
 from tests.fuzz.__main__ import Record, campaign, failures, report, write
 from tests.fuzz.conditions import CONDITIONS
 from tests.fuzz.goals import GOALS
@@ -20,7 +20,7 @@ from tests.fuzz.promises import checked
 from tests.fuzz.searching import Broken, Outcome
 from tests.fuzz.shrink import script, shrunk, simpler
 from tests.fuzz.spaces import KINDS
-from xhat import constraints, objectives, solve, spaces
+from xhat import constraints, engine, objectives, spaces
 
 MANY = list(cases(0, 2000))
 CALM = Case(
@@ -54,8 +54,8 @@ def test_every_kind_is_drawn():
         (spaces, spaces.Space),
         (constraints, constraints.Constraint),
         (objectives, objectives.Objective),
-        (solve, solve.Stepper),
-        (solve, solve.StopRule),
+        (engine, engine.Stepper),
+        (engine, engine.StopRule),
     ],
 )
 def test_every_public_class_takes_part(room, base):
@@ -65,7 +65,7 @@ def test_every_public_class_takes_part(room, base):
     for name in room.__all__:
         thing = getattr(room, name)
         if isinstance(thing, type) and issubclass(thing, base) and thing not in abstract:
-            assert thing in by_operator | {solve.MaxSteps} or f".{name}(" in text, name
+            assert thing in by_operator | {engine.MaxSteps} or f".{name}(" in text, name
 
 
 def test_a_script_is_python_that_runs_and_tells():
@@ -153,7 +153,7 @@ def toils(problem, x0):
             net_of(problem)(x0)
 
 
-AIMED = dataclasses.replace(CALM, stop=("solve.TargetReached(0.9)",), steps=2)
+AIMED = dataclasses.replace(CALM, stop=("engine.TargetReached(0.9)",), steps=2)
 BALL = dataclasses.replace(CALM, conditions=(Part("LinfBall", 0),))
 FAULTS: dict[str, tuple[Callable[[Solve], Solve], Case, str]] = {
     "all are reached": (
@@ -161,7 +161,7 @@ FAULTS: dict[str, tuple[Callable[[Solve], Solve], Case, str]] = {
     ),
     "none is reached": (
         spoilt(reached=lambda r: torch.zeros_like(r.reached)),
-        dataclasses.replace(AIMED, stop=("solve.TargetReached()",), steps=12),
+        dataclasses.replace(AIMED, stop=("engine.TargetReached()",), steps=12),
         "reached",
     ),
     "a success that is no success": (
@@ -223,7 +223,7 @@ FAULTS: dict[str, tuple[Callable[[Solve], Solve], Case, str]] = {
 def test_a_planted_fault_is_found(fault, monkeypatch):
     plant, case, check = FAULTS[fault]
     assert check not in checks(checked(case))
-    monkeypatch.setattr(xhat.solve, "solve", plant(xhat.solve.solve))
+    monkeypatch.setattr(xhat.engine, "solve", plant(xhat.engine.solve))
     assert check in checks(checked(case))
 
 
@@ -234,8 +234,8 @@ def checks(outcome: Outcome) -> set[str]:
 def test_bad_input_that_is_taken_is_found(monkeypatch):
     wrong = dataclasses.replace(CALM, wrong="max_steps = 0")
     assert not checked(wrong).broken
-    real = xhat.solve.solve
-    monkeypatch.setattr(xhat.solve, "solve", lambda p, x, **o: real(p, x, **{**o, "max_steps": 1}))
+    real = xhat.engine.solve
+    monkeypatch.setattr(xhat.engine, "solve", lambda p, x, **o: real(p, x, **{**o, "max_steps": 1}))
     assert checks(checked(wrong)) == {"bad input"}
 
 
@@ -249,23 +249,23 @@ def test_a_space_that_breaks_its_structure_is_found(monkeypatch):
 
 def test_a_stepper_that_mixes_candidates_is_found(monkeypatch):
     assert not checked(CALM).broken
-    step = solve.GradientDescent.step
+    step = engine.GradientDescent.step
 
     def mixing(self, z, loss, gradient, state):
         return step(self, z, loss, gradient.mean(dim=0, keepdim=True).expand_as(z), state)
 
-    monkeypatch.setattr(solve.GradientDescent, "step", mixing)
+    monkeypatch.setattr(engine.GradientDescent, "step", mixing)
     assert "independence" in checks(checked(CALM))
 
 
 def test_a_search_that_is_random_is_found(monkeypatch):
-    generator, step = torch.Generator().manual_seed(0), solve.GradientDescent.step
+    generator, step = torch.Generator().manual_seed(0), engine.GradientDescent.step
 
     def noisy(self, z, loss, gradient, state):
         noise = torch.rand(z.shape, generator=generator)
         return step(self, z, loss, gradient + noise, state)
 
-    monkeypatch.setattr(solve.GradientDescent, "step", noisy)
+    monkeypatch.setattr(engine.GradientDescent, "step", noisy)
     assert "once more" in checks(checked(CALM))
 
 
@@ -282,9 +282,9 @@ def test_a_failure_is_made_small():
         shape=(3, 4),
         space=(Part("Masked", 1), Part("Tied", 2), Part("Box", 3)),
         conditions=(Part("L2Ball", 1), Part("Bounds", 2)),
-        stop=("solve.LossBelow(0.2)", "solve.Plateau(2, 0.01)"),
-        restarts="solve.Restarts(2, 0.2)",
-        stepper="solve.Adam(0.2)",
+        stop=("engine.LossBelow(0.2)", "engine.Plateau(2, 0.01)"),
+        restarts="engine.Restarts(2, 0.2)",
+        stepper="engine.Adam(0.2)",
     )
     small = shrunk(fails(large), fails, tries=500).case
     assert (small.n, small.steps, small.shape) == (1, 1, (2, 2))
@@ -299,7 +299,7 @@ def test_what_is_simpler_can_be_built():
             for simple in list(simpler(case))[:3]:
                 compile(simple.script(), "<simple>", "exec")
     with pytest.raises((ValueError, TypeError)):
-        build(dataclasses.replace(CALM, wrong="stepper = solve.Adam(-1.0)"))
+        build(dataclasses.replace(CALM, wrong="stepper = engine.Adam(-1.0)"))
 
 
 def test_a_campaign_is_counted_and_written(tmp_path):

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
+from xhat.engine import solve
 from xhat.judges import Simulator, Truth, verify
 from xhat.objectives import Match
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import solve
 from xhat.spaces import Box
 
 WANTED = torch.tensor([2.0, 1.9, -1.0])

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xhat import constraints, groups, objectives, solve, spaces
+from xhat import constraints, engine, objectives, spaces, symmetry
 from xhat.core import generator
 from xhat.tasks.mnist import load_mnist
 
@@ -166,7 +166,7 @@ def whole(n: int) -> Tensor:
 
 
 def mirrored(n: int) -> Tensor:
-    return groups.Mirror().symmetrize(starts(n))
+    return symmetry.Mirror().symmetrize(starts(n))
 
 
 def paired(n: int) -> Tensor:
@@ -223,7 +223,7 @@ SPACES: list[Entry] = [
     ),
     Entry(
         "symmetric",
-        lambda n: spaces.Symmetric(spaces.Box(), groups.Mirror()),
+        lambda n: spaces.Symmetric(spaces.Box(), symmetry.Mirror()),
         (spaces.Symmetric,),
         mirrored,
     ),
@@ -415,7 +415,7 @@ PROJECTED: list[Entry] = [
     ),
     Entry(
         "mirror",
-        lambda n: constraints.Invariance(groups.Mirror()),
+        lambda n: constraints.Invariance(symmetry.Mirror()),
         (constraints.Invariance,),
         mirrored,
         thin=True,
@@ -437,31 +437,31 @@ CONSTRAINTS: list[Entry] = [
 ]
 
 STEPPERS: list[Entry] = [
-    Entry("gradient", lambda n: solve.GradientDescent(0.1), (solve.GradientDescent,)),
-    Entry("momentum", lambda n: solve.GradientDescent(0.05, momentum=0.8)),
-    Entry("sign", lambda n: solve.SignDescent(0.03), (solve.SignDescent,)),
-    Entry("normalised", lambda n: solve.NormalizedDescent(0.1), (solve.NormalizedDescent,)),
-    Entry("adam", lambda n: solve.Adam(0.05), (solve.Adam,)),
-    Entry("vector-adam", lambda n: solve.VectorAdam(0.3), (solve.VectorAdam,)),
-    Entry("lbfgs", lambda n: solve.LBFGS(history=3), (solve.LBFGS,)),
+    Entry("gradient", lambda n: engine.GradientDescent(0.1), (engine.GradientDescent,)),
+    Entry("momentum", lambda n: engine.GradientDescent(0.05, momentum=0.8)),
+    Entry("sign", lambda n: engine.SignDescent(0.03), (engine.SignDescent,)),
+    Entry("normalised", lambda n: engine.NormalizedDescent(0.1), (engine.NormalizedDescent,)),
+    Entry("adam", lambda n: engine.Adam(0.05), (engine.Adam,)),
+    Entry("vector-adam", lambda n: engine.VectorAdam(0.3), (engine.VectorAdam,)),
+    Entry("lbfgs", lambda n: engine.LBFGS(history=3), (engine.LBFGS,)),
 ]
 
 STOP_RULES: list[Entry] = [
-    Entry("target", lambda n: solve.TargetReached(), (solve.TargetReached,)),
-    Entry("confident", lambda n: solve.TargetReached(0.6)),
-    Entry("loss", lambda n: solve.LossBelow(0.9), (solve.LossBelow,)),
-    Entry("plateau", lambda n: solve.Plateau(2, 0.01), (solve.Plateau,)),
-    Entry("steps", lambda n: solve.MaxSteps(3), (solve.MaxSteps,)),
-    Entry("evaluations", lambda n: solve.MaxEvaluations(3), (solve.MaxEvaluations,)),
-    Entry("seconds", lambda n: solve.MaxSeconds(1000.0), (solve.MaxSeconds,)),
+    Entry("target", lambda n: engine.TargetReached(), (engine.TargetReached,)),
+    Entry("confident", lambda n: engine.TargetReached(0.6)),
+    Entry("loss", lambda n: engine.LossBelow(0.9), (engine.LossBelow,)),
+    Entry("plateau", lambda n: engine.Plateau(2, 0.01), (engine.Plateau,)),
+    Entry("steps", lambda n: engine.MaxSteps(3), (engine.MaxSteps,)),
+    Entry("evaluations", lambda n: engine.MaxEvaluations(3), (engine.MaxEvaluations,)),
+    Entry("seconds", lambda n: engine.MaxSeconds(1000.0), (engine.MaxSeconds,)),
 ]
 
 FAMILIES: dict[type, tuple[object, list]] = {
     spaces.Space: (spaces, SPACES),
     objectives.Objective: (objectives, OBJECTIVES),
     constraints.Constraint: (constraints, CONSTRAINTS),
-    solve.Stepper: (solve, STEPPERS),
-    solve.StopRule: (solve, STOP_RULES),
+    engine.Stepper: (engine, STEPPERS),
+    engine.StopRule: (engine, STOP_RULES),
 }
 
 

@@ -15,8 +15,8 @@ from tests.laws.problems import (
     searched,
 )
 from tests.laws.registry import OBJECTIVES, SPACES, STOP_RULES
+from xhat.engine import Compute, MaxSteps, Plateau, SignDescent, TargetReached, solve
 from xhat.objectives import InLatent
-from xhat.solve import Compute, MaxSteps, Plateau, SignDescent, TargetReached, solve
 
 FLAT = "the gradient is zero at the start"  # some searches of these begin where nothing falls
 SENTENCES = {TargetReached.sentence, Plateau.sentence, MaxSteps.sentence}

@@ -10,8 +10,7 @@ from tests.laws.registry import SHAPE, ConvNet, autoencoder, ink, mask, mlp, sta
 from xhat import constraints as c
 from xhat import objectives as o
 from xhat import spaces as s
-from xhat.problem import Problem
-from xhat.solve import (
+from xhat.engine import (
     LBFGS,
     Adam,
     Compute,
@@ -28,6 +27,7 @@ from xhat.solve import (
     pgd,
     solve,
 )
+from xhat.problem import Problem
 
 
 def search(objective=ink, space=None, ball=(), x0=None, **options):

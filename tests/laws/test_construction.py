@@ -10,7 +10,7 @@ import torch
 
 import xhat
 from tests.laws.registry import ConvNet, mask, starts
-from xhat import constraints, groups, objectives, solve, spaces
+from xhat import constraints, engine, objectives, spaces, symmetry
 from xhat.problem import Problem
 
 OURS = Path(xhat.__file__).parent
@@ -19,23 +19,23 @@ GARBAGE = ("a", None, [], {}, -1, 0, 3.5, float("nan"), float("inf"), True, 1j, 
 NET, X0 = ConvNet(), starts(2)
 
 CALLS = {
-    "Adam": lambda **k: solve.Adam(**k),
-    "VectorAdam": lambda **k: solve.VectorAdam(**k),
-    "LBFGS": lambda **k: solve.LBFGS(**k),
-    "GradientDescent": lambda **k: solve.GradientDescent(**k),
-    "SignDescent": lambda **k: solve.SignDescent(**k),
-    "NormalizedDescent": lambda **k: solve.NormalizedDescent(**k),
-    "TargetReached": lambda **k: solve.TargetReached(**k),
-    "LossBelow": lambda **k: solve.LossBelow(**k),
-    "Plateau": lambda **k: solve.Plateau(**k),
-    "MaxSteps": lambda **k: solve.MaxSteps(**k),
-    "MaxEvaluations": lambda **k: solve.MaxEvaluations(**k),
-    "MaxSeconds": lambda **k: solve.MaxSeconds(**k),
-    "Compute": lambda **k: solve.Compute(**k),
-    "Restarts": lambda **k: solve.Restarts(**{"tries": 2, "radius": 0.1, **k}),
-    "AugmentedLagrangian": lambda **k: solve.AugmentedLagrangian(**k),
+    "Adam": lambda **k: engine.Adam(**k),
+    "VectorAdam": lambda **k: engine.VectorAdam(**k),
+    "LBFGS": lambda **k: engine.LBFGS(**k),
+    "GradientDescent": lambda **k: engine.GradientDescent(**k),
+    "SignDescent": lambda **k: engine.SignDescent(**k),
+    "NormalizedDescent": lambda **k: engine.NormalizedDescent(**k),
+    "TargetReached": lambda **k: engine.TargetReached(**k),
+    "LossBelow": lambda **k: engine.LossBelow(**k),
+    "Plateau": lambda **k: engine.Plateau(**k),
+    "MaxSteps": lambda **k: engine.MaxSteps(**k),
+    "MaxEvaluations": lambda **k: engine.MaxEvaluations(**k),
+    "MaxSeconds": lambda **k: engine.MaxSeconds(**k),
+    "Compute": lambda **k: engine.Compute(**k),
+    "Restarts": lambda **k: engine.Restarts(**{"tries": 2, "radius": 0.1, **k}),
+    "AugmentedLagrangian": lambda **k: engine.AugmentedLagrangian(**k),
     "Problem": lambda **k: Problem(**{"objective": len, "space": spaces.Box(), **k}),
-    "solve": lambda **k: solve.solve(
+    "solve": lambda **k: engine.solve(
         **{
             "problem": Problem(lambda x: x.flatten(1).sum(dim=1), spaces.Box()),
             "x0": X0,
@@ -43,7 +43,7 @@ CALLS = {
             **k,
         }
     ),
-    "pgd": lambda **k: solve.pgd(**{"model": NET, "x0": X0, "target": 1, "steps": 1, **k}),
+    "pgd": lambda **k: engine.pgd(**{"model": NET, "x0": X0, "target": 1, "steps": 1, **k}),
     "Box": lambda **k: spaces.Box(**k),
     "Logit": lambda **k: spaces.Logit(**k),
     "Latent": lambda **k: spaces.Latent(**{"encoder": len, "decoder": len, **k}),
@@ -61,7 +61,7 @@ CALLS = {
     "Summed": lambda **k: spaces.Summed(**{"low": 0.0, "high": 1.0, "total": 1.0, **k}),
     "Rounded": lambda **k: spaces.Rounded(**{"space": spaces.Box(), **k}),
     "Symmetric": lambda **k: spaces.Symmetric(
-        **{"space": spaces.Box(), "group": groups.Mirror(), **k}
+        **{"space": spaces.Box(), "group": symmetry.Mirror(), **k}
     ),
     "Tied": lambda **k: spaces.Tied(
         **{"space": spaces.Box(), "labels": torch.tensor([0, 0, 1]), **k}
@@ -78,7 +78,7 @@ CALLS = {
         **{"matrix": torch.ones(1, 3), "values": torch.ones(1), **k}
     ),
     "Fixed": lambda **k: constraints.Fixed(**{"mask": mask(), "to": X0, **k}),
-    "Invariance": lambda **k: constraints.Invariance(**{"group": groups.Mirror(), **k}),
+    "Invariance": lambda **k: constraints.Invariance(**{"group": symmetry.Mirror(), **k}),
     "Monotone": lambda **k: constraints.Monotone(**k),
     "Sphere": lambda **k: constraints.Sphere(**{"center": X0, "radius": 0.1, **k}),
     "SecondOrderCone": lambda **k: constraints.SecondOrderCone(**k),
@@ -99,7 +99,7 @@ CALLS = {
     "TotalVariation": lambda **k: objectives.TotalVariation(**k),
     "Custom": lambda **k: objectives.Custom(**{"function": len, **k}),
 }
-WHERE = [solve, spaces, constraints, objectives]
+WHERE = [engine, spaces, constraints, objectives]
 
 
 def parameters(name: str) -> list[str]:
@@ -147,5 +147,5 @@ def test_a_raw_error_is_noticed():
         functools.reduce(lambda a, b: a + b, ["a", 1])
     assert not is_ours(told.value)
     with pytest.raises(TypeError) as told:
-        solve.Compute(device=3.5)
+        engine.Compute(device=3.5)
     assert is_ours(told.value)

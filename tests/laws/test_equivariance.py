@@ -7,10 +7,18 @@ from torch import Tensor
 from tests.laws.registry import STEPPERS, Entry
 from xhat.constraints import L2Ball
 from xhat.core import generator
-from xhat.groups import Dihedral, Group, MatrixGroup, Mirror, Permutations, SignFlips, Translations
+from xhat.engine import Compute, solve
 from xhat.problem import Problem
-from xhat.solve import Compute, solve
 from xhat.spaces import Box, Logit, Normalized, Space, Squashed
+from xhat.symmetry import (
+    Dihedral,
+    Group,
+    MatrixGroup,
+    Mirror,
+    Permutations,
+    SignFlips,
+    Translations,
+)
 
 N, SHAPE, STEPS = 3, (1, 4, 4), 12
 

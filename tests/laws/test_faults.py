@@ -8,9 +8,7 @@ from torch.nn import functional as F
 from tests.laws.registry import STEPPERS, ConvNet, autoencoder, starts, targets
 from xhat.constraints import Bounds, Inequality
 from xhat.core import InputWarning, SearchFailedError
-from xhat.objectives import CrossEntropy, Leave
-from xhat.problem import Problem
-from xhat.solve import (
+from xhat.engine import (
     AugmentedLagrangian,
     Compute,
     GradientDescent,
@@ -20,7 +18,9 @@ from xhat.solve import (
     TargetReached,
     solve,
 )
-from xhat.solve.first_look import LOOKS
+from xhat.engine.first_look import LOOKS
+from xhat.objectives import CrossEntropy, Leave
+from xhat.problem import Problem
 from xhat.spaces import Box, Held, Latent, Normalized
 
 N = 8

@@ -6,9 +6,9 @@ from torch import nn
 
 from tests.laws.problems import N, every_smooth_triple, make_problem, rule_for
 from tests.laws.registry import CONSTRAINTS, SPACES, STEPPERS, ConvNet, starts, targets
+from xhat.engine import Compute, Restarts, TargetReached, pgd, solve
 from xhat.objectives import CrossEntropy, Margin
 from xhat.problem import Problem
-from xhat.solve import Compute, Restarts, TargetReached, pgd, solve
 from xhat.spaces import Box, Logit
 
 NAMES = ("x", "z", "loss", "confidence", "reached", "violation", "steps", "evaluations")
@@ -38,7 +38,7 @@ def test_alone_in_a_batch_and_in_another_order_are_the_same(space, objective, st
             x0[index],
             stepper=stepper.make(N),
             stop=rule,
-            max_steps=3,
+            max_steps=2,
             restarts=Restarts(2, 0.1),
             compute=Compute(chunk=chunk, precision="float64"),
         )

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from tests.laws.registry import autoencoder, mlp
-from xhat import constraints, groups
+from xhat import constraints, symmetry
 from xhat.core import generator
+from xhat.engine import SignDescent, solve
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
-from xhat.solve import SignDescent, solve
 from xhat.spaces import (
     Affine,
     Box,
@@ -97,7 +97,7 @@ WRAPPERS: dict[str, tuple[Callable[[Space], Space], Check]] = {
         lambda x: float((x - x.round()).abs().max()),
     ),
     "symmetric": (
-        lambda space: Symmetric(space, groups.Mirror()),
+        lambda space: Symmetric(space, symmetry.Mirror()),
         lambda x: float((x - x.flip(-1)).abs().max()),
     ),
     "tied": (lambda space: Tied(space, LABELS), tied),

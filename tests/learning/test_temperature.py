@@ -6,7 +6,7 @@ from torch import nn
 
 from xhat.core import generator
 from xhat.learning import Tempered, fit_temperature
-from xhat.measures import expected_calibration_error, nll
+from xhat.metrics import expected_calibration_error, nll
 
 N, K = 4000, 6
 

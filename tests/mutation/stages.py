@@ -1,6 +1,6 @@
 """Which tests are about which file: first those of the file, then the laws that concern it."""
 
-ROOMS = ("solve", "spaces", "constraints", "judges")
+ROOMS = ("engine", "spaces", "constraints", "judges")
 
 CAMPAIGN = "tests/fuzz/test_campaign.py"
 LAWS = ("tests/laws/test_faults.py", CAMPAIGN)
@@ -14,21 +14,24 @@ OWN: dict[str, tuple[str, ...]] = {
     "spaces": ("tests/spaces/test_structured.py", "tests/spaces/test_masked.py"),
     "constraints/certificate.py": ("tests/constraints/test_certificate.py",),
     "constraints": ("tests/constraints", "tests/test_problem.py"),
-    "solve/answers.py": ("tests/solve/test_answers.py", "tests/solve/test_loop.py"),
-    "solve/attacks.py": ("tests/solve/test_attacks.py",),
-    "solve/lagrangian.py": ("tests/solve/test_constrained.py",),
-    "solve/restoration.py": ("tests/solve/test_restoration.py", "tests/solve/test_constrained.py"),
-    "solve/rounds.py": ("tests/solve/test_constrained.py", "tests/solve/test_loop.py"),
-    "solve/rows.py": ("tests/solve/test_rows.py", "tests/solve/test_loop.py"),
-    "solve/steppers.py": ("tests/solve/test_steppers.py", "tests/solve/test_loop.py"),
-    "solve/stopping.py": ("tests/solve/test_stopping.py", "tests/solve/test_loop.py"),
-    "solve/vector_adam.py": ("tests/solve/test_vector_adam.py",),
-    "solve": (
-        "tests/solve/test_loop.py",
-        "tests/solve/test_stopping.py",
-        "tests/solve/test_rows.py",
-        "tests/solve/test_compute.py",
-        "tests/solve/test_constrained.py",
+    "engine/answers.py": ("tests/engine/test_answers.py", "tests/engine/test_loop.py"),
+    "engine/attacks.py": ("tests/engine/test_attacks.py",),
+    "engine/lagrangian.py": ("tests/engine/test_constrained.py",),
+    "engine/restoration.py": (
+        "tests/engine/test_restoration.py",
+        "tests/engine/test_constrained.py",
+    ),
+    "engine/rounds.py": ("tests/engine/test_constrained.py", "tests/engine/test_loop.py"),
+    "engine/rows.py": ("tests/engine/test_rows.py", "tests/engine/test_loop.py"),
+    "engine/steppers.py": ("tests/engine/test_steppers.py", "tests/engine/test_loop.py"),
+    "engine/stopping.py": ("tests/engine/test_stopping.py", "tests/engine/test_loop.py"),
+    "engine/vector_adam.py": ("tests/engine/test_vector_adam.py",),
+    "engine": (
+        "tests/engine/test_loop.py",
+        "tests/engine/test_stopping.py",
+        "tests/engine/test_rows.py",
+        "tests/engine/test_compute.py",
+        "tests/engine/test_constrained.py",
     ),
 }
 JUDGES = (
@@ -55,4 +58,4 @@ def stages_of(path: str) -> tuple[tuple[str, ...], ...]:
         first = tuple(f"tests/judges/{each}" for each in own)
         return first, tuple(each for each in JUDGES if each not in first)
     first = OWN.get(path, OWN[room])
-    return first, LAWS if room == "solve" else (CAMPAIGN,)
+    return first, LAWS if room == "engine" else (CAMPAIGN,)

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from tests.laws.registry import ConvNet, starts
-from xhat.measures import auroc
+from xhat.engine import Adam, solve
+from xhat.metrics import auroc
 from xhat.objectives import AtMost, CrossEntropy, Energy
 from xhat.problem import Problem
-from xhat.solve import Adam, solve
 from xhat.spaces import Box
 from xhat.tasks import digits
 

@@ -7,9 +7,9 @@ from torch import nn
 
 from tests.laws.registry import CLASSES, ConvNet, starts, targets
 from xhat.core import generator
+from xhat.engine import TargetReached, solve
 from xhat.objectives import CrossEntropy, Disagreement, Entropy, Indecision, Maximize
 from xhat.problem import Problem
-from xhat.solve import TargetReached, solve
 from xhat.spaces import Box
 
 N = 6

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from xhat.core import generator
+from xhat.engine import GradientDescent, solve
 from xhat.objectives import CrossEntropy, Proximity, Seen
 from xhat.problem import Problem
-from xhat.solve import GradientDescent, solve
 from xhat.spaces import Box
 
 

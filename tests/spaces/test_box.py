@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from tests.laws.registry import ConvNet, starts, targets
+from xhat.engine import Adam, Restarts, solve
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
-from xhat.solve import Adam, Restarts, solve
 from xhat.spaces import Box, Logit
 
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from xhat.core import generator
+from xhat.engine import Adam, solve
 from xhat.objectives import Proximity
 from xhat.problem import Problem
-from xhat.solve import Adam, solve
 from xhat.spaces import Box, Held
 
 

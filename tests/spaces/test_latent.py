@@ -4,9 +4,9 @@ from torch import nn
 
 from tests.laws.registry import ConvNet, autoencoder, mask, starts, targets
 from xhat.core import InputWarning
+from xhat.engine import Adam, solve
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
-from xhat.solve import Adam, solve
 from xhat.spaces import Latent, Logit, Masked
 from xhat.tasks import digits
 

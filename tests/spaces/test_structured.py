@@ -6,10 +6,9 @@ import torch
 from tests.laws.registry import equations
 from xhat.constraints import AffineEquality, Monotone
 from xhat.core import generator
-from xhat.groups import MatrixGroup, Rotations, SignFlips, group
+from xhat.engine import Adam, Compute, solve
 from xhat.objectives import Proximity
 from xhat.problem import Problem
-from xhat.solve import Adam, Compute, solve
 from xhat.spaces import (
     Affine,
     Box,
@@ -23,6 +22,7 @@ from xhat.spaces import (
     Symmetric,
     Tied,
 )
+from xhat.symmetry import MatrixGroup, Rotations, SignFlips, group
 
 LIMITS = {torch.float32: 1e-6, torch.float64: 1e-12}
 TOTALS = torch.tensor([3.0, 9.0, 30.0])

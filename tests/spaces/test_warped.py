@@ -3,9 +3,9 @@ import torch
 
 from tests.laws.registry import starts
 from xhat.core import generator
+from xhat.engine import Adam, solve
 from xhat.objectives import InLatent, Proximity
 from xhat.problem import Problem
-from xhat.solve import Adam, solve
 from xhat.spaces import Warped
 from xhat.tasks import digits
 

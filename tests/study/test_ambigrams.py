@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.groups import Rotations
 from xhat.judges import Outcome
 from xhat.objectives import ScorePrior
 from xhat.spaces import Box, Symmetric
@@ -14,6 +13,7 @@ from xhat.study.demos.ambigrams import all_pairs, count_readings
 from xhat.study.methods import Ambigram, Ambigrams, Overlaps, half_turned
 from xhat.study.methods.known import unsure
 from xhat.study.methods.readers import readers, sureness
+from xhat.symmetry import Rotations
 from xhat.tasks import digits
 
 QUICK = Ambigram(restarts=2, levels=3, halvings=1, renewals=0, covering=False, noise=1.0)

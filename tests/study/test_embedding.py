@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from xhat.engine import Adam, solve
 from xhat.learning import load_checkpoint
 from xhat.objectives import CrossEntropy, InLatent, PriorEnergy
 from xhat.problem import Problem
-from xhat.solve import Adam, solve
 from xhat.spaces import Latent
 from xhat.study.embedding import box_of, measure_embedding, train_digits_embedding
 from xhat.surrogates.embeddings import EMBEDDINGS

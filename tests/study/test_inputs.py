@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from xhat.core import UnreadableFileError
-from xhat.solve import pgd
+from xhat.engine import pgd
 from xhat.study.inputs import load_model, read_array, read_samples, read_targets
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from xhat.measures import straight
+from xhat.metrics import straight
 from xhat.study.experiments import STUDIES
 from xhat.study.experiments.studies import interpolation as study
 from xhat.study.experiments.ways import WAYS, Ends

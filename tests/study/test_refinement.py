@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from xhat.core import generator
+from xhat.engine import solve
 from xhat.judges import Simulator, Truth
 from xhat.objectives import Match
 from xhat.problem import Problem
-from xhat.solve import solve
 from xhat.spaces import Box
 from xhat.study.refinement import refine
 from xhat.surrogates import train_regression

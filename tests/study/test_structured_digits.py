@@ -5,11 +5,11 @@ import numpy as np
 import torch
 
 from xhat.constraints import Invariance, certify
-from xhat.groups import Mirror, Rotations
 from xhat.judges import Outcome
 from xhat.study.demos.ambigrams import AMBIGRAMS, Gallery, all_pairs
 from xhat.study.demos.structures import Structured, symmetric_digits
 from xhat.study.methods import Ambigrams, half_turned
+from xhat.symmetry import Mirror, Rotations
 
 GOOD, BAD = Outcome.GENUINE, Outcome.MISTAKEN
 

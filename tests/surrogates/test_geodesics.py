@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.measures import path_shape, straight
+from xhat.engine import LBFGS, Adam
+from xhat.metrics import path_shape, straight
 from xhat.objectives import AtMost, Custom, NearReal, Proximity
-from xhat.solve import LBFGS, Adam
 from xhat.spaces import Box, Latent
 from xhat.surrogates import AlongCurve, CurveEnergy, Curves, geodesic
 from xhat.tasks import digits

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from xhat.core import generator
+from xhat.engine import TargetReached, solve
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
-from xhat.solve import TargetReached, solve
 from xhat.spaces import Latent
 from xhat.surrogates import Inversion, invert
 from xhat.tasks import digits

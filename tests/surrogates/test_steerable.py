@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from tests.test_groups import asymmetry, normal
-from xhat.groups import Rotations
+from tests.test_symmetry import asymmetry, normal
+from xhat.engine import Compute, solve
 from xhat.learning import rotate
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
-from xhat.solve import Compute, solve
 from xhat.spaces import Box
 from xhat.surrogates.steerable import exported, steerable_cnn
+from xhat.symmetry import Rotations
 
 pytest.importorskip("e2cnn", reason="the extra 'steerable' is not installed")
 

@@ -7,14 +7,22 @@ import torch
 from torch import nn
 
 from tests.laws.registry import STEPPERS, ConvNet, mlp
-from tests.test_groups import EXACT, SHAPE, asymmetry, every_exact, every_group, exact_part, normal
+from tests.test_symmetry import (
+    EXACT,
+    SHAPE,
+    asymmetry,
+    every_exact,
+    every_group,
+    exact_part,
+    normal,
+)
 from xhat.constraints import L2Ball
-from xhat.groups import Dihedral, Group, Mirror, Permutations, Rotations, SignFlips, group
+from xhat.engine import Compute, solve
 from xhat.objectives import CrossEntropy, Match, Proximity
 from xhat.problem import Problem
-from xhat.solve import Compute, solve
 from xhat.spaces import Box
 from xhat.surrogates.symmetric import Equivariant, Invariant
+from xhat.symmetry import Dihedral, Group, Mirror, Permutations, Rotations, SignFlips, group
 
 N, CLASSES = 2, 4
 every_stepper = pytest.mark.parametrize("stepper", STEPPERS, ids=str)

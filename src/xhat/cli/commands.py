@@ -18,8 +18,8 @@ from xhat.cli.shell import console, errors, progress_bar
 from xhat.cli.stopping import Answer, Stopped, answering
 
 if TYPE_CHECKING:
+    from xhat.engine import Progress
     from xhat.result import Result
-    from xhat.solve import Progress
 
 __all__ = ["info", "judge", "optimize_command"]
 
@@ -59,7 +59,7 @@ def optimize_command(
             f"--{next(iter(chosen))} goes with --target; a --value is matched to --tolerance."
         )
     from xhat.core import claimed_folder
-    from xhat.solve import Compute
+    from xhat.engine import Compute
     from xhat.study.inputs import load_model, read_array, read_targets
     from xhat.study.optimize import match, optimize, write_result
 

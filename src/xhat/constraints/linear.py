@@ -7,7 +7,7 @@ from torch import Tensor
 
 from xhat.constraints.base import Linear, Projected
 from xhat.core import check_mask, check_numbers, check_rows, check_stack, independent_rows
-from xhat.groups import Group, check_acting
+from xhat.symmetry import Group, check_acting
 
 __all__ = ["AffineEquality", "Bounds", "Fixed", "Halfspace", "Invariance"]
 
@@ -221,7 +221,7 @@ class Invariance(Projected):
         ValueError: it interpolates, which is no group action.
 
     Example:
-        >>> from xhat.groups import Mirror
+        >>> from xhat.symmetry import Mirror
         >>> Invariance(Mirror()).project(torch.tensor([[1.0, 0.0]]))
         tensor([[0.5000, 0.5000]])
     """

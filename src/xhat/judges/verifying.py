@@ -137,7 +137,7 @@ def verify(
         >>> from xhat.judges import Simulator
         >>> from xhat.objectives import Match
         >>> from xhat.problem import Problem
-        >>> from xhat.solve import solve
+        >>> from xhat.engine import solve
         >>> from xhat.spaces import Box
         >>> half = lambda x: x[:, 0] / 2  # a surrogate of the square root, good near 4
         >>> wanted = torch.tensor([2.0, -1.0])

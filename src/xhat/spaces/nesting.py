@@ -19,6 +19,7 @@ _SHAPES = ((4,), (4, 4), (1, 4, 4))  # tried where a space does not know the sha
 _SCALES = (0.1, 1.0, 3.0, 10.0)
 _EACH = 8  # inputs at each of them
 _ROUNDING = 1e-4
+_AT_ONCE = 100_000  # numbers
 
 
 def check_made(space: Wrapped) -> None:
@@ -52,14 +53,20 @@ def check_kept(space: Space, x: Tensor) -> None:
 def _trouble(space: Wrapped, x: Tensor) -> str | None:
     with torch.no_grad():
         z = space.project(space.begin(x))
-        random = generator(0, "nesting")
-        for scale in _SCALES:
-            noise = torch.randn((_EACH, *z.shape[1:]), generator=random, dtype=torch.float64)
-            for each in noise.to(z):
-                made = space.decode(space.project(z + scale * each))
-                slack = _ROUNDING * (1 + made.abs().max())
-                if bool((space.violation(made) > slack).any()):
-                    return _sentence(space, made, slack)
+        noise = torch.randn(
+            (len(_SCALES), _EACH, *z.shape[1:]),
+            generator=generator(0, "nesting"),
+            dtype=torch.float64,
+        )
+        noise = (torch.tensor(_SCALES).reshape(-1, *(1,) * z.ndim) * noise).flatten(0, 1).to(z)
+        # many at once where a space is the same for every candidate: roots are found for all
+        many = max(1, _AT_ONCE // z.numel()) if space.rows == 1 else 1
+        for some in noise.split(many):
+            near = (z + some[:, None]).flatten(0, 1)
+            made = space.decode(space.project(near))
+            slack = _ROUNDING * (1 + made.flatten(1).abs().amax(dim=1))
+            if bool((space.violation(made) > slack).any()):
+                return _sentence(space, made, slack)
     return None
 
 

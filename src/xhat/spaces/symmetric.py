@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor
-from xhat.groups import Group, check_acting
 from xhat.spaces.base import Space, Wrapped, largest
 from xhat.spaces.nesting import check_made
+from xhat.symmetry import Group, check_acting
 
 __all__ = ["Symmetric", "Tied"]
 
@@ -67,7 +67,7 @@ class Symmetric(_Averaged):
         ValueError: the group interpolates.
 
     Example:
-        >>> from xhat.groups import Mirror
+        >>> from xhat.symmetry import Mirror
         >>> from xhat.spaces import Box
         >>> Symmetric(Box(0, 1), Mirror()).decode(torch.tensor([[1.0, 0.0]]))
         tensor([[0.5000, 0.5000]])

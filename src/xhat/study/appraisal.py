@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from xhat.core import generator
 from xhat.judges import Judge, Outcome
 from xhat.learning import CORRUPTIONS, corrupt, fit_temperature, predict
-from xhat.measures.calibration import auroc, expected_calibration_error, nll
+from xhat.metrics.calibration import auroc, expected_calibration_error, nll
 from xhat.objectives import CrossEntropy
 from xhat.study.foreign import foreign
 from xhat.study.methods import METHODS, Method

@@ -15,7 +15,7 @@ from torch.distributions import MultivariateNormal
 
 from xhat.core import atomic_folder_check, check_choice, check_positive
 from xhat.learning import Card, EpochRecord, FlowAutoencoder, save_checkpoint
-from xhat.measures import intrinsic_dimension
+from xhat.metrics import intrinsic_dimension
 from xhat.surrogates.embeddings import (
     classes_per_place,
     embedding,

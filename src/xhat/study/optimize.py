@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from xhat.core import atomic_folder_check, atomic_write, check_rows, check_tensor
+from xhat.engine import TargetReached, solve
 from xhat.objectives import Match
 from xhat.problem import Problem
 from xhat.report import as_pictures, save_changes_png
 from xhat.result import Result
-from xhat.solve import TargetReached, solve
 from xhat.spaces import Box
 from xhat.study.methods import METHODS, Method
 
@@ -45,7 +45,7 @@ def optimize(
         method: a name in ``MODEL_METHODS``.
         bounds: of every feature.
         confidence: at which a search ends, in (0, 1).
-        **options: of ``xhat.solve.solve``.
+        **options: of ``xhat.engine.solve``.
 
     Raises:
         TypeError, ValueError: as ``solve``.

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_tensor
+from xhat.engine import solve
 from xhat.judges import Truth, TruthConstraint, Verification, verify
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import solve
 
 __all__ = ["Best", "Refinement", "Round", "refine"]
 

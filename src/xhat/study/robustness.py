@@ -23,8 +23,8 @@ from torch import Tensor
 
 from xhat.constraints import L1Ball, L2Ball, LinfBall
 from xhat.core import check_choice, check_count, check_positive, check_range, check_tensor
-from xhat.measures.density import binomial_interval
-from xhat.solve import Compute, Restarts, TargetReached, pgd
+from xhat.engine import Compute, Restarts, TargetReached, pgd
+from xhat.metrics.density import binomial_interval
 from xhat.study.autoattack import attack
 
 __all__ = ["Robustness", "autoattack_accuracy", "robust_accuracy"]

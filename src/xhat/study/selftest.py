@@ -16,8 +16,8 @@ import xhat
 from xhat.core import atomic_folder_check, atomic_write
 from xhat.judges import Judge, Verdicts
 from xhat.learning.checkpoints import hardware, versions
-from xhat.measures import auroc, fpr_at_tpr
-from xhat.measures.density import binomial_interval
+from xhat.metrics import auroc, fpr_at_tpr
+from xhat.metrics.density import binomial_interval
 from xhat.report import SelfTestRow, save_selftest_png
 from xhat.study.planted import Kind, Planted, kinds, material
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xhat.engine import Compute, Progress
 from xhat.judges import Judge, Outcome, Penultimate, Verdicts
-from xhat.measures import Features, Table, measure
+from xhat.metrics import Features, Table, measure
 from xhat.result import Result
-from xhat.solve import Compute, Progress
 from xhat.study.methods import Method
 from xhat.tasks import digits
 
@@ -85,7 +85,7 @@ class Steering:
 
         Args:
             reference: how many real samples to compare with; None for all.
-            seed: as of ``xhat.measures.measure``.
+            seed: as of ``xhat.metrics.measure``.
             draws: likewise.
             bootstrap: likewise.
         """
@@ -123,7 +123,7 @@ def steer(
         judge: of digits.
         confidence: at which a search ends, in (0, 1).
         seed: of the search.
-        trace: as of ``xhat.solve.solve``.
+        trace: as of ``xhat.engine.solve``.
         on_progress: called after every step.
 
     Returns:

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import check_choice, check_count, check_fraction, check_positive, evaluation_mode
-from xhat.solve import Compute, pgd
+from xhat.engine import Compute, pgd
 from xhat.surrogates.signals import Batch, Signal
 
 __all__ = ["Adversarial", "Trades", "worst_inputs"]

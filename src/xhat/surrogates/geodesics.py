@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_tensor
+from xhat.engine import Adam, solve
 from xhat.objectives import InLatent, Measurement, Objective
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import Adam, solve
 from xhat.spaces import Space
 
 __all__ = ["AlongCurve", "CurveEnergy", "Curves", "geodesic"]
@@ -172,7 +172,7 @@ def geodesic(
         frames: of a curve, the ends included; 3 or more.
         prior: an objective of single codes, weighted; its mean over the inner points is added.
         max_steps: the step budget.
-        **options: of ``xhat.solve.solve``, such as ``stepper`` (``Adam(0.05)`` if left out).
+        **options: of ``xhat.engine.solve``, such as ``stepper`` (``Adam(0.05)`` if left out).
 
     Returns:
         A ``Result`` whose ``x`` are the curves, ``(n, frames, *x_shape)``, and whose ``z`` are

@@ -20,10 +20,10 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from xhat.core import check_count, check_positive, check_range, check_tensor
+from xhat.engine import Adam, Plateau, Restarts, solve
 from xhat.objectives import Measurement, Objective
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import Adam, Plateau, Restarts, solve
 from xhat.spaces import Box
 
 __all__ = ["Inversion", "invert"]
@@ -54,7 +54,7 @@ def invert(
             of the box.
         max_steps: the step budget of every try.
         seed: of the draws.
-        **options: of ``xhat.solve.solve``, such as ``stepper`` (``Adam(0.1)`` if left out).
+        **options: of ``xhat.engine.solve``, such as ``stepper`` (``Adam(0.1)`` if left out).
 
     Returns:
         A ``Result`` whose ``x`` are the codes, and whose ``loss`` is the squared distance between

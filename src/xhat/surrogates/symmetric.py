@@ -25,7 +25,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xhat.groups import Group, average
+from xhat.symmetry import Group, average
 
 __all__ = ["Equivariant", "Invariant"]
 
@@ -56,7 +56,7 @@ class Invariant(nn.Module):
 
     Example:
         >>> import torch
-        >>> from xhat.groups import Rotations
+        >>> from xhat.symmetry import Rotations
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).double()
         >>> invariant = Invariant(model, Rotations(4))
         >>> x = torch.rand(2, 1, 4, 4, dtype=torch.float64)
@@ -98,7 +98,7 @@ class Equivariant(nn.Module):
 
     Example:
         >>> import torch
-        >>> from xhat.groups import Mirror, Permutations
+        >>> from xhat.symmetry import Mirror, Permutations
         >>> model = nn.Linear(3, 2).double()
         >>> equivariant = Equivariant(model, Mirror(), Permutations([[0, 1], [1, 0]]))
         >>> x = torch.rand(1, 3, dtype=torch.float64)
@@ -148,7 +148,7 @@ def _group(name: str, value: Any) -> Group:
         came = value.__name__ if isinstance(value, type) else type(value).__name__
         raise TypeError(
             f"{name} must be a Group such as Rotations(4), not {came}; names are made into groups "
-            f'by xhat.groups.group("c4").'
+            f'by xhat.symmetry.group("c4").'
         )
     return value
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count
+from xhat.engine import Compute, Progress, solve
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import Compute, Progress, solve
 from xhat.tasks.airfoil import (
     PARAMETERS,
     Aerodynamics,

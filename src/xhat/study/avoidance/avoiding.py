@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from xhat.engine import LBFGS, AugmentedLagrangian, Compute, solve
 from xhat.objectives import InLatent
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import LBFGS, AugmentedLagrangian, Compute, solve
 from xhat.study.avoidance.burns import Burns, conditions, first_burns
 from xhat.tasks.conjunction import Encounters, Surrogate, approach, describe, surrogate
 

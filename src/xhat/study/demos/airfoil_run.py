@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 import xhat
+from xhat.engine import Progress
 from xhat.learning.checkpoints import versions
-from xhat.solve import Progress
 from xhat.study.airfoils import Rivals, Searched, Verified, fly_polar, rivals, search, verify
 from xhat.study.demos.demonstration import Stage, Tell
 from xhat.tasks.airfoil import (

@@ -18,6 +18,7 @@ from torch import Tensor
 
 import xhat
 from xhat.core import atomic_folder_check, atomic_write, check_fraction
+from xhat.engine import Progress
 from xhat.learning.checkpoints import versions
 from xhat.report import (
     MethodGrid,
@@ -27,7 +28,6 @@ from xhat.report import (
     save_morph_gif,
     save_page,
 )
-from xhat.solve import Progress
 from xhat.study.demos.demonstration import Stage, Tell
 from xhat.study.judging import digits_judge
 from xhat.study.methods import METHODS, method

@@ -16,10 +16,10 @@ from torch import Tensor
 
 import xhat
 from xhat.core import atomic_folder_check, atomic_write, generator
+from xhat.engine import GradientDescent
 from xhat.learning.checkpoints import versions
 from xhat.report import PageTable, TaskPage, save_task_page
 from xhat.result import Result
-from xhat.solve import GradientDescent
 from xhat.study.demos.demonstration import Demonstration, Stage, Tell
 from xhat.study.demos.shape_pictures import draw
 from xhat.study.shapes import (

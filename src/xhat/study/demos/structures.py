@@ -7,11 +7,11 @@ from torch import Tensor
 
 from xhat.constraints import Certificate, Constraint, Fixed, Invariance, SumWithin, certify
 from xhat.core import generator
-from xhat.groups import Group, Mirror, Rotations
 from xhat.judges import Judge, Verdicts
 from xhat.spaces import Box, Held, Masked, Space, Symmetric
 from xhat.study.methods import Annealed
 from xhat.study.methods.known import unsure
+from xhat.symmetry import Group, Mirror, Rotations
 from xhat.tasks import digits
 
 __all__ = ["Found", "Structured", "structured_digits", "symmetric_digits"]

@@ -12,7 +12,7 @@ from xhat.core import generator
 from xhat.judges import Judge, Outcome
 from xhat.judges.verdict import MANIFOLD
 from xhat.learning import VAE, build, fit_vae, predict
-from xhat.measures import Density, Region, rare_density
+from xhat.metrics import Density, Region, rare_density
 from xhat.spaces import Latent
 from xhat.study.experiments.experiment import Context
 from xhat.study.experiments.surrogates import digest

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import generator
-from xhat.groups import group
 from xhat.learning import build
 from xhat.learning.negatives import Negatives
 from xhat.study.appraisal import Scope, appraise, quickly, record
@@ -38,6 +37,7 @@ from xhat.surrogates import (
     train_softness,
 )
 from xhat.surrogates.classifier import ROTATION
+from xhat.symmetry import group
 from xhat.tasks import digits
 
 __all__ = [
@@ -80,7 +80,7 @@ class Plan:
         damage: how damaged images are labelled; None damages nothing.
         outliers: whether images that show no digit are added, with even targets.
         signals: further ones.
-        group: whose elements a prediction is the mean over, a name in ``xhat.groups.GROUPS``.
+        group: whose elements a prediction is the mean over, a name in ``xhat.symmetry.GROUPS``.
         turns: whether training images are also turned by random quarters.
     """
 

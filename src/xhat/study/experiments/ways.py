@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from xhat.judges import Outcome
-from xhat.measures import evenly, spherical, straight
+from xhat.metrics import evenly, spherical, straight
 from xhat.objectives import AtMost, NearReal, Objective
 from xhat.result import Trajectory
 from xhat.spaces import Latent

@@ -90,7 +90,7 @@ def _method(question: Question, imports: list[str]) -> list[str]:
         return [f'how = METHODS["{question.method}"]']
     imports.append("from dataclasses import replace")
     if how.stepper != own.stepper:
-        imports.append(f"from xhat.solve import {type(how.stepper).__name__}")
+        imports.append(f"from xhat.engine import {type(how.stepper).__name__}")
     return [f'how = replace(METHODS["{question.method}"], {", ".join(changed)})']
 
 

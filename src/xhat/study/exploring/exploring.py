@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import check_fraction
+from xhat.engine import Live, Progress
 from xhat.judges import Judge, Verdicts
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import Live, Progress
 from xhat.study.demos.demonstration import Stage, Tell
 from xhat.study.exploring.question import Question
 from xhat.study.judging import digits_judge

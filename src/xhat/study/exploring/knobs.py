@@ -9,8 +9,8 @@ from torch import Tensor
 
 from xhat.constraints import Fixed, Invariance, Projected, SumWithin
 from xhat.core import check_choice, check_positive
-from xhat.groups import Mirror
 from xhat.study.methods import METHODS, Exemplary, Method
+from xhat.symmetry import Mirror
 
 __all__ = ["STRUCTURES", "Knob", "Structure", "knobs", "structures", "turned"]
 
@@ -168,7 +168,7 @@ STRUCTURES: dict[str, Structure] = {
             "mirror",
             "It is its own mirror image",
             lambda x0: Invariance(Mirror(-1)),  # noqa: ARG005 - all are made from the starts
-            ("Invariance(Mirror(-1))", ("xhat.constraints Invariance", "xhat.groups Mirror")),
+            ("Invariance(Mirror(-1))", ("xhat.constraints Invariance", "xhat.symmetry Mirror")),
         ),
         Structure(
             "ink",

@@ -4,7 +4,7 @@ They differ in one thing at a time, so that a grid of them shows what each part 
 """
 
 from xhat.core import check_choice
-from xhat.solve import Adam, NormalizedDescent, SignDescent
+from xhat.engine import Adam, NormalizedDescent, SignDescent
 from xhat.study.methods.ambigram import Ambigram, Ambigrams
 from xhat.study.methods.annealed import Annealed
 from xhat.study.methods.diffused import Diffused

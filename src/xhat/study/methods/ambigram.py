@@ -26,7 +26,6 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_positive, check_tensor, generator
-from xhat.groups import Rotations
 from xhat.objectives import CrossEntropy, Objective, ScorePrior, Seen
 from xhat.problem import Problem
 from xhat.spaces import Box, Space, Symmetric
@@ -35,6 +34,7 @@ from xhat.study.methods.overlaps import Overlaps, half_turned
 from xhat.study.methods.readers import Guided, Moved, readers, sureness
 from xhat.surrogates import Exemplars
 from xhat.surrogates.diffusion import noise_levels
+from xhat.symmetry import Rotations
 from xhat.tasks import digits
 
 __all__ = ["Ambigram", "digits_overlaps"]

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor, generator
+from xhat.engine import GradientDescent, solve
 from xhat.objectives import CrossEntropy, Objective, Proximity, ScorePrior
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import GradientDescent, solve
 from xhat.spaces import Space
 from xhat.study.methods.method import Method
 from xhat.surrogates.diffusion import noise_levels

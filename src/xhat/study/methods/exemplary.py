@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor
+from xhat.engine import solve
 from xhat.objectives import AtMost, Central, CrossEntropy, InLatent, Objective, Proximity
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import solve
 from xhat.spaces import Space, Warped
 from xhat.study.methods.known import Known, unsure
 from xhat.study.methods.method import Method

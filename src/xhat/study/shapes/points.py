@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from xhat.core import modules_of
+from xhat.engine import LBFGS, Compute, GradientDescent, Plateau, TargetReached, solve
 from xhat.objectives import Custom, Match, Maximize
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import LBFGS, Compute, GradientDescent, Plateau, TargetReached, solve
 from xhat.spaces import Box
 from xhat.tasks.shapes import Shape, check_points
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from xhat.constraints import Inequality
 from xhat.core import check_positive, check_range, check_tensor
+from xhat.engine import LBFGS, Compute, Restarts, solve
 from xhat.objectives import Measurement, Objective
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.solve import LBFGS, Compute, Restarts, solve
 from xhat.spaces import Box, Held
 from xhat.tasks import shapes
 from xhat.tasks.shapes import Body, Clearance, Shape, check_poses, chunked

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from xhat.judges import Judge, Outcome, Penultimate
-from xhat.measures import path_shape
+from xhat.metrics import path_shape
 from xhat.report import Film, save_films_gif, save_films_png
 from xhat.study.experiments.experiment import Arm, Cell, Claim, Context, Experiment, Pictures, Table
 from xhat.study.experiments.paired import interval

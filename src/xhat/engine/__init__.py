@@ -1,0 +1,58 @@
+"""Solve: the one loop of the library, and how it steps and stops.
+
+    z ─decode→ x ─objective→ loss ─gradient→ stepper ─project→ z
+
+``solve`` moves every candidate by its own gradient, keeps the best it has seen, drops candidates
+from the batch as soon as a stop rule fires, and takes waiting ones in. Only the gradient with
+respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd``).
+"""
+
+from xhat.engine.attacks import pgd
+from xhat.engine.lagrangian import AugmentedLagrangian
+from xhat.engine.loop import Compute, solve
+from xhat.engine.rows import Live
+from xhat.engine.run import Progress, Restarts
+from xhat.engine.steppers import (
+    LBFGS,
+    Adam,
+    GradientDescent,
+    NormalizedDescent,
+    SignDescent,
+    Stepper,
+)
+from xhat.engine.stopping import (
+    LossBelow,
+    MaxEvaluations,
+    MaxSeconds,
+    MaxSteps,
+    Plateau,
+    Snapshot,
+    StopRule,
+    TargetReached,
+)
+from xhat.engine.vector_adam import VectorAdam
+
+__all__ = [
+    "LBFGS",
+    "Adam",
+    "AugmentedLagrangian",
+    "Compute",
+    "GradientDescent",
+    "Live",
+    "LossBelow",
+    "MaxEvaluations",
+    "MaxSeconds",
+    "MaxSteps",
+    "NormalizedDescent",
+    "Plateau",
+    "Progress",
+    "Restarts",
+    "SignDescent",
+    "Snapshot",
+    "Stepper",
+    "StopRule",
+    "TargetReached",
+    "VectorAdam",
+    "pgd",
+    "solve",
+]

@@ -1,0 +1,119 @@
+"""Claims: what a search says of an input is asked once more, of that very input, before it is told.
+
+A search sees a candidate in a batch, in the precision and at the pass of that moment. What counts
+is the ``x`` that is handed on: its loss, confidence and target are measured anew, in evaluation
+mode and full precision (over several passes for a random model, alone for one that mixes
+candidates), and its constraints and space are certified in float64. A sentence that claims success
+stands only where both agree with it.
+"""
+
+import torch
+from torch import Tensor
+
+from xhat.constraints import Certificate
+from xhat.engine.answers import Answers
+from xhat.engine.batch import INFEASIBLE, Setup, measured, snapshot
+from xhat.engine.faults import guarded
+from xhat.engine.stopping import MaxSteps, Snapshot, target_reached
+from xhat.problem import Problem
+from xhat.result import FAILED, INTERRUPTED
+
+__all__ = ["CONVERGED", "ask_again", "certified", "same_losses", "settled"]
+
+CONVERGED = "constraints hold and the loss no longer falls"
+_DENIED = "{} in the search, but not when asked again"
+_ROWS = 1024  # candidates certified together, at least: no model is asked for them
+_BROKEN = "a constraint is violated beyond the tolerance"
+
+
+def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> bool:
+    """Measure the answers of ``ids`` anew, and take back the claims that do not hold.
+
+    Returns:
+        Whether what is seen now agrees with what the search saw, as it does of every model but a
+        random one.
+    """
+    had, agrees = answers.columns, True
+    finite = had["loss"][ids].isfinite()
+    had["reached"][ids[~finite]] = False
+
+    def ask(part: Tensor) -> None:
+        nonlocal agrees
+        z = had["z"][part].to(setup.device)
+        with torch.no_grad():
+            _, found = measured(setup.narrowed(part), z, passes=setup.passes)
+        none = torch.zeros_like(part)
+        now = snapshot(found, none, none, setup.clock())
+        # who was cut short in a round of multipliers is known by its merit only
+        ended = [not answers.status[i].startswith((INTERRUPTED, FAILED)) for i in part.tolist()]
+        agrees &= setup.autocast or same_losses(now.merit.cpu()[ended], had["loss"][part][ended])
+        _deny(setup, answers, part, now)
+        reached = target_reached(setup.rules, now)
+        values = {"loss": now.merit, "confidence": now.confidence, "reached": reached}
+        for name, value in values.items():
+            if value is not None:
+                had[name][part] = value.detach().to(had[name])
+        had["reached"][part] &= now.merit.isfinite().cpu()
+
+    parts = list(ids[finite].split(chunk))
+    try:
+        while parts:
+            for i, sentence in guarded(parts[0], ask).items():
+                answers.status[i] = sentence
+                had["reached"][i] = False
+            parts.pop(0)
+    except KeyboardInterrupt:  # what was not asked is not claimed
+        setup.stopped.set()
+        for i in torch.cat(parts).tolist():
+            answers.status[i] = INTERRUPTED
+            had["reached"][i] = False
+    return agrees
+
+
+def _deny(setup: Setup, answers: Answers, ids: Tensor, now: Snapshot) -> None:
+    """Take back the sentences that claim what is not so."""
+    holds: dict[str, Tensor] = {}
+    for rule in setup.rules:
+        if rule.certain:
+            fires = rule.fired(now, {})[0] & now.merit.isfinite()
+            holds[rule.sentence] = fires | holds.get(rule.sentence, torch.zeros_like(fires))
+    for row, i in enumerate(ids.tolist()):
+        stands = holds.get(answers.status[i])
+        if stands is not None and not bool(stands[row]):
+            answers.status[i] = _DENIED.format(answers.status[i])
+
+
+def same_losses(one: Tensor, other: Tensor) -> bool:
+    """Return whether two passes agree, as far as batches of different size let them."""
+    return torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+def certified(problem: Problem, answers: Answers, chunk: int) -> Certificate:
+    """Certify the answers; where a constraint raises, its violation is NaN and it is told."""
+    x = answers.columns["x"]
+    parts = (*problem.constraints, problem.space)
+    violation = torch.full((len(x), len(parts)), torch.nan, dtype=torch.float64)
+    names, precision = tuple(part.name for part in parts), ("float64",) * len(parts)
+
+    def look(part: Tensor) -> None:
+        nonlocal names, precision
+        found = problem.select(part).certify(x[part])
+        violation[part], names, precision = found.violation, found.names, found.precision
+
+    for part in torch.arange(len(x)).split(max(chunk, _ROWS)):
+        for i, sentence in guarded(part, look).items():
+            answers.status[i] = sentence
+    return Certificate(names, violation, problem.tolerance, precision)
+
+
+def settled(answers: Answers, setup: Setup, certificate: Certificate) -> tuple[str, ...]:
+    """Return the sentences, none of which contradicts the certificate."""
+    claims = {CONVERGED, *(rule.sentence for rule in setup.rules if rule.certain)}
+    feasible = certificate.feasible.tolist()
+
+    def true(sentence: str, holds: bool) -> str:
+        if sentence in claims and not holds:
+            return _BROKEN
+        return MaxSteps.sentence if sentence == INFEASIBLE and holds else sentence
+
+    return tuple(map(true, answers.status, feasible))

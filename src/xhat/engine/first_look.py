@@ -1,0 +1,131 @@
+"""The first look at a problem: what cannot work is refused, what is unusual is noticed.
+
+A model that answers differently each time must not be believed by its luckiest answer, and one that
+lets a candidate change another must be asked about one at a time.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xhat.core import InputWarning, generator
+from xhat.engine.batch import Setup, measured, snapshot
+from xhat.engine.claims import same_losses
+from xhat.objectives import Measurement
+from xhat.problem import Problem
+from xhat.spaces import check_kept
+
+__all__ = ["LOOKS", "Nature", "look_first"]
+
+LOOKS = 4
+"""How often the first starts are looked at: dropout of few features may do the same twice."""
+_FEW = 4  # starts that are looked at
+_SOME = 16  # starts near which a nested space is tried
+
+
+@dataclass(frozen=True)
+class Nature:
+    """What the first passes showed.
+
+    Attributes:
+        random: whether two passes over the same inputs differ.
+        mixes: whether a candidate's answer depends on who else is in the batch.
+    """
+
+    random: bool = False
+    mixes: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each, as warnings and results tell it."""
+        return tuple(text for says, text in ((self.random, _RANDOM), (self.mixes, _MIXES)) if says)
+
+    def warn(self) -> None:
+        """Tell the caller of ``solve``."""
+        for note in self.notes:
+            warnings.warn(f"{note}.", InputWarning, stacklevel=4)
+
+
+_RANDOM = (
+    "the model answers differently each time it is asked; what is claimed are means over new "
+    "evaluations"
+)
+_MIXES = (
+    "the model lets one candidate change another (its answer for a start alone differs from that "
+    "in a batch); every candidate is searched and judged alone"
+)
+
+
+def look_first(setup: Setup, x0: Tensor, chunk: int) -> Nature:
+    """Try the problem on the first starts; warn of what is unusual.
+
+    Raises:
+        TypeError: something cannot be differentiated.
+        ValueError: shapes, ranges or stop rules do not fit together.
+    """
+    some = torch.arange(min(len(x0), chunk, _SOME))
+    check_kept(setup.narrowed(some).space, x0[some].to(setup.device, setup.dtype))
+    x0 = x0[: min(_FEW, chunk)].to(setup.device, setup.dtype)
+    problem = setup.problem.select(torch.arange(len(x0))).to(setup.device, setup.dtype)
+    _check_one(setup.problem.to(setup.device, setup.dtype), x0)
+    nature = _seen(setup, problem, x0)
+    nature.warn()
+    return nature
+
+
+def _check_one(problem: Problem, x0: Tensor) -> None:
+    """Check the problem on the first start that its model can take."""
+    refused: Exception | None = None
+    for number in range(len(x0)):
+        one = problem if number == 0 else problem.select(torch.tensor([number]))
+        try:
+            one.check(x0[number : number + 1])
+        except (TypeError, ValueError) as error:
+            if error.__cause__ is None:  # our own, true of every start
+                raise
+            refused = refused or error  # of the model; another start may do
+        else:
+            return
+    if refused is not None:
+        raise refused
+
+
+def _seen(setup: Setup, problem: Problem, x0: Tensor) -> Nature:
+    count = len(x0)
+    with torch.no_grad():
+        try:
+            z = problem.project(problem.space.begin(x0))
+            first, *again = (measured(problem, z)[1].loss for _ in range(LOOKS - 1))
+            found = measured(problem, _others_moved(problem, z))[1]
+        except Exception:  # noqa: BLE001 - a start that the model cannot take has its own status
+            return Nature()
+        _check_losses(found, count)
+        none = torch.zeros(count, dtype=torch.long, device=setup.device)
+        for rule in setup.rules:
+            rule.fired(snapshot(found, none, none, 0.0), rule.init(count, setup.device))
+        setup.stepper.step(z, first, torch.ones_like(z), setup.stepper.init(z))
+        if not all(same_losses(first, other) for other in again):
+            return Nature(random=True)
+        one = problem.select(torch.tensor([0]))
+        try:
+            alone = measured(one, z[:1])[1].loss
+        except Exception:  # noqa: BLE001
+            return Nature()
+    return Nature(mixes=not all(same_losses(alone, seen[:1]) for seen in (first, found.loss)))
+
+
+def _others_moved(problem: Problem, z: Tensor) -> Tensor:
+    """Return ``z`` with all but the first candidate moved: starts may be equal."""
+    noise = torch.randn(z.shape, generator=generator(0, "others")).to(z)
+    noise[0] = 0.0
+    return problem.project(z + noise)
+
+
+def _check_losses(found: Measurement, count: int) -> None:
+    if found.loss.shape != (count,):
+        raise ValueError(
+            f"the objective must return one loss per candidate, shape ({count},) for {count}, but "
+            f"returned {tuple(found.loss.shape)}; do not average over candidates."
+        )

@@ -1,0 +1,143 @@
+"""One pass over all candidates: waiting ones enter the batch as others leave it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from xhat.core import candidate_noise, check_count, check_flag, check_positive
+from xhat.engine.answers import Answers
+from xhat.engine.batch import LiveBatch, Setup
+from xhat.engine.faults import guarded
+from xhat.engine.rows import Live
+from xhat.engine.stopping import MaxSeconds
+from xhat.result import INTERRUPTED
+
+__all__ = ["Progress", "Restarts", "Run"]
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """Further tries, from random points around the start, for candidates that have not succeeded.
+
+    Of all tries of a candidate, a feasible one is kept over one that is not, then one that reached
+    the target over one that did not, then the lower loss. Budgets count for each try.
+
+    Attributes:
+        tries: how many, the first included.
+        radius: of the uniform noise added to the start, in the unit of ``x``.
+        from_start: whether the first try begins at the start itself.
+    """
+
+    tries: int
+    radius: float
+    from_start: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_count("tries", self.tries)
+        check_positive("radius", self.radius)
+        check_flag("from_start", self.from_start)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is.
+
+    Attributes:
+        done: candidates whose search has ended.
+        total: of all.
+        seconds: since the search began.
+        live: the candidates that the last step looked at; those that left with it are there for
+            the last time. None where nothing was looked at.
+    """
+
+    done: int
+    total: int
+    seconds: float
+    live: Live | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that one pass over the candidates needs."""
+
+    setup: Setup
+    x0: Tensor
+    restarts: Restarts | None
+    seed: int
+    chunk: int
+    trace: int
+    on_progress: Callable[[Progress], None] | None
+
+    def averaging(self, passes: int) -> "Run":
+        """Return the same for a random model: what it claims are means over some passes."""
+        return replace(self, setup=replace(self.setup, passes=passes))
+
+    def once(self, ids: Tensor, number: int) -> Answers:
+        """Return the answers of one try of the candidates ``ids``."""
+        return self.along(ids, lambda entering: self.begin(entering, number))
+
+    def begin(self, ids: Tensor, number: int) -> Tensor:
+        """Return where a try of the candidates ``ids`` begins, ``(m, *z_shape)``."""
+        problem, x0 = self.setup.narrowed(ids), self.x0[ids]
+        if self.restarts is not None and (number > 0 or not self.restarts.from_start):
+            x0 = x0 + self.restarts.radius * candidate_noise(x0, self.seed, "restart", number)
+        with torch.no_grad():
+            return problem.project(problem.space.begin(x0.to(self.setup.device, self.setup.dtype)))
+
+    def along(
+        self, ids: Tensor, begin: Callable[[Tensor], Tensor], steps: Tensor | None = None
+    ) -> Answers:
+        """Return the answers of the candidates ``ids``, each searched from where it begins.
+
+        Args:
+            ids: ``(m,)``, places among the starts.
+            begin: ``(k,)`` places to ``(k, *z_shape)``.
+            steps: ``(n,)``, what every start has taken before; None for none.
+        """
+        answers = Answers(len(self.x0), self.trace)
+        batch = LiveBatch(self.setup, answers, self.x0, watched=self.on_progress is not None)
+        steps = torch.zeros(len(self.x0), dtype=torch.long) if steps is None else steps
+        waiting, refused = ids, dict[int, str]()
+        while (len(waiting) or len(batch)) and not self.setup.stopped.is_set():
+            room = self.chunk - len(batch)
+            entering, rest = waiting[:room], waiting[room:]
+            try:
+                refused |= guarded(entering, lambda part: self._admit(part, begin, steps, batch))
+                waiting = rest
+                if len(batch):
+                    batch.advance()
+                self._tell(len(self.x0) - len(waiting) - len(batch), batch.live)
+            except KeyboardInterrupt:
+                self.setup.stopped.set()
+        if len(batch):
+            batch.leave_all(INTERRUPTED)
+        left = [i for i in ids.tolist() if not answers.status[i] and i not in refused]
+        answers.leave_out(refused | dict.fromkeys(left, INTERRUPTED), self.starts)
+        return answers
+
+    @property
+    def starts(self) -> Tensor:
+        """The starts, in the type of the search."""
+        return self.x0.to(self.setup.dtype)
+
+    def _admit(
+        self, ids: Tensor, begin: Callable[[Tensor], Tensor], steps: Tensor, batch: LiveBatch
+    ) -> None:
+        """Let candidates into the batch; out of time, write them out where they begin."""
+        if not self._time_is_up():
+            batch.admit(ids, begin(ids), steps[ids])
+            return
+        late = LiveBatch(self.setup, batch.answers, self.x0)
+        late.admit(ids, begin(ids), steps[ids])
+        late.leave_all(MaxSeconds.sentence)
+
+    def _tell(self, done: int, live: Live | None) -> None:
+        if self.on_progress is not None:
+            self.on_progress(Progress(done, len(self.x0), self.setup.clock(), live))
+
+    def _time_is_up(self) -> bool:
+        limits = [rule.seconds for rule in self.setup.rules if isinstance(rule, MaxSeconds)]
+        return bool(limits) and self.setup.clock() >= min(limits)

@@ -1,0 +1,59 @@
+"""Which of two tries is kept."""
+
+import pytest
+import torch
+
+from xhat.engine.answers import Answers
+
+
+def tried(violation, reached, loss):
+    """One candidate's answers of a try."""
+    answers = Answers(1)
+    x = torch.full((1, 2), float(loss))
+    values = {
+        "x": x,
+        "z": x,
+        "loss": torch.tensor([loss]),
+        "confidence": torch.tensor([0.5]),
+        "reached": torch.tensor([reached]),
+        "violation": torch.tensor([violation]),
+        "steps": torch.tensor([3]),
+        "evaluations": torch.tensor([4]),
+    }
+    answers.write(torch.tensor([0]), values, [f"a loss of {loss}"])
+    return answers
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "won"),
+    [
+        ((0.0, False, 1.0), (0.0, False, 0.5), True),  # the lower loss
+        ((0.0, False, 0.5), (0.0, False, 1.0), False),
+        ((0.0, True, 1.0), (0.0, False, 0.5), False),  # the target counts for more
+        ((0.0, False, 0.5), (0.0, True, 1.0), True),
+        ((0.0, False, 1.0), (2.0, True, 0.5), False),  # and feasibility for more than that
+        ((2.0, True, 0.5), (0.0, False, 1.0), True),
+        ((2.0, True, 0.5), (1.0, False, 1.0), True),  # among infeasible ones, the nearer
+        ((0.0, False, NAN), (0.0, False, 9.0), True),  # what never was finite found nothing
+        ((0.0, False, 9.0), (0.0, True, NAN), False),
+    ],
+)
+def test_feasible_before_reached_before_the_lower_loss(ours, theirs, won):
+    kept, other = tried(*ours), tried(*theirs)
+    kept.keep_better(other, torch.tensor([0]), tolerance=1e-5)
+    best = theirs if won else ours
+    assert kept.status == [f"a loss of {best[2]}"]
+    assert kept.columns["loss"].item() == pytest.approx(best[2], nan_ok=True)
+    assert kept.columns["reached"].item() == best[1]
+    assert kept.columns["x"][0, 0].item() == pytest.approx(best[2], nan_ok=True)
+    assert kept.columns["steps"].item() == 6
+    assert kept.columns["evaluations"].item() == 8
+
+
+def test_who_was_not_tried_again_keeps_what_it_has():
+    kept = tried(0.0, False, 1.0)
+    kept.keep_better(tried(0.0, True, 0.1), torch.tensor([], dtype=torch.long), tolerance=1e-5)
+    assert kept.columns["loss"].item() == 1.0

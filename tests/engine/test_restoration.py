@@ -1,0 +1,55 @@
+"""Restoration alone: the shortest way back, also where conditions bend."""
+
+import pytest
+import torch
+
+from xhat.constraints import Equality, Inequality
+from xhat.engine.restoration import restore
+from xhat.problem import Problem
+from xhat.spaces import Box
+
+EQUAL, BELOW = torch.tensor([[True]]), torch.tensor([[False]])
+
+
+def problem(constraint, space=None, tolerance=1e-6):
+    space = Box(-9.0, 9.0) if space is None else space
+    return Problem(lambda x: x.sum(dim=1), space, (constraint,), tolerance=tolerance)
+
+
+def test_an_equation_is_restored_by_the_shortest_move():
+    line = Equality(lambda x: x[:, 0] + 2 * x[:, 1] - 5)
+    found = restore(problem(line), torch.zeros(1, 3, dtype=torch.float64), EQUAL)
+    assert found[0].tolist() == pytest.approx([1.0, 2.0, 0.0], abs=1e-6)
+
+
+def test_what_holds_stays_and_each_candidate_moves_for_itself():
+    below = Inequality(lambda x: x[:, 0] - 1)
+    z = torch.tensor([[0.5, 3.0], [2.0, 3.0], [1.0, 0.0]], dtype=torch.float64)
+    found = restore(problem(below), z, BELOW)
+    assert torch.equal(found[[0, 2]], z[[0, 2]])
+    assert found[1].tolist() == pytest.approx([1.0, 3.0], abs=1e-5)
+    assert bool((below.violation(found) <= 0).all())  # a little inside, so that it truly holds
+
+
+@pytest.mark.parametrize("far", [1.05, 1.2, 3.0, 8.0])
+def test_a_bent_inequality_takes_several_steps_however_little_it_is_broken(far):
+    disc = Inequality(lambda x: x.square().sum(dim=1) - 1)
+    z = torch.tensor([[far, 0.0], [0.6 * far, 0.8 * far]], dtype=torch.float64)
+    found = restore(problem(disc), z, BELOW)
+    assert bool((disc.violation(found) <= 1e-6).all())
+    assert torch.allclose(found, z / far, atol=1e-5)  # on the way that is shortest
+
+
+def test_a_bound_holds_on_the_way_and_the_other_features_do_the_rest():
+    line = Equality(lambda x: x.sum(dim=1) - 3)
+    space = Box(torch.tensor([-9.0, -9.0]), torch.tensor([1.0, 9.0]))
+    found = restore(problem(line, space), torch.tensor([[0.9, 0.9]], dtype=torch.float64), EQUAL)
+    assert found[0].tolist() == pytest.approx([1.0, 2.0], abs=1e-5)
+
+
+def test_what_cannot_be_restored_comes_no_farther_than_it_was():
+    above = Inequality(lambda x: 1 + x.square().sum(dim=1))
+    z = torch.tensor([[2.0, 0.0]], dtype=torch.float64)
+    found = restore(problem(above), z, BELOW)
+    assert float(above.violation(found)) < float(above.violation(z))
+    assert bool(found.isfinite().all())
