@@ -162,7 +162,7 @@ def test_data_and_code_are_part_of_a_fingerprint(tmp_path):
     data.write_text("one")
     one = fingerprint([data], ["judges"])
     assert one == fingerprint([data], ["judges"])
-    assert one != fingerprint([data], ["measures"])
+    assert one != fingerprint([data], ["metrics"])
     data.write_text("two")
     assert one != fingerprint([data], ["judges"])
 
