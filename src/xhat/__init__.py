@@ -2,15 +2,83 @@
 
     start x0 ─encode→ z ─decode→ x ─model→ y ─objective→ loss          (search)
                       ↑________ gradient step, projection ___│
-    Result ─judges, truth→ Verdict                                      (trust)
+    Result ─judges, truth→ Verdict ─measures→ table, figure, report     (trust)
 
-The nouns live in rooms of their own: ``xhat.spaces``, ``xhat.objectives``, ``xhat.constraints``,
-``xhat.problem``, ``xhat.engine``, ``xhat.result``, ``xhat.judges``, ``xhat.tasks``,
-``xhat.surrogates``, ``xhat.report``, ``xhat.study``.
+Two verbs do most of what people want::
+
+    domain = xhat.Domain(X_train, y_train)
+    found = xhat.optimize(model, x0, target=3, domain=domain)
+    checked = xhat.audit(model, samples_of_any_tool, 3, domain=domain)
+
+Below them lies the engine, for whoever wants each part: ``Problem``, ``solve``, ``pgd``, spaces,
+objectives, constraints, ``Judge``, ``Simulator``. Everything here is imported when it is first
+used, so that ``import xhat`` costs no torch.
 """
 
+import importlib
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["__version__"]
+_ROOMS = {
+    "xhat._optimize": ("optimize",),
+    "xhat._audit": ("audit",),
+    "xhat.judged": ("Judged",),
+    "xhat.domain": ("Domain",),
+    "xhat.goals": (
+        "AtLeast", "AtMost", "Avoid", "Class", "Distribution", "Goal", "Least", "Most", "Value",
+        "Within",
+    ),
+    "xhat.methods": ("Method", "known_methods", "method"),
+    "xhat.problem": ("Problem",),
+    "xhat.result": ("Result", "Trajectory"),
+    "xhat.engine": (
+        "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
+        "MaxEvaluations", "MaxSeconds", "MaxSteps", "NormalizedDescent", "Plateau", "Progress",
+        "Restarts", "SignDescent", "TargetReached", "VectorAdam", "pgd", "solve",
+    ),
+    "xhat.spaces": (
+        "Affine", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "Ordered", "Rounded",
+        "Scaled", "Softmax", "Space", "Squashed", "Summed", "Symmetric", "Tied", "Warped",
+    ),
+    "xhat.objectives": (
+        "CrossEntropy", "Custom", "Entropy", "InLatent", "Interval", "Margin", "Match", "Maximize",
+        "Objective", "Proximity", "TotalVariation",
+    ),
+    "xhat.constraints": (
+        "AffineEquality", "Bounds", "Constraint", "Equality", "Fixed", "Halfspace", "Inequality",
+        "Invariance", "L1Ball", "L2Ball", "LinfBall", "Monotone", "Simplex", "SumWithin",
+    ),
+    "xhat.judges": ("Judge", "Outcome", "Simulator", "Truth", "Verdict", "Verdicts", "verify"),
+    "xhat.study.refinement": ("refine",),
+}  # fmt: skip
+_WHERE = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = ["__version__", *sorted(_WHERE)]  # pyright: ignore[reportUnsupportedDunderAll]
 
 __version__ = version("xhat")
+
+if TYPE_CHECKING:
+    from xhat._audit import audit as audit
+    from xhat._optimize import optimize as optimize
+    from xhat.domain import Domain as Domain
+    from xhat.engine import pgd as pgd
+    from xhat.engine import solve as solve
+    from xhat.judged import Judged as Judged
+    from xhat.problem import Problem as Problem
+    from xhat.result import Result as Result
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its room when it is first used."""
+    if name not in _WHERE:
+        raise AttributeError(
+            f"module 'xhat' has no attribute {name!r}; dir(xhat) lists what it has."
+        )
+    value = getattr(importlib.import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted({*globals(), *__all__})

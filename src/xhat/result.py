@@ -4,6 +4,7 @@ One row per candidate, in the caller's order. ``loss``, ``confidence`` and ``rea
 that very ``x``: they were computed from it once more after the search, in float32 or better.
 """
 
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,10 @@ _CUT_SHORT = (INTERRUPTED, FAILED)
 
 _TENSORS = ("x0", "x", "z")
 _NUMBERS = ("loss", "confidence", "violation", "reached", "steps", "evaluations")
+_LONG = ("x0", "x", "evidence")  # what a table in a notebook leaves out
+_ROWS_SHOWN = 20
 _CERTIFIED = "violations"  # one column of lists, a value for each constraint
+_PATH, _PATH_LOSS = "path", "path_loss"  # the frames of a trajectory, and their losses
 _WHOLE = ("targeted", "seed", "seconds", "notes")  # one value for all candidates
 
 
@@ -48,7 +52,7 @@ class Trajectory:
     loss: Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """What a search found for ``n`` candidates.
 
@@ -154,7 +158,7 @@ class Result:
         """
         arrays = {name: pa.array(values) for name, values in (columns or {}).items()}
         for name, values in arrays.items():
-            if name in ("status", *_NUMBERS, "feasible", *_TENSORS, _CERTIFIED):
+            if name in ("status", *_NUMBERS, "feasible", *_TENSORS, _CERTIFIED, _PATH, _PATH_LOSS):
                 raise ValueError(f"a result has a column {name!r} of its own; choose another name.")
             if len(values) != len(self):
                 raise ValueError(
@@ -166,7 +170,7 @@ class Result:
             arrays[name] = pa.array(getattr(self, name).cpu().numpy())
         for name in _TENSORS:
             rows = getattr(self, name).cpu().flatten(1)
-            flat = (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
+            flat = (rows.float() if _short(rows) else rows).numpy()
             arrays[name] = _lists(flat)
         about: dict[str, Any] = {
             "shapes": {name: list(getattr(self, name).shape[1:]) for name in _TENSORS},
@@ -178,12 +182,54 @@ class Result:
                 name: getattr(self.certificate, name)
                 for name in ("names", "tolerance", "precision")
             }
+        if (path := self.trajectory) is not None:
+            frames = path.x.cpu().transpose(0, 1).flatten(1)
+            arrays[_PATH] = _lists(frames.float().numpy() if _short(frames) else frames.numpy())
+            arrays[_PATH_LOSS] = _lists(path.loss.cpu().float().T.numpy())
+            about["path_steps"] = list(path.steps)
         return pa.table(arrays).replace_schema_metadata({"xhat": json.dumps(about)})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return one list for each column: how each search ended, and the inputs as flat lists."""
+        told: dict[str, Any] = {"status": [str(status) for status in self.status]}
+        for name in (*_NUMBERS, "feasible"):
+            told[name] = getattr(self, name).cpu().tolist()
+        for name in ("x0", "x"):
+            told[name] = getattr(self, name).cpu().flatten(1).tolist()
+        return told
+
+    def to_pandas(self) -> Any:
+        """Return the same as a pandas frame, one row per candidate.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "to_pandas needs pandas; pip install pandas, or use to_dict()."
+            ) from error
+        return pandas.DataFrame(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks: the first candidates, without their inputs."""
+        told = {name: column for name, column in self.to_dict().items() if name not in _LONG}
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{_cell(column[i])}</td>" for column in told.values()) + "</tr>"
+            for i in range(min(len(self), _ROWS_SHOWN))
+        )
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in told)
+        more = f"<p>… and {len(self) - _ROWS_SHOWN} more.</p>" if len(self) > _ROWS_SHOWN else ""
+        return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>{more}"
+
+    def __repr__(self) -> str:
+        counts = {status: self.status.count(status) for status in dict.fromkeys(self.status)}
+        said = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"{type(self).__name__}({len(self)} candidates: {said})"
 
     def save(self, path: str | Path, columns: Mapping[str, Any] | None = None) -> None:
         """Write a Parquet file that pandas, polars and DuckDB read; whole or not at all.
-
-        The trajectory is not kept.
 
         Raises:
             IsADirectoryError: the path is a folder.
@@ -230,10 +276,23 @@ class Result:
                 tolerance=of["tolerance"],
                 precision=tuple(of["precision"]),
             )
+        if "path_steps" in about:
+            steps, shape = tuple(about["path_steps"]), about["shapes"]["x"]
+            frames = _rows(table, _PATH).reshape(table.num_rows, len(steps), *shape)
+            losses = _rows(table, _PATH_LOSS).reshape(table.num_rows, len(steps))
+            found["trajectory"] = Trajectory(steps, frames.transpose(0, 1), losses.T)
         status = tuple(table["status"].to_pylist())
         whole = {name: about[name] for name in _WHOLE if name in about}
         whole["notes"] = tuple(whole.get("notes", ()))
         return cls(**found, status=status, **whole)
+
+
+def _short(rows: Tensor) -> bool:
+    return rows.dtype == torch.bfloat16
+
+
+def _cell(value: Any) -> str:
+    return html.escape(f"{value:.4g}" if isinstance(value, float) else str(value))
 
 
 def _lists(rows: np.ndarray) -> pa.FixedSizeListArray:

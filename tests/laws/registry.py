@@ -194,6 +194,11 @@ SPACES: list[Entry] = [
         (spaces.Box,),
     ),
     Entry("logit", lambda n: spaces.Logit(0, 1), (spaces.Logit,)),
+    Entry(
+        "scaled",
+        lambda n: spaces.Scaled(0.0, 1.0, torch.linspace(0.1, 4, 36).reshape(1, *SHAPE)),
+        (spaces.Scaled,),
+    ),
     Entry("latent", lambda n: spaces.Latent(*autoencoder()), (spaces.Latent,)),
     Entry("latent-box", lambda n: spaces.Latent(*autoencoder(), (-ends(), 2 * ends()))),
     Entry("masked-box", lambda n: spaces.Masked(spaces.Box(), mask(), starts(n)), (spaces.Masked,)),

@@ -23,6 +23,7 @@ def main() -> None:
                 experiments,
                 explore,
                 labels,
+                optimize,
                 serving,
             )
             from xhat.cli.app import app

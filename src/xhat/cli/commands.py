@@ -3,108 +3,19 @@
 import json
 import os
 import platform
-import signal
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from xhat.cli.app import Out, Seed, app
-from xhat.cli.names import HALVES, METHODS, MODEL_METHODS, RECIPES
-from xhat.cli.shell import console, errors, progress_bar
-from xhat.cli.stopping import Answer, Stopped, answering
+from xhat.cli.names import HALVES, KNOWN_METHODS, RECIPES
+from xhat.cli.shell import console, progress_bar
 
-if TYPE_CHECKING:
-    from xhat.engine import Progress
-    from xhat.result import Result
-
-__all__ = ["info", "judge", "optimize_command"]
-
-
-@app.command(
-    name="optimize",
-    epilog="Example: xhat optimize --model mypackage.nets:classifier --inputs x.npy --target 3",
-)
-def optimize_command(
-    model: Annotated[str, typer.Option(help="Your torch model, as package.module:attribute.")],
-    inputs: Annotated[Path, typer.Option(help="Starts, a .npy file of shape (n, ...).")],
-    target: Annotated[
-        str | None,
-        typer.Option(help="Class, classes (3,1,4), or .npy, also of distributions."),
-    ] = None,
-    value: Annotated[float | None, typer.Option(help="Instead: the wanted output.")] = None,
-    tolerance: Annotated[float, typer.Option(help="For --value: how near is enough.")] = 1e-3,
-    bounds: Annotated[tuple[float, float], typer.Option(help="Of every feature.")] = (0.0, 1.0),
-    method: Annotated[
-        str | None, typer.Option(help=f"Of {', '.join(MODEL_METHODS)}. \\[default: proximal]")
-    ] = None,
-    confidence: Annotated[
-        float | None, typer.Option(help="At which a search ends. \\[default: 0.9]")
-    ] = None,
-    max_steps: Annotated[int, typer.Option(help="Step budget of a candidate.")] = 200,
-    device: Annotated[str | None, typer.Option(help="Where the model is, such as cuda.")] = None,
-    out: Out = Path("runs/optimize"),
-    seed: Seed = 0,
-) -> None:
-    """Search the inputs of your own model, of any shape, for a target."""
-    if (target is None) == (value is None):
-        raise ValueError("give either --target (classes) or --value (a number to match).")
-    chosen = {"method": method, "confidence": confidence}
-    chosen = {name: said for name, said in chosen.items() if said is not None}
-    if value is not None and chosen:
-        raise ValueError(
-            f"--{next(iter(chosen))} goes with --target; a --value is matched to --tolerance."
-        )
-    from xhat.core import claimed_folder
-    from xhat.engine import Compute
-    from xhat.study.inputs import load_model, read_array, read_targets
-    from xhat.study.optimize import match, optimize, write_result
-
-    with claimed_folder(out):
-        network, starts = load_model(model), read_array(inputs, "the inputs")
-        settings: dict[str, Any] = {
-            "bounds": bounds,
-            "max_steps": max_steps,
-            "seed": seed,
-            "compute": Compute(device=device),
-        }
-        wanted = value if value is not None else read_targets(target or "")
-        with progress_bar() as update, answering() as asked:
-
-            def report(progress: "Progress") -> None:
-                update("candidates", progress.done, progress.total)
-
-            settings["on_progress"] = report
-            if isinstance(wanted, float):
-                result = match(network, starts, wanted, tolerance=tolerance, **settings)
-            else:
-                result = optimize(network, starts, wanted, **chosen, **settings)
-        summary = write_result(result, out, bounds, wanted, model=model)
-    console.print_json(json.dumps(summary))
-    console.print(f"Wrote {out / 'results.parquet'}", markup=False)
-    if summary["picture"]:
-        console.print(f"Open {out / summary['picture']}", markup=False)
-    _say_unfinished(result, asked)
-
-
-def _say_unfinished(result: "Result", asked: Answer) -> None:
-    """Say of a search that was cut short what there is of it, and end with the code for that."""
-    failed = [status for status in result.status if status.startswith("the model failed")]
-    if failed:
-        errors.print(
-            f"Of {len(result)} candidates {len(failed)} could not be finished: {failed[0]}.",
-            markup=False,
-        )
-    unfinished = sum(status.startswith("interrupted") for status in result.status)
-    if unfinished:
-        errors.print(
-            f"Interrupted with {len(result) - unfinished} of {len(result)} candidates finished; "
-            f"the best so far was written for the others."
-        )
-        raise Stopped(asked.number or signal.SIGINT, said=True)
+__all__ = ["info", "judge"]
 
 
 @app.command(epilog="Example: xhat judge --samples x.npy --targets 3,8 --out runs/judge")
@@ -235,7 +146,7 @@ def info(
         **{name: version(name) for name in ("torch", "numpy", "scipy")},
         "cores": str(os.cpu_count()),
         **(_devices() if devices else {}),
-        "methods": ", ".join(METHODS),
+        "methods": ", ".join(KNOWN_METHODS),
         "recipes": ", ".join(RECIPES),
     }
     if out is not None:

@@ -3,10 +3,10 @@
 A test compares them with what those rooms know.
 """
 
-__all__ = ["EMBEDDINGS", "HALVES", "METHODS", "MODEL_METHODS", "RECIPES", "TASKS"]
+__all__ = ["EMBEDDINGS", "HALVES", "KNOWN_METHODS", "METHODS", "RECIPES", "TASKS"]
 
 METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "xhat")
-MODEL_METHODS = ("plain", "pgd", "proximal")
+KNOWN_METHODS = (*METHODS, "nearest", "annealed", "diffused")
 TASKS = ("digits", "ambigrams", "shapes", "conjunction", "airfoil")
 HALVES = ("development", "reported")
 EMBEDDINGS = ("autoencoder", "beta-vae", "metric", "line", "flow")

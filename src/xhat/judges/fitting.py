@@ -12,7 +12,7 @@ Empirical Risk Minimization", ICLR 2018.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +26,7 @@ from xhat.judges.jury import Jury
 from xhat.judges.neighbours import Neighbours
 from xhat.learning import EpochRecord, KernelClassifier, build, fit
 
-__all__ = ["Parts", "default_axes", "default_jury", "split_reference"]
+__all__ = ["Parts", "State", "default_axes", "default_jury", "learnt", "split_reference"]
 
 _REFERENCE = 0.6  # of the samples; the rest tells what is usual
 _DIMENSION_FROM = 20  # neighbours
@@ -36,6 +36,7 @@ _MOST_LIKELIHOOD = 1024  # features of which a covariance is estimated
 _STEPS = 1500  # of training a member
 
 Progress = Callable[[str, int, int], None]
+State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def split_reference(x: Tensor, labels: Tensor | None, alpha: float, seed: int) -
     )
 
 
-def default_axes(parts: Parts) -> tuple[ManifoldAxis, ...]:
-    """Return the manifold axes for data of any kind."""
+def default_axes(parts: Parts, state: State | None = None) -> tuple[ManifoldAxis, ...]:
+    """Return the manifold axes for data of any kind; ``state`` is what ``Judge.state`` told."""
     x, see = parts.reference, parts.standardised
     enough = min(_DIMENSION_FROM, len(x))
     axes: list[ManifoldAxis] = [
@@ -112,32 +113,69 @@ def default_axes(parts: Parts) -> tuple[ManifoldAxis, ...]:
     if features <= _MOST_LIKELIHOOD:
         axes.append(Likelihood("likelihood", x, see))
     if features > 1:
-        components = _Components(flat, parts)
+        components = _Components(flat, parts, state)
         if components.kept < features:
             axes.append(components)
     return tuple(axes)
 
 
-def default_jury(parts: Parts, seed: int, on_progress: Progress | None = None) -> Jury:
-    """Train a jury of two families on the reference."""
+def default_jury(
+    parts: Parts, seed: int, on_progress: Progress | None = None, state: State | None = None
+) -> Jury:
+    """Train a jury of two families on the reference, or load it from ``state``."""
     if parts.labels is None:
         raise ValueError("a jury needs labels.")
     flat, labels = parts.standardised(parts.reference), parts.labels
     classes = int(labels.max()) + 1
     loss = _WithNone(flat, labels, classes)
     network = build("MLP", seed=seed, classes=classes + 1, inputs=flat.shape[1], hidden=(128, 128))
-    _train(network, flat, labels, loss, seed, "network", on_progress)
-    kernel = _kernel(flat, labels, classes, seed, on_progress)
+    if state is None:
+        _train(network, flat, labels, loss, seed, "network", on_progress)
+        kernel = _kernel(flat, labels, classes, seed, on_progress)
+    else:
+        network.load_state_dict(_part(state, "network"))
+        known = _part(state, "kernel")
+        shape = {"inputs": flat.shape[1], "dimensions": known["projection"].shape[1]}
+        kernel = build(
+            "KernelClassifier", seed=seed, classes=classes + 1, known=len(known["places"]), **shape
+        )
+        kernel.load_state_dict(known)
     members = (_Standardised(parts, network), _Standardised(parts, kernel))
     return Jury(tuple(member.eval() for member in members), ("network", "kernel"), classes)
+
+
+def learnt(axes: Sequence[ManifoldAxis], jury: Jury | None) -> dict[str, Tensor]:
+    """Return what took long to learn, of default axes and a default jury, by name.
+
+    Raises:
+        TypeError: parts of one's own, of which it is not known how to make them again.
+    """
+    found: dict[str, Tensor] = {}
+    for axis in axes:
+        if isinstance(axis, _Components):
+            found["components.vectors"] = axis.vectors
+    for name, member in zip(jury.names, jury.members, strict=True) if jury is not None else ():
+        if not isinstance(member, _Standardised):
+            raise TypeError("only a judge that was made by Judge.fit can be kept in a file.")
+        found |= {f"{name}.{key}": value for key, value in member.member.state_dict().items()}
+    return found
+
+
+def _part(state: State, name: str) -> dict[str, Tensor]:
+    lead = f"{name}."
+    return {key.removeprefix(lead): value for key, value in state.items() if key.startswith(lead)}
 
 
 class _Components(Reconstruction):
     """What the leading principal components cannot rebuild of standardised values."""
 
-    def __init__(self, flat: Tensor, parts: Parts) -> None:
+    def __init__(self, flat: Tensor, parts: Parts, state: State | None = None) -> None:
         super().__init__("principal components", self._rebuilt)
         self.parts, self.mean = parts, flat.mean(dim=0)
+        if state is not None:
+            self.vectors = state.get("components.vectors", torch.eye(flat.shape[1]))
+            self.kept = len(self.vectors)
+            return
         _, values, vectors = torch.linalg.svd(flat - self.mean, full_matrices=False)
         share = values.square().cumsum(0) / values.square().sum().clamp_min(1e-12)
         self.kept = int((share < _KEPT_VARIANCE).sum()) + 1

@@ -32,7 +32,7 @@ from xhat.constraints import Constraint, certify
 from xhat.judges.axes import ManifoldAxis
 from xhat.judges.conformal import Calibration, Weighed
 from xhat.judges.deciding import Evidence, decide
-from xhat.judges.fitting import default_axes, default_jury, split_reference
+from xhat.judges.fitting import State, default_axes, default_jury, learnt, split_reference
 from xhat.judges.independence import check_independent
 from xhat.judges.inputs import (
     check_enough,
@@ -68,6 +68,26 @@ class Usual:
     unread: float
     fars: dict[str, float]
 
+    def as_tensors(self) -> dict[str, Tensor]:
+        """Return the same as tensors by name, for a file."""
+        return {
+            "usual.weights": torch.tensor(self.weights, dtype=torch.double),
+            "usual.scores": self.scores,
+            "usual.unread": torch.tensor([self.unread], dtype=torch.double),
+            "usual.fars": torch.tensor(list(self.fars.values()), dtype=torch.double),
+        }
+
+    @classmethod
+    def of(cls, known: State, axes: Sequence[ManifoldAxis]) -> "Usual":
+        """Return what ``as_tensors`` has made of one, for a judge with these axes."""
+        names = [axis.names[0] for axis in axes if isinstance(axis, Neighbours)]
+        return cls(
+            tuple(known["usual.weights"].tolist()),
+            known["usual.scores"],
+            float(known["usual.unread"]),
+            dict(zip(names, known["usual.fars"].tolist(), strict=True)),
+        )
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -100,6 +120,7 @@ class Judge:
         alpha: float = 0.05,
         seed: int = 0,
         on_progress: Callable[[str, int, int], None] | None = None,
+        state: State | None = None,
     ) -> "Judge":
         """Build a judge for any data: tabular, signals, images; with classes or without.
 
@@ -112,6 +133,8 @@ class Judge:
             alpha: the share of real samples that may be flagged, in (0, 1).
             seed: of the split and the training.
             on_progress: called with a stage's name, and how far it is.
+            state: what a judge of these very samples, with this seed, learnt before (its
+                ``state()``); None to learn it.
 
         Raises:
             TypeError: samples that are not floating point, or labels that are no integers.
@@ -125,14 +148,24 @@ class Judge:
             ['genuine', 'out_of_distribution']
         """
         parts = split_reference(reference, labels, alpha, seed)
-        jury = None if parts.labels is None else default_jury(parts, seed, on_progress)
+        jury = None if parts.labels is None else default_jury(parts, seed, on_progress, state)
+        axes = default_axes(parts, state)
         return cls.assemble(
             jury,
-            default_axes(parts),
+            axes,
             (parts.reference, parts.labels),
             (parts.calibration, parts.calibration_labels),
             alpha,
+            usual=None if state is None else Usual.of(state, axes),
         )
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what ``fit`` learnt that takes time, by name, for its argument ``state``.
+
+        Raises:
+            TypeError: the judge was assembled from parts of one's own.
+        """
+        return learnt(self.manifold, self.jury) | self.usual.as_tensors()
 
     @classmethod
     def assemble(
@@ -201,6 +234,18 @@ class Judge:
                 if isinstance(axis, Neighbours)
             },
         )
+
+    def without_jury(self) -> "Judge":
+        """Return a judge of the same samples that looks at the manifold alone, for no target."""
+        if self.jury is None:
+            return self
+        first = len(self._readers)
+        usual = replace(self.usual, weights=(), scores=self.usual.scores[:, first:], unread=1.0)
+        draft = replace(self, jury=None, usual=usual, calibration=_NOTHING)
+        sided = [side for axis in self.manifold for side in axis.two_sided]
+        halves = usual.scores[::2], usual.scores[1::2]
+        fitted = Calibration.fit(*halves, draft._groups, sided, _BUDGETS)
+        return replace(draft, calibration=fitted)
 
     def judge(
         self,

@@ -123,6 +123,8 @@ class Verdict:
         doubted = whole.truth is not None and not bool(whole.truth.holds[i])
         if doubted and whole.truth is not None:
             return f"Decided by the truth: {whole.truth.explain(i)}"
+        if not whole.axes:
+            return f"Decided by the truth alone: {self._truth()}"
         axis = self._deciding
         share = _share(float(axis.adjusted[i]))
         if self.outcome is Outcome.GENUINE:
@@ -150,6 +152,10 @@ class Verdict:
         if whole.truth is not None and bool(whole.truth.holds[i]):
             lines.append(whole.truth.explain(i))
         return "\n".join(lines)
+
+    def _truth(self) -> str:
+        whole = self.whole
+        return "it was not asked." if whole.truth is None else whole.truth.explain(self.index)
 
     def nearest_names(self) -> list[str]:
         """Return what the nearest real samples are, such as ``"12 (a 3, at 5.10)"``."""

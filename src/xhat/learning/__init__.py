@@ -24,7 +24,7 @@ from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 from xhat.learning.perceptron import Perceptron
 from xhat.learning.precision import has_fast_bfloat16, short_passes
 from xhat.learning.temperature import Tempered, fit_temperature
-from xhat.learning.training import EpochRecord, Loss, fit, predict
+from xhat.learning.training import Augment, EpochRecord, Loss, fit, predict
 from xhat.learning.variational import VariationalLoss, fit_vae, rebuilding_loss
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "MLP",
     "NETWORKS",
     "VAE",
+    "Augment",
     "Card",
     "ContrastiveLoss",
     "Denoiser",

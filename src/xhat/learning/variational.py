@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from xhat.core import check_positive
 from xhat.learning.architectures import build
-from xhat.learning.augment import Jitter
 from xhat.learning.networks import VAE
-from xhat.learning.training import EpochRecord, fit
+from xhat.learning.training import Augment, EpochRecord, fit
 
 __all__ = ["VariationalLoss", "fit_vae", "rebuilding_loss"]
 
@@ -69,7 +68,7 @@ def fit_vae(
     seed: int,
     latent: int,
     beta: float,
-    jitter: Jitter,
+    jitter: Augment | None,
     architecture: str = "VAE",
     on_epoch: Callable[[EpochRecord], None] | None = None,
     **schedule: Any,
@@ -81,7 +80,7 @@ def fit_vae(
         seed: of weights, order, augmentation and latent noise.
         latent: the number of latent values.
         beta: weight of the divergence from the standard normal prior.
-        jitter: how far every image is turned, moved and slanted.
+        jitter: how every image is changed afresh, such as ``Jitter``; None leaves it as it is.
         architecture: the name of an autoencoder in ``NETWORKS``: ``"VAE"`` or ``"DenseVAE"``.
         on_epoch: called with a record after each epoch.
         **schedule: passed to ``fit``.

@@ -17,7 +17,7 @@ from xhat.objectives.penalties import Proximity, TotalVariation
 from xhat.objectives.priors import AtMost, Central, NearReal
 from xhat.objectives.scores import ScorePrior
 from xhat.objectives.uncertainty import Disagreement, Entropy, Indecision, Members
-from xhat.objectives.values import Match, Maximize
+from xhat.objectives.values import Interval, Match, Maximize
 from xhat.objectives.views import Seen
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "GaussianEnergy",
     "InLatent",
     "Indecision",
+    "Interval",
     "LatentPrior",
     "Leave",
     "Margin",

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from xhat.core import check_choice, check_count, check_tensor
+from xhat.core import check_choice, check_count, check_numbers, check_tensor
 from xhat.objectives.base import Measurement, Objective
 
 __all__ = ["Proximity", "TotalVariation"]
@@ -20,27 +20,42 @@ class Proximity(Objective):
     Args:
         reference: ``(n, *shape)``, or ``(1, *shape)`` for all candidates.
         norm: ``"squared"`` for ``sum d^2``, ``"l2"`` for its root, ``"l1"`` for ``sum |d|``.
+        unit: of each feature, above 0: a number, or ``(1, *shape)``; differences are divided by it.
 
     Raises:
-        ValueError: the reference is empty or not finite, or the norm unknown.
+        ValueError: the reference is empty or not finite, the norm unknown, or a unit not above 0.
 
     Example:
         >>> Proximity(torch.zeros(1, 2), "l2")(torch.tensor([[3.0, 4.0]]))
         tensor([5.])
     """
 
-    per_candidate: ClassVar[tuple[str, ...]] = ("reference",)
+    per_candidate: ClassVar[tuple[str, ...]] = ("reference", "unit")
 
-    def __init__(self, reference: Tensor, norm: Literal["squared", "l2", "l1"] = "squared") -> None:
+    def __init__(
+        self,
+        reference: Tensor,
+        norm: Literal["squared", "l2", "l1"] = "squared",
+        unit: Tensor | float = 1.0,
+    ) -> None:
         self.reference = check_tensor("the reference", reference)
         self.norm = check_choice("norm", norm, ("squared", "l2", "l1"))
+        self.unit = check_numbers("the unit", unit)
+        if bool((self.unit <= 0).any()):
+            raise ValueError(f"the unit must be above 0, but is {float(self.unit.min()):g}.")
+        self.unit = self.unit.reshape(1) if self.unit.ndim == 0 else self.unit
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return the distance; its gradient is 0 where the distance is."""
-        delta = (x - self.reference).flatten(1)
+        delta = x - self.reference
+        delta = (delta if self._plain else delta / self.unit.to(delta)).flatten(1)
         if self.norm == "squared":
             return Measurement(delta.square().sum(dim=1))
         return Measurement(torch.linalg.vector_norm(delta, ord=int(self.norm[1]), dim=1))
+
+    @property
+    def _plain(self) -> bool:
+        return self.unit.numel() == 1 and float(self.unit) == 1.0
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check that the reference has the shape of one input."""

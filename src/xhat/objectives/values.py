@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_positive, check_tensor
+from xhat.core import check_numbers, check_positive, check_tensor
 from xhat.objectives.base import Measurement, Objective, check_loss
 
-__all__ = ["Match", "Maximize"]
+__all__ = ["Interval", "Match", "Maximize"]
 
 
 class Match(Objective):
@@ -72,6 +72,76 @@ class Match(Objective):
         return output.reshape(output.shape[0], -1) - self.value
 
 
+class Interval(Objective):
+    """How far outputs lie beyond an interval, squared: ``mean max(0, low - f(x), f(x) - high)^2``.
+
+    Where both ends are finite, in units of the interval's width, so that wide and narrow outputs
+    count alike. The target counts as reached when every output lies within; a tenth of a millionth
+    of the end's size beyond it still does.
+
+    Args:
+        model: differentiable, ``(n, *x_shape) -> (n,)`` or ``(n, *y_shape)``.
+        low: a number for all; or ``(n, *y_shape)``, or ``(1, *y_shape)``; ``-inf`` for no end.
+        high: likewise, with ``inf``.
+
+    Raises:
+        TypeError: the model is not callable, or an end is no number.
+        ValueError: an end is NaN, ``low`` is not below ``high``, or both are infinite.
+
+    Example:
+        >>> Interval(lambda x: x.sum(dim=1), 0.0, 2.0)(torch.tensor([[1.0], [4.0]]))
+        tensor([0., 1.])
+    """
+
+    per_candidate: ClassVar[tuple[str, ...]] = ("low", "high")
+    models: ClassVar[tuple[str, ...]] = ("model",)
+
+    def __init__(self, model: Callable[[Tensor], Tensor], low: Any, high: Any) -> None:
+        if not callable(model):
+            raise TypeError(f"the model must be callable, not {type(model).__name__}.")
+        self.model = model
+        self.low, self.high = _end("low", low), _end("high", high)
+        if self.low.shape[1] != self.high.shape[1] and 1 not in (
+            self.low.shape[1],
+            self.high.shape[1],
+        ):
+            raise ValueError(
+                f"low has {self.low.shape[1]} numbers and high {self.high.shape[1]}; give one for "
+                f"each output, or one for all."
+            )
+        if self.rows in (len(self.low), len(self.high)) and bool((self.low >= self.high).any()):
+            raise ValueError("low must be below high everywhere; swap them where it is not.")
+        if bool((self.low.isinf() & self.high.isinf()).all()):
+            raise ValueError("an interval needs at least one end that is finite.")
+
+    def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
+        """Return the squared distance and whether there is none."""
+        output = self.model(x)
+        output = output if output.dtype == torch.float64 else output.float()
+        output = output.reshape(output.shape[0], -1)
+        low, high = self.low.to(output), self.high.to(output)
+        away = torch.maximum(low - output, output - high).clamp_min(0)
+        width = high - low
+        unit = torch.where(width.isfinite(), width, torch.ones_like(width))
+        slack = 1e-7 * (1 + torch.minimum(low.abs(), high.abs()))
+        inside = (away.detach() <= slack).all(dim=1) & output.detach().isfinite().all(dim=1)
+        return Measurement((away / unit).square().mean(dim=1), inside)
+
+    def check(self, x: Tensor, z: Tensor) -> None:
+        """Check the model's output on one candidate against the ends."""
+        output = self.model(x)
+        if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
+            came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(f"the model must return one row per input, but for one gave {came}.")
+        for end in (self.low, self.high):
+            if end.shape[1] not in (1, output.numel()):
+                raise ValueError(
+                    f"the interval has {end.shape[1]} numbers per candidate, but the model returns "
+                    f"{output.numel()}; give one for each output, or one for all."
+                )
+        check_loss("the model", output.reshape(1, -1).sum(dim=1), 1, x, z)
+
+
 class Maximize(Objective):
     """The negative of a score: the library's only change of sign.
 
@@ -105,3 +175,16 @@ class Maximize(Objective):
             self.score.check(x, z)
         else:
             super().check(x, z)
+
+
+def _end(name: str, value: Any) -> Tensor:
+    """Return an end of an interval, ``(n, d)`` or ``(1, d)``; infinity is none."""
+    if isinstance(value, float) and abs(value) == torch.inf:
+        return torch.full((1, 1), value)
+    if isinstance(value, Tensor):  # which may hold both ends that are there and ends that are not
+        check_numbers(name, value.nan_to_num(torch.nan, 0.0, 0.0))
+        end = value
+    else:
+        end = check_numbers(name, value)
+    end = end if end.is_floating_point() else end.float()
+    return end.reshape(1, 1) if end.ndim == 0 else end.flatten(1) if end.ndim > 1 else end[:, None]

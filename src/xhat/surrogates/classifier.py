@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xhat.learning import EpochRecord, Jitter, build, fit
+from xhat.learning import Augment, EpochRecord, Jitter, build, fit
 from xhat.surrogates.signals import Signal, SignalLoss, as_distributions
 
 __all__ = ["ROTATION", "train_classifier"]
@@ -23,7 +23,7 @@ def train_classifier(
     arguments: Mapping[str, Any] | None = None,
     model: nn.Module | None = None,
     classes: int = 10,
-    jitter: Jitter | None = ROTATION,
+    jitter: Augment | None = ROTATION,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     **schedule: Any,
 ) -> nn.Module:

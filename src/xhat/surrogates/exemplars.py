@@ -87,19 +87,26 @@ class Exemplars:
                 found[part] = known[cost.argmin(dim=1)]
         return found
 
-    def priced(self, starts: "Exemplars", share: float) -> "Exemplars":
+    def nearest_squared(self, x: Tensor) -> Tensor:
+        """Return the squared distance of each ``(n, *x_shape)`` to the nearest of all, ``(n,)``."""
+        known = self.x.flatten(1)
+        parts = (torch.cdist(part.flatten(1), known).amin(dim=1) for part in x.split(_PART))
+        return torch.cat(list(parts)).square()
+
+    def priced(self, starts: "Exemplars", share: float, blur: float = 6.0) -> "Exemplars":
         """Return the same with prices, so that fewer of them are chosen over and over.
 
         Args:
             starts: of which future starts are like; each class is priced for those of the others.
             share: of the prices at which all would be chosen about equally often; 0 is the
                 nearest, 1 the most varied choice.
+            blur: how undecided a choice may be, in squared distance.
         """
         check_positive("share", share, zero=True)
         price = torch.zeros(len(self))
         for label in self.labels.unique():
             others = starts.x[starts.labels != label]
-            price[self.labels == label] = share * prices(others, self.of(int(label)))
+            price[self.labels == label] = share * prices(others, self.of(int(label)), blur=blur)
         return replace(self, price=price)
 
     def of(self, label: int) -> Tensor:

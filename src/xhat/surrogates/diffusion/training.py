@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xhat.learning import Denoiser, DenoisingLoss, EpochRecord, Jitter, build, fit
+from xhat.learning import Augment, Denoiser, DenoisingLoss, EpochRecord, build, fit
 from xhat.surrogates.classifier import ROTATION
 
 __all__ = ["train_denoiser"]
@@ -19,7 +19,9 @@ def train_denoiser(
     seed: int,
     width: int = 32,
     classes: int = 10,
-    jitter: Jitter = ROTATION,
+    mean: float = 0.13,
+    spread: float = 0.3,
+    jitter: Augment | None = ROTATION,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     **schedule: Any,
 ) -> Denoiser:
@@ -31,7 +33,9 @@ def train_denoiser(
         seed: of weights, order, augmentation and noise.
         width: of the network; its cost grows with the square.
         classes: how many there are.
-        jitter: how far every image is turned, moved and slanted.
+        mean: of the pixels of the images.
+        spread: their standard deviation.
+        jitter: how every image is changed afresh, such as ``xhat.learning.Jitter``; None leaves it.
         on_epoch: called with a record after each epoch.
         **schedule: passed to ``xhat.learning.fit``: ``epochs``, ``batch_size``,
             ``learning_rate`` and its optional numbers.
@@ -40,6 +44,7 @@ def train_denoiser(
         The denoiser in evaluation mode.
     """
     arguments = {"classes": classes, "channels": images.shape[1], "width": width}
+    arguments |= {"mean": mean, "spread": spread}
     model = build("Denoiser", seed=seed, **arguments)
     if not isinstance(model, Denoiser):
         raise TypeError("the registry's Denoiser is not a Denoiser.")

@@ -1,0 +1,145 @@
+"""``xhat.optimize``: search, and say of every result whether it can be believed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from xhat._audit import judged, wanted
+from xhat.constraints import Constraint
+from xhat.core import check_tensor, modules_of
+from xhat.domain import Domain
+from xhat.judged import Judged
+from xhat.methods import Method, Options, Surroundings, default_method
+from xhat.methods import method as known_method
+from xhat.result import FAILED, INTERRUPTED
+
+__all__ = ["choose", "optimize"]
+
+Model = Callable[[Tensor], Tensor]
+
+
+def optimize(
+    model: Model,
+    x0: Any,
+    target: Any,
+    *,
+    domain: Domain | None = None,
+    method: str | Method | None = None,
+    constraints: Sequence[Constraint] = (),
+    truth: Any = None,
+    limits: tuple[Any, Any] | None = None,
+    alpha: float = 0.05,
+    on_training: Callable[[str, int, int], None] | None = None,
+    **options: Any,
+) -> Judged:
+    """Search from every start for inputs that meet a goal, and judge each of them.
+
+    Args:
+        model: differentiable: ``(n, *x_shape)`` to logits ``(n, classes)``, or to values.
+        x0: ``(n, *x_shape)``, the starts: a tensor, an array or a frame.
+        target: a ``Goal``; a class, by number or by its name in the domain; ``(n,)`` classes; or
+            ``(n, classes)`` distributions.
+        domain: what real inputs look like; without it (and without a truth) nothing is judged.
+        method: how to search: a name (``xhat info`` lists them), or a ``Method`` with settings of
+            its own; None for the best one for this domain and goal.
+        constraints: what must hold besides.
+        truth: the ground truth: a function of one sample, or a ``Simulator`` or ``Truth``.
+        limits: ``(low, high)`` of features where there is no domain.
+        alpha: the share of real samples that may be called anything but genuine.
+        on_training: called with a name while networks or judges of the domain are trained, and how
+            many epochs of how many are done.
+        **options: the fields of ``xhat.methods.Options`` that the method uses: ``confidence``,
+            ``max_steps``, ``restarts``, ``seed``, ``compute``, ``trace``, ``on_progress``.
+
+    Returns:
+        A ``Judged`` result: what was found, how each search ended, and verdicts.
+
+    Raises:
+        TypeError, ValueError: parts that do not fit together, an option that the method does not
+            use, a method that the domain cannot serve; in one sentence.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> import torch
+        >>> iris = load_iris(as_frame=True)
+        >>> fitted = LogisticRegression(max_iter=1000).fit(iris.data.values, iris.target)
+        >>> w, b = (torch.tensor(part).float() for part in (fitted.coef_, fitted.intercept_))
+        >>> domain = Domain(iris.data, iris.target_names[iris.target])
+        >>> found = optimize(lambda x: x @ w.T + b, iris.data[:2], "virginica", domain=domain)
+        >>> found.reached.tolist(), len(found.verdicts)
+        ([True, True], 2)
+    """
+    starts = _starts(x0, domain)
+    goal = wanted(target, domain)
+    goal.labels_for(len(starts))
+    around = Surroundings(starts, limits) if domain is None else domain
+    if domain is not None and limits is not None:
+        raise ValueError("limits belong to the domain: Domain(samples, …, limits=(low, high)).")
+    how = choose(method, starts, goal, domain, limits)
+    if (why := how.missing(around, goal)) is not None:
+        raise ValueError(why)
+    given = _options(how, options)
+    how.prepare(around, on_training)
+    found = how.search(model, goal, starts, around, tuple(constraints), given)
+    note = around.note if isinstance(around, Surroundings) else None
+    if note is not None:
+        found = replace(found, notes=(*found.notes, note))
+    if any(status.startswith((INTERRUPTED, FAILED)) for status in found.status):
+        on_training = None
+    return judged(
+        found,
+        model,
+        goal,
+        domain=domain,
+        truth=truth,
+        constraints=constraints,
+        alpha=alpha,
+        searched=tuple(modules_of(model)),
+        method=how.name,
+        on_progress=on_training,
+    )
+
+
+def _starts(x0: Any, domain: Domain | None) -> Tensor:
+    if domain is not None:
+        return domain.check_inputs("the starts", x0)
+    starts = check_tensor("the starts", x0, floating=False)
+    return starts if starts.is_floating_point() else starts.float()
+
+
+def choose(
+    method: str | Method | None,
+    starts: Tensor,
+    goal: Any,
+    domain: Domain | None,
+    limits: tuple[Any, Any] | None = None,
+) -> Method:
+    """Return the method that is meant, or the best one where none is named.
+
+    Raises:
+        TypeError, ValueError: no method of that name, or no method at all.
+    """
+    if method is None:
+        around = Surroundings(starts, limits) if domain is None else domain
+        return default_method(around, wanted(goal, domain))
+    if isinstance(method, str):
+        return known_method(method)
+    if not isinstance(method, Method):
+        raise TypeError(
+            f"method must be a name or a Method, such as xhat.methods.NearStart(proximity=0.1), "
+            f"but is {method!r}."
+        )
+    return method
+
+
+def _options(how: Method, options: dict[str, Any]) -> Options:
+    for name in options:
+        if name not in how.options:
+            raise TypeError(
+                f"the method {how.name!r} does not take {name}; it takes {', '.join(how.options)}. "
+                f"Its own settings are given when it is made: {type(how).__name__}(…)."
+            )
+    return Options(**options)

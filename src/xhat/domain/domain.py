@@ -1,0 +1,413 @@
+"""The noun: reference samples of a field, and everything that follows from them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xhat.core import check_choice, check_fraction, check_mask, check_tensor, generator
+from xhat.domain.data import as_labels, as_samples, as_values, kind_of, shaped
+from xhat.domain.networks import PARTS, Frame, made
+from xhat.domain.references import References, chosen
+from xhat.judges import Judge
+from xhat.spaces import Box, Masked, Scaled, Space
+
+__all__ = ["Domain"]
+
+Progress = Callable[[str, int, int], None]
+_GRIDS = ("image", "field")
+_RANGE = 3.5  # standard deviations that are about the range of what is evenly distributed
+_HALF, _LESS, _FEW = 0.5, 0.3, 1_000  # share of samples for searches; where there are fewer than
+
+
+class Domain:
+    """What real inputs of one field look like.
+
+    Args:
+        samples: ``(m, *x_shape)`` real samples: an array, a tensor, or a frame of numbers (pandas,
+            polars, Arrow). Images ``(m, h, w)`` and ``(m, h, w, 1 or 3)`` are understood.
+        labels: ``(m,)`` classes, numbers or words; None if there are none.
+        values: ``(m,)`` or ``(m, *y_shape)`` quantities; None if there are none.
+        kind: ``"image"``, ``"field"``, ``"signal"`` or ``"table"``; None to see it from the data.
+        names: of the columns of a table, or of the channels; a frame has its own.
+        units: of the same.
+        limits: ``(low, high)``, numbers or one for each feature, which searches must keep; None for
+            0 to 1 or 0 to 255 where images lie within, else for what the samples and a start span.
+        fixed: names of columns, or a boolean mask in the shape of one sample, that must not change.
+        name: of the domain, for pages and files.
+        judge: a judge of one's own; None to fit one to the half of the samples that is kept for it.
+        networks: trained networks by name (``PARTS``), instead of those that would be trained.
+        references: what searches begin from; None to choose among the samples for searches.
+        seed: of the halves and of all training.
+
+    Raises:
+        TypeError: samples, labels or values that are no numbers or classes.
+        ValueError: shapes that do not fit together, a kind that does not fit, unknown names.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> iris = load_iris(as_frame=True)
+        >>> flowers = Domain(iris.data, iris.target_names[iris.target])
+        >>> flowers
+        Domain(150 samples, table of 4 columns, 3 classes)
+        >>> flowers.class_of("virginica"), flowers.names[0]
+        (2, 'sepal length (cm)')
+    """
+
+    def __init__(
+        self,
+        samples: Any,
+        labels: Any = None,
+        *,
+        values: Any = None,
+        kind: str | None = None,
+        names: Sequence[str] | None = None,
+        units: Sequence[str] | None = None,
+        limits: tuple[Any, Any] | None = None,
+        fixed: Sequence[str] | Tensor = (),
+        name: str = "domain",
+        judge: Judge | None = None,
+        networks: Mapping[str, nn.Module] | None = None,
+        references: References | None = None,
+        seed: int = 0,
+    ) -> None:
+        x, columns = as_samples(samples)
+        self.x = x = shaped(x, kind)
+        self.kind = kind_of(x, kind)
+        known = None if labels is None else as_labels(labels, len(x))
+        self.labels = None if known is None else known.index
+        self.classes = () if known is None else known.names
+        self.values = None if values is None else as_values(values, len(x))
+        self.names = _worded("names", columns if names is None else names, x)
+        self.units = _worded("units", units, x)
+        self.declared = limits is not None
+        self.low, self.high = _limits(x, self.kind, limits)
+        self.free = ~_mask(fixed, self.names, x)
+        self.name, self.seed = name, seed
+        for part in networks or {}:
+            check_choice("the name of a network", part, PARTS)
+        self.given = frozenset(networks or ()) | ({"judge"} if judge is not None else set())
+        self._networks: dict[str, nn.Module] = dict(networks or {})
+        self._judges: dict[float, Judge] = {} if judge is None else {judge.alpha: judge}
+        self._references = references
+        self.judge_state: Mapping[str, Tensor] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        shape = tuple(self.x.shape[1:])
+        what = (
+            f"table of {shape[0]} columns"
+            if self.kind == "table"
+            else (f"{self.kind}s of {' × '.join(map(str, shape))}")
+        )
+        also = f", {len(self.classes)} classes" if self.classes else ""
+        also += ", values" if self.values is not None else ""
+        return f"Domain({len(self)} samples, {what}{also})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return tuple(self.x.shape[1:])
+
+    def class_of(self, label: Any) -> int:
+        """Return the number of a class that is given by its name or number.
+
+        Raises:
+            ValueError: there is no such class; the message lists them.
+        """
+        if not self.classes:
+            raise ValueError("this domain has no classes; give labels= when it is made.")
+        if (
+            isinstance(label, int)
+            and not isinstance(label, bool)
+            and 0 <= label < len(self.classes)
+        ):
+            return label
+        if str(label) in self.classes:
+            return self.classes.index(str(label))
+        raise ValueError(f"{label!r} is none of the classes {', '.join(self.classes)}.")
+
+    def check_inputs(self, name: str, x: Any) -> Tensor:
+        """Return inputs as floating point ``(n, *x_shape)``, if they are like the samples.
+
+        A frame must have the columns of the domain; their order does not matter.
+
+        Raises:
+            TypeError, ValueError: they are not; the message says in what.
+        """
+        if hasattr(x, "columns") and self.names is not None and not isinstance(x, Tensor):
+            x = _ordered(x, self.names)
+            x, _ = as_samples(x) if len(x) > 1 else (_row(x), None)
+        x = check_tensor(name, x, floating=False)
+        x = x if x.is_floating_point() else x.float()
+        if tuple(x.shape[1:]) != self.shape:
+            x = shaped(x, self.kind)
+        if tuple(x.shape[1:]) == self.shape:
+            return x
+        one = "; for one input use x[None]" if tuple(x.shape) == self.shape else ""
+        raise ValueError(
+            f"{name} must be (n, {', '.join(map(str, self.shape))}), like the reference samples, "
+            f"but have shape {tuple(x.shape)}{one}."
+        )
+
+    @property
+    def scale(self) -> Tensor:
+        """The unit of steps: a power of two near the range of the samples.
+
+        ``(1,)`` for images, fields and signals; ``(1, columns)`` for a table.
+        """
+        if self.kind != "table":
+            wide = (self.high - self.low).amax()
+            if not bool(wide.isfinite()):
+                wide = _RANGE * self.x.std()
+            return _power_of_two(wide.reshape(1))
+        return _power_of_two(_RANGE * self.x.std(dim=0, keepdim=True))
+
+    def space(self, x0: Tensor) -> Space:
+        """Return where to search from starts ``(n, *x_shape)``: within the limits, in fair units.
+
+        Limits that were not declared are widened to where the starts are.
+
+        Raises:
+            ValueError: a start lies outside of limits that were declared.
+        """
+        low, high = self.low.to(x0), self.high.to(x0)
+        if not self.declared:
+            like = x0.amin(dim=0, keepdim=True), x0.amax(dim=0, keepdim=True)
+            if low.numel() == 1:
+                like = like[0].amin().reshape(1), like[1].amax().reshape(1)
+            low, high = torch.minimum(low, like[0]), torch.maximum(high, like[1])
+        if bool((self.scale == 1).all()) and self.kind != "table":
+            space: Space = Box(*_ends(low, high))
+        else:
+            space = Scaled(*_ends(low, high), self.scale.to(x0))
+        return space if bool(self.free.all()) else Masked(space, self.free, x0)
+
+    @property
+    def halves(self) -> tuple[Tensor, Tensor]:
+        """The places of the samples for searches and of those for the judge, each sorted.
+
+        Of samples that are there several times only the first counts.
+        """
+        if "judge" in self.given:  # it has samples of its own
+            return torch.arange(len(self)), torch.empty(0, dtype=torch.long)
+        once = _distinct(self.x)
+        draws = generator(self.seed, "domain", "halves")
+        order = once[torch.randperm(len(once), generator=draws)]
+        share = _HALF if len(once) >= _FEW else _LESS
+        first, second = order.tensor_split([round(share * len(once))])
+        return first.sort().values, second.sort().values
+
+    def judge(self, alpha: float = 0.05, on_progress: Progress | None = None) -> Judge:
+        """Return the judge of this domain, fitted once.
+
+        Args:
+            alpha: the share of real samples that may be flagged.
+            on_progress: called with a stage's name, and how far it is.
+
+        Raises:
+            ValueError: too few samples, of all or of a class.
+        """
+        check_fraction("alpha", alpha)
+        if alpha not in self._judges:
+            if "judge" in self.given:
+                raise ValueError(
+                    f"the judge of {self.name} was made for alpha = {next(iter(self._judges)):g}; "
+                    f"make the domain with a judge for {alpha:g}."
+                )
+            mine = self.halves[1]
+            self._judges[alpha] = Judge.fit(
+                self.x[mine],
+                None if self.labels is None else self.labels[mine],
+                alpha=alpha,
+                seed=self.seed,
+                on_progress=on_progress,
+                state=self.judge_state,
+            )
+            self.judge_state = self._judges[alpha].state()
+        return self._judges[alpha]
+
+    def network(self, part: str, on_progress: Progress | None = None) -> Any:
+        """Return a network that knows this domain, trained once.
+
+        Args:
+            part: a name in ``PARTS``.
+            on_progress: called with the name, and how many epochs of how many are done.
+
+        Raises:
+            ValueError: the samples are no images or fields, or have no classes where they are
+                needed; the message says what to do.
+        """
+        check_choice("the name of a network", part, PARTS)
+        if part not in self._networks:
+            if self.kind not in _GRIDS:
+                raise ValueError(
+                    f"the network {part!r} can be trained on images and fields only, but these are "
+                    f"{self.kind}s; give one of your own: Domain(…, networks={{{part!r}: …}})."
+                )
+            if part == "robust" and self.labels is None:
+                raise ValueError(
+                    "the network 'robust' is a classifier, but the domain has no classes; give "
+                    "labels= when it is made."
+                )
+            mine = self.halves[0]
+            labels = None if self.labels is None else self.labels[mine]
+            self._networks[part] = made(
+                part, self.frame, self.x[mine], labels, self.seed, on_progress
+            )
+        return self._networks[part]
+
+    def trained(self) -> dict[str, nn.Module]:
+        """Return the networks that were trained or loaded so far, by name."""
+        return dict(self._networks)
+
+    def keep(self, part: str, model: nn.Module) -> None:
+        """Take a network that was trained before, by name."""
+        self._networks[check_choice("the name of a network", part, PARTS)] = model
+
+    @property
+    def frame(self) -> Frame:
+        """How its images become what networks see."""
+        return Frame(self.shape, float(self.low.min()), float(self.high.max()))
+
+    def references(self, on_progress: Progress | None = None) -> References:
+        """Return the real samples that searches begin from, chosen once.
+
+        Raises:
+            ValueError: the domain has no classes.
+        """
+        if self._references is None:
+            if self.labels is None:
+                raise ValueError(
+                    "a search from real samples of the target needs classes; give labels= when "
+                    "the domain is made."
+                )
+            mine = self.halves[0]
+            guards, encode = (), None
+            if self.kind in _GRIDS:
+                guards = (self.network("robust", on_progress),)
+                encode = self.network("autoencoder", on_progress).encode
+            self._references = chosen(self.x[mine], self.labels[mine], self.seed, guards, encode)
+        return self._references
+
+    def save(self, path: str | Path) -> None:
+        """Write samples, judge and trained networks into one safetensors file, whole or not at all.
+
+        Raises:
+            ValueError: a judge or a network was given, which the file could not make again.
+            PermissionError: the folder cannot be written to.
+        """
+        from xhat.domain.files import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Domain":
+        """Read what ``save`` wrote; nothing is fitted or trained again.
+
+        Raises:
+            UnreadableFileError: no such file, damaged, or of another version.
+        """
+        from xhat.domain.files import load
+
+        return load(path)
+
+
+def _worded(what: str, words: Sequence[str] | None, x: Tensor) -> tuple[str, ...] | None:
+    if words is None:
+        return None
+    found = tuple(map(str, words))
+    if len(found) != x.shape[1] or (len(set(found)) < len(found) and what == "names"):
+        raise ValueError(
+            f"{what} must be {x.shape[1]} different words, one for each column or channel, but are "
+            f"{', '.join(found)}."
+        )
+    return found
+
+
+def _limits(x: Tensor, kind: str, limits: tuple[Any, Any] | None) -> tuple[Tensor, Tensor]:
+    if limits is not None:
+        if not isinstance(limits, tuple | list) or len(limits) != 2:
+            raise ValueError(f"limits must be (low, high), but are {limits!r}.")
+        ends = tuple(torch.as_tensor(end, dtype=torch.float32) for end in limits)
+        for end in ends:
+            if end.ndim and tuple(end.shape) != tuple(x.shape[1:]):
+                raise ValueError(
+                    f"limits must be numbers or have the shape of one sample, "
+                    f"{tuple(x.shape[1:])}, but have {tuple(end.shape)}."
+                )
+        low, high = (end[None] if end.ndim else end.reshape(1) for end in ends)
+        if bool((low >= high).any()) or bool(low.isnan().any() | high.isnan().any()):
+            raise ValueError("limits must be below for low, and above for high, of every feature.")
+        return low, high
+    least, most = (float(end) for end in torch.aminmax(x))
+    if kind == "image":
+        return torch.zeros(1), torch.tensor([1.0 if most <= 1 else 255.0])
+    if kind == "table":
+        low, high = x.amin(dim=0, keepdim=True), x.amax(dim=0, keepdim=True)
+        return low, torch.where(high > low, high, low + 1)
+    return torch.tensor([least]), torch.tensor([most if most > least else least + 1])
+
+
+def _mask(fixed: Sequence[str] | Tensor, names: tuple[str, ...] | None, x: Tensor) -> Tensor:
+    """Return what must not change, in the shape of one sample."""
+    if isinstance(fixed, Tensor):
+        mask = check_mask(fixed, "must not change")
+        if mask.shape != x.shape[1:]:
+            raise ValueError(
+                f"fixed must have the shape of one sample, {tuple(x.shape[1:])}, but has "
+                f"{tuple(mask.shape)}."
+            )
+        return mask
+    mask = torch.zeros(x.shape[1:], dtype=torch.bool)
+    fixed = (fixed,) if isinstance(fixed, str) else fixed
+    for name in fixed:
+        if names is None or name not in names:
+            known = "there are no names" if names is None else f"they are {', '.join(names)}"
+            raise ValueError(f"fixed names {name!r}, which is no column ({known}).")
+        mask[names.index(name)] = True
+    if bool(mask.all()):
+        raise ValueError("fixed lets nothing change; leave something free.")
+    return mask
+
+
+def _distinct(x: Tensor) -> Tensor:
+    """Return the places of rows that no row before them equals, ``(k,)``, sorted."""
+    _, place = torch.unique(x.flatten(1), dim=0, return_inverse=True)
+    first = torch.full((int(place.max()) + 1,), len(x))
+    return first.scatter_reduce(0, place, torch.arange(len(x)), "amin").sort().values
+
+
+def _power_of_two(wide: Tensor) -> Tensor:
+    """Return the power of two nearest to each, by which multiplying rounds nothing."""
+    some = torch.where(wide > 0, wide, torch.ones_like(wide))
+    return torch.exp2(some.log2().round())
+
+
+def _ends(low: Tensor, high: Tensor) -> tuple[Any, Any]:
+    first, second = (float(end) if end.numel() == 1 else end[0] for end in (low, high))
+    return first, second
+
+
+def _ordered(frame: Any, names: tuple[str, ...]) -> Any:
+    there = [str(name) for name in getattr(frame, "column_names", frame.columns)]
+    missing = [name for name in names if name not in there]
+    extra = [name for name in there if name not in names]
+    if missing or extra:
+        said = [f"lacks {', '.join(missing)}"] if missing else []
+        said += [f"has {', '.join(extra)}, which the domain does not know"] if extra else []
+        raise ValueError(
+            f"the frame {' and '.join(said)}; its columns must be those of the domain."
+        )
+    return frame[list(names)] if hasattr(frame, "columns") else frame.select(list(names))
+
+
+def _row(frame: Any) -> Tensor:
+    import numpy as np
+
+    return torch.from_numpy(np.asarray(frame, dtype=np.float64)).float()

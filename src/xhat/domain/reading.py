@@ -1,0 +1,241 @@
+"""Data files as people have them: arrays, tables and folders of pictures.
+
+=====================  =======================================================================
+``.npy``               one array
+``.npz``               ``x`` (or the only array), and ``y`` or ``labels``
+``.csv``, ``.parquet``  a table; a file of results is read by its ``x``
+a folder               PNG pictures of one size, in subfolders named after their classes if any
+=====================  =======================================================================
+"""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from torch import Tensor
+
+from xhat.core import UnreadableFileError
+
+__all__ = ["Data", "read_data", "read_labels"]
+
+_BAD_ARRAY = (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError)
+_BAD_PICTURE = (
+    OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
+_LABELS = ("y", "labels", "label", "target", "targets")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a file holds.
+
+    Attributes:
+        x: ``(n, *x_shape)``, an array; of a table ``(n, columns)``.
+        labels: ``(n,)`` numbers or words, if the file has them.
+        names: of the columns of a table.
+        starts: ``(n, *x_shape)``, where a search began, in a file of results.
+    """
+
+    x: np.ndarray
+    labels: np.ndarray | None = None
+    names: tuple[str, ...] | None = None
+    starts: np.ndarray | None = None
+
+    def frame(self) -> Any:
+        """Return a table as columns by name, or the array where there are no names."""
+        if self.names is None:
+            return self.x
+        return _Frame(dict(zip(self.names, self.x.T, strict=True)))
+
+
+class _Frame(dict[str, np.ndarray]):
+    """Columns by name, as a frame of pandas has them."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The names."""
+        return list(self)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values())))
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, list):
+            return _Frame({name: super(_Frame, self).__getitem__(name) for name in key})
+        return super().__getitem__(key)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        del copy
+        return np.stack([self[name] for name in self.columns], axis=1).astype(dtype or float)
+
+
+def read_data(path: str | Path, what: str, label: str | None = None) -> Data:
+    """Return what a file or folder holds.
+
+    Args:
+        path: of it.
+        what: messages call it so, such as "the inputs".
+        label: the column of a table that holds the labels; None for ``y``, ``label`` and the like.
+
+    Raises:
+        UnreadableFileError: no such file, truncated, or none of the kinds that can be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _pictures(path)
+    if path.suffix == ".npz":
+        return _archive(path, what)
+    if path.suffix in (".csv", ".parquet"):
+        return _table(path, what, label)
+    return Data(_array(path, what))
+
+
+def read_labels(text: str, what: str = "the labels") -> np.ndarray:
+    """Return labels from a ``.npy`` file, or a ``.csv`` or ``.parquet`` file of one column.
+
+    Raises:
+        UnreadableFileError: no such file, or not one column.
+    """
+    path = Path(text)
+    if path.suffix not in (".csv", ".parquet"):
+        return _array(path, what)
+    table = _arrow(path, what)
+    if table.num_columns != 1:
+        raise UnreadableFileError(
+            f"{what} in {path} must be one column, but there are {table.num_columns}."
+        )
+    return table.column(0).to_numpy()
+
+
+def _array(path: Path, what: str) -> np.ndarray:
+    try:  # mapped, since a header may promise more than the file, or the machine, holds
+        array = np.lib.format.open_memmap(path, mode="r")
+        array = np.array(array, array.dtype.newbyteorder("="), order="C")
+    except _BAD_ARRAY as error:
+        raise UnreadableFileError(
+            f"{what} cannot be read from {path}: it must be a whole .npy file of numbers "
+            f"(numpy.save), .npz, .csv, .parquet or a folder of PNG pictures."
+        ) from error
+    if array.dtype.kind not in "fiubU":
+        raise UnreadableFileError(f"{what} in {path} must be numbers, but is {array.dtype}.")
+    return array
+
+
+def _archive(path: Path, what: str) -> Data:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except _BAD_ARRAY as error:
+        raise UnreadableFileError(
+            f"{what} cannot be read from {path}: it must be a whole .npz file of arrays "
+            f"(numpy.savez)."
+        ) from error
+    labels = next((arrays.pop(name) for name in _LABELS if name in arrays), None)
+    x = arrays.get("x", next(iter(arrays.values())) if len(arrays) == 1 else None)
+    if x is None:
+        raise UnreadableFileError(
+            f"{path} must hold {what} as x, and their classes as y if there are any, but holds "
+            f"{', '.join(arrays)}."
+        )
+    return Data(x, labels)
+
+
+def _arrow(path: Path, what: str) -> pa.Table:
+    try:
+        return pc.read_csv(path) if path.suffix == ".csv" else pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        kind = path.suffix.removeprefix(".").replace("csv", "CSV").replace("parquet", "Parquet")
+        raise UnreadableFileError(
+            f"{what} cannot be read from {path}: it is missing, truncated or not {kind}."
+        ) from error
+
+
+def _table(path: Path, what: str, label: str | None) -> Data:
+    table = _arrow(path, what)
+    shapes = _shapes(table.schema.metadata or {})
+    if "x" in shapes and "x" in table.column_names:
+        starts = _column(table, "x0", shapes, path) if "x0" in shapes else None
+        return Data(_column(table, "x", shapes, path), starts=starts)
+    if label is not None and label not in table.column_names:
+        raise UnreadableFileError(
+            f"{path} has no column {label!r}; its columns are {', '.join(table.column_names)}."
+        )
+    found = label or next((name for name in table.column_names if name.lower() in _LABELS), None)
+    labels = None if found is None else table[found].to_numpy()
+    names = [name for name in table.column_names if name != found]
+    columns = []
+    for name in names:
+        column = table[name].to_numpy()
+        if column.dtype.kind not in "fiub":
+            raise UnreadableFileError(
+                f"the column {name!r} of {path} is not numbers; encode it, for instance one "
+                f"column of 0 and 1 for each category, or leave it out."
+            )
+        columns.append(column.astype(np.float64))
+    if not columns:
+        raise UnreadableFileError(f"{path} has no columns of numbers.")
+    return Data(np.stack(columns, axis=1), labels, tuple(names))
+
+
+def _shapes(metadata: dict[bytes, bytes]) -> dict[str, list[int]]:
+    try:
+        if b"shapes" in metadata:  # a table of a demo, of several results
+            return dict(json.loads(metadata[b"shapes"]))
+        return dict(json.loads(metadata.get(b"xhat", b"{}")).get("shapes", {}))
+    except (AttributeError, TypeError, ValueError):
+        return {}  # somebody else's metadata
+
+
+def _column(table: pa.Table, name: str, shapes: dict[str, list[int]], path: Path) -> np.ndarray:
+    try:
+        flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return flat.reshape(table.num_rows, *shapes[name]).copy()
+    except (pa.ArrowException, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableFileError(
+            f"the {name} of {path} is not what its metadata say; it is no whole file of results."
+        ) from error
+
+
+def _pictures(folder: Path) -> Data:
+    classes = sorted(each for each in folder.iterdir() if each.is_dir())
+    files = [(path, "") for path in sorted(folder.glob("*.png"))]
+    files += [(path, each.name) for each in classes for path in sorted(each.glob("*.png"))]
+    if not files:
+        raise UnreadableFileError(f"the folder {folder} holds no .png pictures.")
+    pictures = [_picture(path) for path, _ in files]
+    for (path, _), picture in zip(files, pictures, strict=True):
+        if picture.shape != pictures[0].shape:
+            _other_size(path, folder, picture, pictures[0])
+    words = np.array([word for _, word in files])
+    return Data(np.stack(pictures), words if all(words) else None)
+
+
+def _picture(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as picture:
+            grey = picture.mode in ("1", "L", "I;16", "I", "LA")
+            array = np.asarray(picture.convert("L" if grey else "RGB"), dtype=np.float32) / 255
+    except _BAD_PICTURE as error:
+        raise UnreadableFileError(f"{path} cannot be read as a picture ({error}).") from error
+    return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+
+
+def _other_size(path: Path, folder: Path, picture: np.ndarray, first: np.ndarray) -> NoReturn:
+    raise UnreadableFileError(
+        f"the pictures in {folder} must have one size and be all grey or all coloured, but "
+        f"{path.name} is {picture.shape} and the first {first.shape}."
+    )
+
+
+def as_starts(data: Data) -> Tensor | None:
+    """Return where the searches of a file of results began; None for other files."""
+    return None if data.starts is None else torch.from_numpy(data.starts)

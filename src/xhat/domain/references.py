@@ -1,0 +1,150 @@
+"""References: real samples that a search may begin from, and what is typical of them.
+
+Not every real sample is a good one to begin from. Of each class those are left out of which the
+classifiers are least sure, those that lie farthest from their neighbours, and those nearest to the
+middle of the latent space, where everything is an average.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from xhat.core import generator
+from xhat.objectives import Central, NearReal
+from xhat.surrogates import Exemplars
+
+__all__ = ["References", "chosen", "unsure"]
+
+_KEPT = 0.8  # of each class, by each criterion
+_OTHERS = 0.2  # of the samples, which are neighbours of the others, and stand for starts
+_STARTS = 200  # of each class
+_SPREAD = 0.5  # of the prices at which all samples would be chosen equally often
+_REMEMBERED = 32  # models of which it is remembered how sure they are of real samples
+_NEIGHBOURS = 5  # that tell how far a sample lies from others
+_BLUR = 0.15  # of the squared distance to the nearest: how undecided prices leave a choice
+_ASKED = 200  # samples of each class, from which that is learnt
+
+
+@dataclass(frozen=True)
+class References:
+    """What a search from real samples is given besides the model.
+
+    Attributes:
+        exemplars: real samples of every class, at none of which anything is unusual.
+        guards: further classifiers, which must be sure of the target as well.
+        encoder: of a latent space, in whose middle no result should lie; None for none.
+    """
+
+    exemplars: Exemplars
+    guards: tuple[nn.Module, ...] = ()
+    encoder: Callable[[Tensor], Tensor] | None = None
+    _memory: dict[Any, tuple[nn.Module, Tensor]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def typical(self, loss: Callable[[Tensor, Tensor], Tensor], share: float) -> Tensor:
+        """Return what ``loss(x, labels)`` is at most for a share of each class, ``(classes,)``."""
+        some = self.exemplars.first(_ASKED)
+        return some.quantile(some.values(loss), share)
+
+    def typically_unsure(self, model: Callable[[Tensor], Tensor], share: float) -> Tensor:
+        """Return ``typical`` of how unsure a classifier is; remembered while it stays what it is.
+
+        It takes thousands of evaluations, and a search of one candidate takes a hundred.
+        """
+        return self._remembered(model, share, functools.partial(unsure, model))
+
+    def typically_central(self, share: float) -> Tensor:
+        """Return ``typical`` of how near samples lie to the middle of the latent space.
+
+        Raises:
+            ValueError: there is no latent space.
+        """
+        if self.encoder is None:
+            raise ValueError("there is no latent space in whose middle samples could lie.")
+        central = Central(self.encoder)
+        return self._remembered(self.encoder, share, lambda x, _: central(x))
+
+    def _remembered(
+        self, model: Callable[..., Tensor], share: float, loss: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        owner = getattr(model, "__self__", model)
+        if not isinstance(owner, nn.Module):  # what it depends on cannot be seen
+            return self.typical(loss, share)
+        key = (id(owner), getattr(model, "__name__", ""), _digest(owner), share)
+        if key not in self._memory:
+            while len(self._memory) >= _REMEMBERED:
+                self._memory.pop(next(iter(self._memory)))
+            self._memory[key] = (owner, self.typical(loss, share))  # kept, so that its id stays its
+        return self._memory[key][1]
+
+
+def unsure(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of the labels, ``(n,)``."""
+    return F.cross_entropy(model(x), labels, reduction="none")
+
+
+def chosen(
+    x: Tensor,
+    labels: Tensor,
+    seed: int,
+    guards: tuple[nn.Module, ...] = (),
+    encoder: Callable[[Tensor], Tensor] | None = None,
+) -> References:
+    """Return the references among real samples of a domain.
+
+    Prices keep the few samples that lie near everything from being chosen over and over.
+
+    Args:
+        x: ``(m, *x_shape)``.
+        labels: ``(m,)``.
+        seed: of which of them are neighbours only.
+        guards: classifiers that must be sure.
+        encoder: of a latent space; None where there is none.
+    """
+    order = torch.randperm(len(x), generator=generator(seed, "references"))
+    aside, rest = order.tensor_split([round(_OTHERS * len(x))])
+    others, known = (Exemplars(x[rows], labels[rows]) for rows in (aside, rest))
+    counts = labels[aside].bincount(minlength=int(labels.max()) + 1)
+    if encoder is None or int(counts.min()) < _NEIGHBOURS:  # too few to be without any
+        others = known = Exemplars(x, labels)
+    criteria = [functools.partial(unsure, guard) for guard in guards]
+    if encoder is not None and known is not others:
+        criteria += _unusual(encoder, others)
+    if criteria:
+        kept = known.usual(criteria, _KEPT)
+        known = Exemplars(known.x[kept], known.labels[kept])
+    starts = others.first(_STARTS)
+    blur = _BLUR * float(known.nearest_squared(starts.x).median().clamp_min(1e-12))
+    price = known.priced(starts, _SPREAD, blur).price
+    return References(replace(known, price=price), guards, encoder)
+
+
+def _unusual(
+    encode: Callable[[Tensor], Tensor], others: Exemplars
+) -> list[Callable[[Tensor, Tensor], Tensor]]:
+    """Return what is high for samples far from others, and for those in the middle of all."""
+    latents = others.features(encode)
+
+    def apart(x: Tensor, labels: Tensor) -> Tensor:
+        return NearReal(encode, latents, labels)(x)
+
+    def central(x: Tensor, labels: Tensor) -> Tensor:
+        del labels
+        return Central(encode)(x)
+
+    return [apart, central]
+
+
+def _digest(model: nn.Module) -> str:
+    """Return what tells a module from itself with other parameters or buffers."""
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,177 @@
+"""What ``optimize`` and ``audit`` return: inputs with verdicts, as a table, a file and a page."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from xhat.core import UnreadableFileError, atomic_write
+from xhat.domain import Domain
+from xhat.judges import Outcome, Verdicts
+from xhat.result import Result
+
+__all__ = ["Judged", "KeptVerdict", "KeptVerdicts"]
+
+
+@dataclass(frozen=True)
+class KeptVerdict:
+    """One verdict as a file keeps it.
+
+    Attributes:
+        outcome: what the input turned out to be.
+        rule: which rule decided, in a sentence.
+        evidence: all that was said of it.
+    """
+
+    outcome: Outcome
+    rule: str
+    evidence: str
+
+    def explain(self) -> str:
+        """Return the evidence as lines of text."""
+        return self.evidence
+
+
+@dataclass(frozen=True)
+class KeptVerdicts:
+    """Verdicts as a file keeps them: outcomes and sentences, without the numbers behind them.
+
+    Attributes:
+        verdicts: one per input.
+        p: ``(n,)``, the share of real samples that are as unusual.
+        alpha: the share of real samples that may be flagged.
+    """
+
+    verdicts: tuple[KeptVerdict, ...]
+    p: Tensor
+    alpha: float
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+    def __getitem__(self, index: int) -> KeptVerdict:
+        return self.verdicts[index]
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """One per input."""
+        return tuple(each.outcome for each in self.verdicts)
+
+    def counts(self) -> dict[Outcome, int]:
+        """Return how many inputs have each outcome."""
+        return {outcome: self.outcomes.count(outcome) for outcome in Outcome}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Judged(Result):
+    """A ``Result`` with verdicts.
+
+    Attributes:
+        verdicts: what the judge says of each input; None where there was no domain and no truth.
+        domain: what real inputs look like; None if nobody said.
+        goal: what was wanted, as it is written.
+        method: how it was searched, by name; empty for samples from elsewhere.
+    """
+
+    verdicts: Verdicts | KeptVerdicts | None = None
+    domain: Domain | None = field(default=None)
+    goal: str = ""
+    method: str = ""
+
+    @classmethod
+    def of(cls, result: Result, **more: Any) -> "Judged":
+        """Return a result with what more is known of it."""
+        return cls(**vars(result), **more)
+
+    @property
+    def trusted(self) -> Tensor:
+        """Which inputs are genuine, ``(n,)`` booleans; none without verdicts."""
+        if self.verdicts is None:
+            return torch.zeros(len(self), dtype=torch.bool)
+        return torch.tensor([each == Outcome.GENUINE for each in self.verdicts.outcomes])
+
+    def summary(self) -> str:
+        """Return one line: how many inputs of each outcome, or what is missing for verdicts."""
+        reached = (
+            f"{int(self.reached.sum())} of {len(self)} reached"
+            if self.targeted
+            else (f"{len(self)} searched")
+        )
+        if self.verdicts is None:
+            return f"{reached}; not judged: give a domain (or a truth) for verdicts"
+        counts = {o: count for o, count in self.verdicts.counts().items() if count}
+        said = ", ".join(f"{n} {str(o).replace('_', ' ')}" for o, n in counts.items())
+        return f"{reached}; {said}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.goal}: {self.summary()})"
+
+    def columns(self) -> dict[str, Any]:
+        """Return the verdicts as columns, each of length ``n``."""
+        if self.verdicts is None:
+            return {}
+        each = [self.verdicts[i] for i in range(len(self))]
+        return {
+            "verdict": [str(one.outcome) for one in each],
+            "p": self.verdicts.p.double().numpy(),
+            "rule": [one.rule for one in each],
+            "evidence": [one.explain() for one in each],
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return one list for each column: verdict, state of the search, and the inputs."""
+        told = super().to_dict()
+        return {name: list(values) for name, values in self.columns().items()} | told
+
+    def save(self, path: str | Path, columns: Mapping[str, Any] | None = None) -> None:
+        """Write a Parquet file with verdicts and trajectory; see ``Result.save``."""
+        about: dict[str, Any] = {"goal": self.goal, "method": self.method}
+        if self.verdicts is not None:
+            about["alpha"] = self.verdicts.alpha
+        table = self.to_table({**self.columns(), **(columns or {})})
+        metadata = {**(table.schema.metadata or {}), b"judged": json.dumps(about).encode()}
+        with atomic_write(path) as temporary:
+            pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Judged":
+        """Read what ``save`` wrote; the domain is not in the file.
+
+        Raises:
+            UnreadableFileError: no such file, or not one of ours.
+        """
+        found = Result.load(path)
+        table = pq.read_table(Path(path))
+        try:
+            about = json.loads((table.schema.metadata or {}).get(b"judged", b"{}"))
+            verdicts = None
+            if "alpha" in about:
+                rows = (table[name].to_pylist() for name in ("verdict", "rule", "evidence"))
+                each = tuple(KeptVerdict(Outcome(o), r, e) for o, r, e in zip(*rows, strict=True))
+                p = torch.from_numpy(table["p"].to_numpy().copy())
+                verdicts = KeptVerdicts(each, p, about["alpha"])
+        except (KeyError, ValueError) as error:
+            raise UnreadableFileError(
+                f"the verdicts in {path} cannot be read; it was changed."
+            ) from error
+        more = {name: about.get(name, "") for name in ("goal", "method")}
+        return cls.of(found, verdicts=verdicts, **more)
+
+    def with_domain(self, domain: Domain) -> "Judged":
+        """Return the same with the domain that it is about, for pictures and names."""
+        return replace(self, domain=domain)
+
+    def report(self, folder: str | Path) -> Path:
+        """Write the table, a summary and a page into a folder; return the page's path.
+
+        Raises:
+            PermissionError: the folder cannot be written to.
+        """
+        from xhat.report.results import write_results
+
+        return write_results(self, folder)

@@ -1,0 +1,64 @@
+"""Results of what is no search by gradient steps: samples that were looked up or drawn."""
+
+import torch
+from torch import Tensor
+
+from xhat.problem import Problem
+from xhat.result import Result
+
+__all__ = ["answered"]
+
+
+def answered(
+    problem: Problem,
+    x0: Tensor,
+    x: Tensor,
+    *,
+    status: str,
+    confidence: float | None,
+    seed: int,
+    seconds: float,
+    steps: int = 0,
+    evaluations: int = 0,
+) -> Result:
+    """Return what a problem says of inputs that were found by other means.
+
+    Args:
+        problem: measures and certifies them; they are moved to where it holds.
+        x0: ``(n, *x_shape)``, the starts.
+        x: ``(n, *x_shape)``.
+        status: of all of them.
+        confidence: at which the target counts as reached; None for what the objective says.
+        seed: of every random choice.
+        seconds: that finding them took.
+        steps: of each.
+        evaluations: passes through models, of each.
+    """
+    with torch.no_grad():
+        z = problem.project(problem.space.begin(x.detach()))
+        x = problem.space.decode(z)
+        found = problem.objective.measure(x, z)
+        violation = problem.violation(x)
+    certificate = problem.certify(x)
+    n, nothing = len(x), x.new_full((len(x),), torch.nan)
+    sure = nothing if found.confidence is None else found.confidence
+    reached = torch.zeros(n, dtype=torch.bool) if found.reached is None else found.reached
+    if confidence is not None and found.confidence is not None:
+        reached = reached & (sure >= confidence)
+    return Result(
+        x0=x0,
+        x=x,
+        z=z,
+        loss=found.loss,
+        confidence=sure,
+        reached=reached,
+        violation=violation,
+        feasible=certificate.feasible,
+        status=(status,) * n,
+        steps=torch.full((n,), steps),
+        evaluations=torch.full((n,), evaluations),
+        targeted=found.reached is not None,
+        seed=seed,
+        seconds=seconds,
+        certificate=certificate,
+    )

@@ -1,0 +1,202 @@
+"""The noun: one way to search, and what it makes of a question."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from xhat.constraints import Constraint
+from xhat.domain import Domain
+from xhat.engine import Compute, Progress, Restarts, TargetReached, solve
+from xhat.goals import Goal
+from xhat.methods.surroundings import Surroundings
+from xhat.problem import Problem
+from xhat.result import Result
+from xhat.spaces import Masked, Space
+
+__all__ = ["Around", "Method", "Model", "Options", "Plan", "Training", "held", "until"]
+
+Model = Callable[[Tensor], Tensor]
+Around = Domain | Surroundings
+Training = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a method asks of the engine.
+
+    Attributes:
+        problem: the question.
+        options: of ``solve``, such as ``stepper`` and ``max_steps``.
+    """
+
+    problem: Problem
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the search of a method may be told besides the question.
+
+    Attributes:
+        confidence: at which the search for a class ends, in (0, 1); None for 0.95. Goals for values
+            end when they are met.
+        max_steps: the step budget; None for the method's own.
+        restarts: further tries from random points around the start.
+        seed: of every random choice.
+        compute: chunk size, precision, device.
+        trace: record every candidate each so many steps; 0 for not at all.
+        on_progress: called with a ``Progress`` as the search goes on.
+    """
+
+    confidence: float | None = None
+    max_steps: int | None = None
+    restarts: Restarts | None = None
+    seed: int = 0
+    compute: Compute | None = None
+    trace: int = 0
+    on_progress: Callable[[Progress], None] | None = None
+
+
+class Method(ABC):
+    """One way to search; a frozen dataclass of the settings that it uses.
+
+    Attributes:
+        name: as on the command line.
+        caption: what it is, in one line.
+        needs: what a domain must have: ``"classes"``, ``"images"`` and names of its networks.
+        options: the fields of ``Options`` that its search uses.
+    """
+
+    name: ClassVar[str]
+    caption: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[tuple[str, ...]] = (
+        "confidence", "max_steps", "restarts", "seed", "compute", "trace", "on_progress",
+    )  # fmt: skip
+
+    @abstractmethod
+    def plan(
+        self,
+        model: Model,
+        goal: Goal,
+        x0: Tensor,
+        domain: Around,
+        constraints: Sequence[Constraint] = (),
+    ) -> Plan:
+        """Return the question that this method asks, and how it is searched.
+
+        Args:
+            model: differentiable, ``(n, *x_shape)`` to what the goal is about.
+            goal: what is wanted of its output.
+            x0: ``(n, *x_shape)``, the starts.
+            domain: what real inputs look like.
+            constraints: what must hold besides.
+        """
+
+    def search(
+        self,
+        model: Model,
+        goal: Goal,
+        x0: Tensor,
+        domain: Around,
+        constraints: Sequence[Constraint] = (),
+        options: "Options | None" = None,
+    ) -> Result:
+        """Search from every start at once.
+
+        Args:
+            model: as of ``plan``.
+            goal: likewise.
+            x0: likewise.
+            domain: likewise.
+            constraints: likewise.
+            options: of the search; only those that this method uses may be given.
+
+        Raises:
+            TypeError, ValueError: as ``xhat.engine.solve``.
+        """
+        given = self.checked(options)
+        plan = self.plan(model, goal, x0, domain, constraints)
+        how: dict[str, Any] = {"stop": until(goal, given.confidence)} | plan.options
+        if given.max_steps is not None:
+            how["max_steps"] = given.max_steps
+        return solve(
+            plan.problem,
+            x0,
+            restarts=given.restarts,
+            seed=given.seed,
+            compute=given.compute,
+            trace=given.trace,
+            on_progress=given.on_progress,
+            **how,
+        )
+
+    def checked(self, options: "Options | None") -> "Options":
+        """Return options, if this method uses all that are given.
+
+        Raises:
+            TypeError: it does not use one; the message lists those that it uses.
+        """
+        given = Options() if options is None else options
+        for each in fields(given):
+            if each.name not in self.options and getattr(given, each.name) != each.default:
+                raise TypeError(
+                    f"the method {self.name!r} does not use {each.name}; it takes "
+                    f"{', '.join(self.options)}."
+                )
+        return given
+
+    def missing(self, domain: Around, goal: Goal) -> str | None:
+        """Return why a domain cannot serve this method, and what to do; None where it can."""
+        if self.needs and isinstance(domain, Surroundings):
+            return (
+                f"the method {self.name!r} needs to know what real inputs look like; give "
+                f"domain=xhat.Domain(samples, labels)."
+            )
+        if "images" in self.needs and domain.kind not in ("image", "field"):
+            return (
+                f"the method {self.name!r} is for images and fields, but these samples are "
+                f"{domain.kind}s; use one of those that need no images (xhat info lists them)."
+            )
+        if "classes" in self.needs and not domain.classes:
+            return (
+                f"the method {self.name!r} needs to know which class real samples are of; give "
+                f"labels= when the domain is made."
+            )
+        if "classes" in self.needs and goal.labels is None:
+            return f"the method {self.name!r} is for goals that name a class, not for {goal!r}."
+        return None
+
+    def prepare(self, domain: Around, on_progress: Training | None = None) -> None:
+        """Train what this method needs of a domain and what is not there yet."""
+        for part in self.needs:
+            if part not in ("classes", "images") and isinstance(domain, Domain):
+                domain.network(part, on_progress)
+
+    def describe(self) -> dict[str, Any]:
+        """Return its name and settings, for a record."""
+        told = fields(self)  # pyright: ignore[reportArgumentType] - dataclasses all
+        return {"name": self.name} | {each.name: _plain(getattr(self, each.name)) for each in told}
+
+
+def until(goal: Goal, confidence: float | None) -> tuple[TargetReached, ...]:
+    """Return the rule that ends a candidate's search when the goal is met."""
+    if not goal.targeted:
+        return ()
+    if not goal.by_class:
+        return (TargetReached(),)
+    return (TargetReached(0.95 if confidence is None else confidence),)
+
+
+def held(space: Space, domain: Around, x0: Tensor) -> Space:
+    """Return a space in which what must not change stays as in the starts."""
+    if isinstance(domain, Surroundings) or bool(domain.free.all()):
+        return space
+    return Masked(space, domain.free, x0)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | tuple | None) else repr(value)

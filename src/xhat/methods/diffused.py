@@ -1,0 +1,168 @@
+"""Sampling by diffusion: what a generative model gives where others search.
+
+It samples images of the target from noise, or from the start with noise, which it forgets the more
+the more noise there is (Meng et al., "SDEdit", ICLR 2022). Guidance may draw the sample to what
+classifiers see as the target, and back towards the start.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from xhat.constraints import Constraint
+from xhat.core import check_count, generator
+from xhat.goals import Goal
+from xhat.methods.answers import answered
+from xhat.methods.base import Around, Method, Model, Options, Plan
+from xhat.objectives import CrossEntropy
+from xhat.problem import Problem
+from xhat.result import Result
+from xhat.surrogates.diffusion import (
+    ClassifierFree,
+    ClassifierGuided,
+    Conditional,
+    Denoise,
+    Near,
+    noise_levels,
+    noised,
+    sample,
+)
+
+__all__ = ["Diffused"]
+
+_PART = 250  # rows at a time, which bounds the memory
+_SURE = 0.05  # cross-entropy, below which classifiers are of most real samples
+_FAR = 1e3
+_HIDES = 5.0  # noise of which a start is not seen any more
+
+
+@dataclass(frozen=True)
+class Diffused(Method):
+    """Samples of the domain's denoiser, of the wanted class, instead of a search.
+
+    Noise is drawn for all starts together, so that a result depends on its place among them.
+
+    Attributes:
+        noise: that is put on the start, in the domain's units; 20 hides it.
+        levels: of noise, one pass through the denoiser each, or two with guidance by class.
+        scale: of guidance by class; 1 is the class itself and costs one pass less.
+        eta: 0 for DDIM, 1 for DDPM.
+        guidance: weight of the gradient of the model and the robust classifier; 0 for none.
+        near: weight of nearness to the start, in the domain's units; 0 for none.
+        tries: how many are sampled for each start; of those of which both classifiers are as sure
+            as of most real samples, the one nearest to the start is kept.
+    """
+
+    name: ClassVar[str] = "diffused"
+    caption: ClassVar[str] = "samples of a diffusion model, of the wanted class"
+    needs: ClassVar[tuple[str, ...]] = ("images", "classes", "denoiser", "robust")
+    options: ClassVar[tuple[str, ...]] = ("confidence", "max_steps", "seed")
+    noise: float = 20.0
+    levels: int = 30
+    scale: float = 2.0
+    eta: float = 0.0
+    guidance: float = 0.0
+    near: float = 0.0
+    tries: int = 1
+
+    def plan(
+        self,
+        model: Model,
+        goal: Goal,
+        x0: Tensor,
+        domain: Around,
+        constraints: Sequence[Constraint] = (),
+    ) -> Plan:
+        """Return the question that a sample is measured by."""
+        return Plan(Problem(goal.objective(model), domain.space(x0), tuple(constraints)))
+
+    def search(
+        self,
+        model: Model,
+        goal: Goal,
+        x0: Tensor,
+        domain: Around,
+        constraints: Sequence[Constraint] = (),
+        options: Options | None = None,
+    ) -> Result:
+        """Sample one result for each start; ``max_steps`` is the number of levels."""
+        given = self.checked(options)
+        began = time.perf_counter()
+        levels = (
+            self.levels if given.max_steps is None else check_count("max_steps", given.max_steps)
+        )
+        of = _Sampling(self, model, goal, x0, domain, levels)
+        draws = generator(given.seed, "diffusion")
+        x = of.sampled(draws)
+        least = of.lacks(x)
+        for _ in range(self.tries - 1):
+            other = of.sampled(draws)
+            lacks = of.lacks(other)
+            x = torch.where((lacks < least)[:, None, None, None], other, x)
+            least = torch.minimum(least, lacks)
+        passes = self.tries * levels * (1 if self.scale == 1 else 2)
+        return answered(
+            self.plan(model, goal, x0, domain, constraints).problem,
+            x0,
+            x,
+            status="sampled",
+            confidence=0.95 if given.confidence is None else given.confidence,
+            seed=given.seed,
+            seconds=time.perf_counter() - began,
+            steps=levels,
+            evaluations=passes,
+        )
+
+
+class _Sampling:
+    """One question, asked of a diffusion."""
+
+    def __init__(
+        self, how: Diffused, model: Model, goal: Goal, x0: Tensor, domain: Any, levels: int
+    ) -> None:
+        target = goal.labels_for(len(x0))
+        if target is None:
+            raise ValueError(f"samples of a class are wanted, but {goal!r} names none.")
+        self.how, self.x0, self.target = how, x0, target
+        self.denoiser, self.unit = domain.network("denoiser"), float(domain.scale.max())
+        self.ends = float(domain.low.min()), float(domain.high.max())
+        self.classifiers = tuple(dict.fromkeys((model, domain.network("robust"))))
+        power = 7.0 if self.hidden else 3.0
+        self.levels = self.unit * noise_levels(levels, how.noise, power=power)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether so much noise hides the start."""
+        return self.how.noise >= _HIDES
+
+    def sampled(self, draws: torch.Generator) -> Tensor:
+        """Return one sample for every start, within the limits."""
+        return torch.cat(list(self._samples(draws))).clamp(*self.ends)
+
+    @torch.no_grad()
+    def lacks(self, x: Tensor) -> Tensor:
+        """Return the distance to the start, and more than any distance for what is not sure."""
+        unsure = torch.stack([CrossEntropy(each, self.target)(x) for each in self.classifiers])
+        excess = (unsure - _SURE).relu().sum(dim=0)
+        return (x - self.x0).flatten(1).norm(dim=1) / self.unit + _FAR * excess
+
+    def _samples(self, draws: torch.Generator) -> Iterator[Tensor]:
+        for rows in torch.arange(len(self.x0)).split(_PART):
+            start = self.x0[rows]
+            seen = torch.full_like(start, self.denoiser.mean) if self.hidden else start
+            x = noised(seen, self.levels[0], draws)
+            denoise = self._denoise(start, self.target[rows])
+            yield sample(denoise, x, self.levels, eta=self.how.eta, generator=draws)
+
+    def _denoise(self, start: Tensor, target: Tensor) -> Denoise:
+        found: Denoise = Conditional(self.denoiser, target)
+        if self.how.scale != 1:
+            found = ClassifierFree(self.denoiser, target, self.how.scale)
+        if self.how.guidance:
+            found = ClassifierGuided(found, self.classifiers, target, self.how.guidance)
+        near = self.how.near / self.unit**2
+        return Near(found, start, near) if near else found

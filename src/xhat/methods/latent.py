@@ -1,0 +1,69 @@
+"""Searching in the latent space of an autoencoder, where real images are dense."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from xhat.constraints import Constraint
+from xhat.engine import Adam
+from xhat.goals import Goal
+from xhat.methods.base import Around, Method, Model, Plan, held
+from xhat.methods.features import both
+from xhat.objectives import GaussianEnergy, InLatent
+from xhat.problem import Problem
+from xhat.spaces import Latent
+
+__all__ = ["Guided", "InLatentSpace"]
+
+
+@dataclass(frozen=True)
+class InLatentSpace(Method):
+    """The latent space of an autoencoder, by the gradient of the model alone.
+
+    Attributes:
+        rate: of Adam's steps.
+        max_steps: the step budget.
+    """
+
+    name: ClassVar[str] = "latent"
+    caption: ClassVar[str] = "the latent space of an autoencoder"
+    needs: ClassVar[tuple[str, ...]] = ("images", "autoencoder")
+    rate: float = 0.1
+    max_steps: int = 150
+
+    def plan(
+        self,
+        model: Model,
+        goal: Goal,
+        x0: Tensor,
+        domain: Around,
+        constraints: Sequence[Constraint] = (),
+    ) -> Plan:
+        """Return the goal's objective over latents."""
+        net = domain.network("autoencoder")  # pyright: ignore[reportAttributeAccessIssue]
+        space = held(Latent(net.encode, net.decode), domain, x0)
+        problem = Problem(self._wanted(model, goal, domain), space, tuple(constraints))
+        return Plan(problem, {"stepper": Adam(self.rate), "max_steps": self.max_steps})
+
+    def _wanted(self, model: Model, goal: Goal, domain: Around):
+        del domain
+        return goal.objective(model)
+
+
+@dataclass(frozen=True)
+class Guided(InLatentSpace):
+    """The latent space, also through an adversarially trained classifier, with a prior.
+
+    Attributes:
+        prior: weight of ``|z|^2 / 2``, the energy of a standard normal latent.
+    """
+
+    name: ClassVar[str] = "latent-robust"
+    caption: ClassVar[str] = "latent space, adversarially trained classifier, a prior"
+    needs: ClassVar[tuple[str, ...]] = ("images", "classes", "autoencoder", "robust")
+    prior: float = 0.1
+
+    def _wanted(self, model: Model, goal: Goal, domain: Around):
+        return both(model, goal, domain) + self.prior * InLatent(GaussianEnergy())

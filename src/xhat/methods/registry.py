@@ -1,0 +1,65 @@
+"""Which methods there are: those of this room, and those of others by entry point."""
+
+from functools import cache
+from importlib.metadata import entry_points
+
+from xhat.core import check_choice
+from xhat.goals import Goal
+from xhat.methods.annealed import Annealed
+from xhat.methods.base import Around, Method
+from xhat.methods.bent import Bent, Nearest
+from xhat.methods.diffused import Diffused
+from xhat.methods.features import Guarded, InBall, NearStart, Pixels
+from xhat.methods.latent import Guided, InLatentSpace
+
+__all__ = ["GROUP", "default_method", "known_methods", "method"]
+
+GROUP = "xhat.methods"
+"""The group of entry points by which another package's methods are found."""
+_OURS = (
+    Pixels, InBall, NearStart, Guarded, InLatentSpace, Guided, Bent, Nearest, Annealed, Diffused,
+)  # fmt: skip
+
+
+@cache
+def known_methods() -> dict[str, type[Method]]:
+    """Return every method by name, those of installed packages last.
+
+    Raises:
+        TypeError: an entry point names something else than a ``Method``.
+        ValueError: it has the name of another.
+    """
+    found: dict[str, type[Method]] = {each.name: each for each in _OURS}
+    for entry in entry_points(group=GROUP):
+        made = entry.load()
+        if not (isinstance(made, type) and issubclass(made, Method)):
+            raise TypeError(f"the entry point {entry.value} is no class of the kind Method.")
+        if made.name in found:
+            raise ValueError(
+                f"{entry.value} is a method named {made.name!r}, but there is one already; give "
+                f"it another name."
+            )
+        found[made.name] = made
+    return found
+
+
+def method(name: str) -> Method:
+    """Return a method by name, with its default settings.
+
+    Raises:
+        ValueError: there is no such method; the message lists those there are.
+
+    Example:
+        >>> method("proximal").max_steps
+        150
+    """
+    return known_methods()[check_choice("method", name, known_methods())]()
+
+
+def default_method(domain: Around, goal: Goal) -> Method:
+    """Return the best of these methods for a domain and a goal.
+
+    For images with classes that is ``xhat``; for everything else, features near the start.
+    """
+    best = Bent()
+    return NearStart() if best.missing(domain, goal) else best

@@ -1,0 +1,57 @@
+"""What is assumed where there is no domain: limits, and units of 1."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xhat.core import check_tensor
+from xhat.spaces import Box, Space
+
+__all__ = ["Surroundings"]
+
+
+class Surroundings:
+    """Stands in for a domain that nobody gave: it knows the limits of features and nothing else.
+
+    Args:
+        x0: the starts, ``(n, *x_shape)``.
+        limits: ``(low, high)``, numbers or one for each feature; None for 0 to 1 where all starts
+            lie within, else for none.
+
+    Example:
+        >>> Surroundings(torch.rand(2, 3)).limits, Surroundings(torch.tensor([[4.0]])).limits
+        ((0.0, 1.0), (-inf, inf))
+    """
+
+    kind: str | None = None
+    classes: tuple[str, ...] = ()
+    labels: Tensor | None = None
+
+    def __init__(self, x0: Tensor, limits: tuple[Any, Any] | None = None) -> None:
+        x0 = check_tensor("the starts", x0)
+        self.shape = tuple(x0.shape[1:])
+        inside = bool(((x0 >= 0) & (x0 <= 1)).all())
+        self.limits = limits or ((0.0, 1.0) if inside else (-torch.inf, torch.inf))
+        self.assumed = limits is None
+        self.scale = torch.ones(1)
+
+    @property
+    def note(self) -> str | None:
+        """What was assumed, in a sentence; None where limits were given."""
+        if not self.assumed:
+            return None
+        low, high = self.limits
+        said = "no limits" if low == -torch.inf else f"limits of {low:g} and {high:g}"
+        return f"without a domain or limits=, {said} were assumed for every feature"
+
+    def space(self, x0: Tensor) -> Space:
+        """Return the box of the limits.
+
+        Raises:
+            TypeError, ValueError: limits that are none.
+        """
+        del x0
+        if not isinstance(self.limits, tuple | list) or len(self.limits) != 2:
+            raise ValueError(f"limits must be (low, high), but are {self.limits!r}.")
+        return Box(*self.limits)

@@ -1,0 +1,168 @@
+"""The files of one result: a table, a summary, pictures where inputs are pictures, and a page."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xhat.core import atomic_folder_check, atomic_write
+from xhat.report.changes import as_pictures, save_changes_png
+from xhat.report.judged import JudgedSamples
+from xhat.report.judged_page import save_judged_page
+
+__all__ = ["write_results"]
+
+_COLUMNS = 12  # of a table, whose changes are told
+_NEAREST = 3  # real samples that are shown beside an input
+_NOTES = (
+    "An input is genuine if it looks no more unusual, on whatever axis, than nearly all real "
+    "samples. The p-values of the axes are adjusted for their number: a real sample has one at "
+    "or below alpha with a probability of alpha at most.",
+)
+
+
+def write_results(found: Any, folder: str | Path, command: str = "") -> Path:
+    """Write ``results.parquet``, ``summary.json`` and ``report.html``; return the last's path.
+
+    Args:
+        found: a ``xhat.Judged``; what draws does not import what it draws.
+        folder: to write to.
+        command: that made it, for the page.
+
+    Inputs that can be looked at leave ``changes.png`` too. Without verdicts there is no page, and
+    the path is that of the table.
+
+    Raises:
+        PermissionError: the folder cannot be written to.
+    """
+    folder = atomic_folder_check(folder)
+    found.save(folder / "results.parquet")
+    low, high = _shades(found)
+    starts, pictures = (as_pictures(x, low, high) for x in (found.x0, found.x))
+    drawn = starts is not None and pictures is not None
+    if starts is not None and pictures is not None:
+        save_changes_png(folder / "changes.png", starts, pictures, _captions(found))
+    summary = _summary(found) | {"picture": "changes.png" if drawn else None}
+    summary |= {"command": command} if command else {}
+    with atomic_write(folder / "summary.json") as temporary:
+        temporary.write_text(json.dumps(summary, indent=1) + "\n")
+    if found.verdicts is None or not hasattr(found.verdicts, "axes") or not found.verdicts.axes:
+        return folder / "results.parquet"
+    facts = {"goal": found.goal, "method": found.method, "alpha": f"{found.verdicts.alpha:g}"}
+    facts |= {"command": command} if command else {}
+    return save_judged_page(
+        folder / "report.html",
+        _samples(found, low, high),
+        title="What was found, and what the judges say",
+        lead=f"{found.summary()}.".capitalize(),
+        facts={name: value for name, value in facts.items() if value} | {"inputs": len(found)},
+        notes=(*_NOTES, *(f"{note}." for note in found.notes)),
+    )
+
+
+def _summary(found: Any) -> dict[str, Any]:
+    moved = (found.x - found.x0).flatten(1).norm(dim=1)
+    sure, finite = ~found.confidence.isnan(), ~found.loss.isnan()
+    counts = {} if found.verdicts is None else found.verdicts.counts()
+    return {
+        "n": len(found),
+        "goal": found.goal,
+        "method": found.method,
+        "reached": int(found.reached.sum()) if found.targeted else None,
+        "feasible": int(found.feasible.sum()),
+        "status": {s: found.status.count(s) for s in dict.fromkeys(found.status)},
+        "verdicts": {str(outcome): count for outcome, count in counts.items() if count},
+        "verdict": found.summary(),
+        "confidence": float(found.confidence[sure].mean()) if sure.any() else None,
+        "loss": float(found.loss[finite].median()) if finite.any() else None,
+        "moved": float(moved.median()),
+        "evaluations": float(found.evaluations.float().mean()),
+        "seed": found.seed,
+        "seconds": round(found.seconds, 3),
+        "notes": list(found.notes),
+    }
+
+
+def _shades(found: Any) -> tuple[float, float]:
+    """Return what is drawn as black and as white."""
+    if found.domain is not None:
+        low, high = float(found.domain.low.min()), float(found.domain.high.max())
+    else:
+        low, high = (float(end) for end in torch.aminmax(torch.cat((found.x0, found.x))))
+        low, high = min(low, 0.0), max(high, 1.0)
+    return (low, high) if high > low and np.isfinite([low, high]).all() else (0.0, 1.0)
+
+
+def _captions(found: Any) -> list[str]:
+    moved = (found.x - found.x0).flatten(1).norm(dim=1)
+    said = []
+    for i, status in enumerate(found.status):
+        verdict = "not judged" if found.verdicts is None else str(found.verdicts.outcomes[i])
+        sure = float(found.confidence[i])
+        said.append(
+            f"input {i}: {verdict.replace('_', ' ')}\n{status}\n"
+            f"{'' if sure != sure else f'confidence {sure:.2f}, '}moved {float(moved[i]):.2f}"
+        )
+    return said
+
+
+def _samples(found: Any, low: float, high: float) -> JudgedSamples:
+    verdicts: Any = found.verdicts
+    near = verdicts.near
+
+    def grey(x: Tensor) -> NDArray[np.float32] | None:
+        drawn = as_pictures(x, low, high)
+        return None if drawn is None else drawn.mean(axis=-1)
+
+    pictures, nearest = grey(found.x), None
+    reference = None if found.domain is None else found.domain.judge(verdicts.alpha).reference
+    if pictures is not None and near is not None and reference is not None:
+        shown = grey(reference[near.index[:, :_NEAREST].flatten()])
+        nearest = None if shown is None else shown.reshape(len(found), -1, *shown.shape[1:])
+    names = () if found.domain is None else found.domain.classes
+    classes = 0 if verdicts.votes is None else verdicts.votes.shape[2] - 1
+    words = names if len(names) == classes else tuple(map(str, range(classes)))
+    return JudgedSamples(
+        outcomes=[str(outcome) for outcome in verdicts.outcomes],
+        rules=[verdict.rule for verdict in verdicts],
+        evidence=[f"{verdict.explain()}{_changed(found, i)}" for i, verdict in enumerate(verdicts)],
+        axes=[axis.name for axis in verdicts.axes],
+        p_values=torch.stack([axis.adjusted for axis in verdicts.axes], dim=1).numpy(),
+        alpha=verdicts.alpha,
+        level=verdicts.alpha * (1 + 1e-9),
+        targets=None if verdicts.target is None else [_word(words, k) for k in verdicts.target],
+        members=verdicts.members,
+        classes=[*words, "none"] if classes else (),
+        votes=None if verdicts.votes is None else np.asarray(verdicts.votes),
+        pictures=pictures,
+        nearest=nearest,
+        nearest_names=[verdict.nearest_names() for verdict in verdicts],
+        starts=None if pictures is None or bool((found.x == found.x0).all()) else grey(found.x0),
+    )
+
+
+def _changed(found: Any, i: int) -> str:
+    """Return a line that says which columns of a table were changed; empty for other data."""
+    names = None if found.domain is None else found.domain.names
+    if names is None or found.x.ndim != 2:
+        return ""
+    pairs = zip(names, found.x0[i].tolist(), found.x[i].tolist(), strict=True)
+    unit = found.domain.scale.flatten().tolist()
+    moved = [
+        (abs(after - before) / unit[k % len(unit)], f"{name} {before:.4g} → {after:.4g}")
+        for k, (name, before, after) in enumerate(pairs)
+        if before != after
+    ]
+    if not moved:
+        return "\nNothing was changed."
+    told = [text for _, text in sorted(moved, reverse=True)]
+    rest = f", and {len(told) - _COLUMNS} more" if len(told) > _COLUMNS else ""
+    return f"\nChanged: {', '.join(told[:_COLUMNS])}{rest}."
+
+
+def _word(words: tuple[str, ...], label: Any) -> str:
+    return words[int(label)] if int(label) < len(words) else str(int(label))
