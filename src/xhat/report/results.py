@@ -147,11 +147,12 @@ def _samples(found: Any, low: float, high: float) -> JudgedSamples:
 
 def _changed(found: Any, i: int) -> str:
     """Return a line that says which columns of a table were changed; empty for other data."""
-    names = None if found.domain is None else found.domain.names
-    if names is None or found.x.ndim != 2:
+    domain = found.domain
+    names = None if domain is None else domain.names
+    if domain is None or names is None or found.x.ndim != 2:
         return ""
     pairs = zip(names, found.x0[i].tolist(), found.x[i].tolist(), strict=True)
-    unit = found.domain.scale.flatten().tolist()
+    unit = domain.scale.flatten().tolist()
     moved = [
         (abs(after - before) / unit[k % len(unit)], f"{name} {before:.4g} → {after:.4g}")
         for k, (name, before, after) in enumerate(pairs)
