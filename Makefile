@@ -61,8 +61,8 @@ docs: setup
 # Computed as if nothing were known, and kept where the package looks first.
 remembered: setup
 	rm -f src/xhat/study/remembered/*.safetensors
-	OMP_NUM_THREADS=1 XHAT_CACHE=src/xhat/study/remembered $(BIN)/python -c "from xhat.study.judging import digits_judge; \
-		from xhat.study.methods.known import digits_known; digits_judge(), digits_known()"
+	OMP_NUM_THREADS=1 XHAT_CACHE=src/xhat/study/remembered $(BIN)/python -c "from xhat_zoo.digits.judging import digits_judge; \
+		from xhat_zoo.digits.methods.known import digits_known; digits_judge(), digits_known()"
 	rm -f src/xhat/study/remembered/judge-sees-*.safetensors
 	chmod 644 src/xhat/study/remembered/*.safetensors
 

@@ -5,7 +5,7 @@
     Result ─judges, truth→ Verdict                                      (trust)
 
 The nouns live in rooms of their own: ``xhat.spaces``, ``xhat.objectives``, ``xhat.constraints``,
-``xhat.problem``, ``xhat.engine``, ``xhat.result``, ``xhat.judges``, ``xhat.tasks``,
+``xhat.problem``, ``xhat.engine``, ``xhat.result``, ``xhat.judges``, ``xhat_zoo``,
 ``xhat.surrogates``, ``xhat.report``, ``xhat.study``.
 """
 

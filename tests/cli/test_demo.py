@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from tests.study.test_demo_digits import FILES
-from xhat.tasks import digits
+from xhat_zoo import digits
+from zoo.tests.digits.test_demo import FILES
 
 
 def test_the_demo_writes_its_files_and_prints_the_page(xhat, tmp_path):
@@ -43,7 +43,7 @@ def test_bad_options(refused, tmp_path, words, said):
 
 
 def test_an_unwritable_folder_is_found_before_the_work_begins(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("xhat.study.demos.digits.run", pytest.fail)
+    monkeypatch.setattr("xhat_zoo.digits.demo.run", pytest.fail)
     (tmp_path / "file").touch()
     assert "file/below cannot be written to" in refused(
         "demo", "--out", tmp_path / "file" / "below"

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from tests.study import toy
-from xhat.study.experiments import STUDIES
+from studies import STUDIES
+from studies.tests import toy
 
 
 @pytest.fixture

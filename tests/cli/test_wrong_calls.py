@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.study import toy
-from xhat.study.experiments import STUDIES
+from studies import STUDIES
+from studies.tests import toy
 
 MODELS = """
 import sys

@@ -59,7 +59,7 @@ def machine_labels(
         ``(n, classes)`` distributions, float32.
 
     Example:
-        >>> from xhat.tasks import digits
+        >>> from xhat_zoo import digits
         >>> few = digits.split("surrogate_train")
         >>> p = machine_labels(few.images[:100], few.labels[:100], seed=0, readers=1, epochs=1)
         >>> p.shape, torch.allclose(p.sum(1), torch.ones(100))

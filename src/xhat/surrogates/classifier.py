@@ -52,7 +52,7 @@ def train_classifier(
 
     Example:
         >>> from xhat.surrogates.signals import LabelSmoothing
-        >>> from xhat.tasks import digits
+        >>> from xhat_zoo import digits
         >>> few = digits.split("surrogate_train")
         >>> model = train_classifier(few.upright[:64], few.labels[:64], seed=0,
         ...                          signals=[LabelSmoothing(0.1)],

@@ -184,7 +184,7 @@ def train_embedding(
         ValueError: an unknown name, or a number out of range.
 
     Example:
-        >>> from xhat.tasks import digits
+        >>> from xhat_zoo import digits
         >>> few = digits.split("surrogate_train")
         >>> line = train_embedding("line", few.upright[:64], few.labels[:64], seed=0, epochs=1)
         >>> line.decode(line.encode(few.images[:3])).shape
