@@ -16,12 +16,13 @@ from tests.web.conftest import running
 from tests.web.explorer import application
 from tests.web.shell import OURS, PAGE, awaited
 from xhat.result import Result
+from xhat.task import Cancelled
 from xhat.web import build
 from xhat.web.explorer import explorer_part, stream
 from xhat.web.explorer.gallery import Gallery
 from xhat.web.explorer.searches import Channel, Searches
 from xhat_zoo import digits
-from xhat_zoo.digits.exploring import Cancelled, Explorer, Question
+from xhat_zoo.digits.exploring import Explorer, Question
 from zoo.tests.digits import small
 from zoo.tests.digits.test_exploring import THREE, save
 

@@ -4,10 +4,11 @@ import schemathesis
 
 from tests.web.explorer import FREELY
 from tests.web.test_schema import abuse
+from xhat.task import Cancelled
 from xhat.web import build
 from xhat.web.explorer import explorer_part
 from xhat.web.explorer.gallery import Gallery
-from xhat_zoo.digits.exploring import Cancelled, Explorer
+from xhat_zoo.digits.exploring import Explorer
 from zoo.tests.digits import small
 from zoo.tests.digits.test_exploring import save
 

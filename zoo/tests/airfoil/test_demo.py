@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from xhat.task import DEMOS
+from xhat.task import task
 from xhat_zoo.airfoil import Specification, XFoil, search
 from xhat_zoo.airfoil import demo as airfoil
 from xhat_zoo.airfoil import demo_run as airfoil_run
@@ -45,13 +45,13 @@ def written(found, folder):
 
 
 def test_without_xfoil_it_runs_and_says_that_nothing_was_verified(without, tmp_path):
-    found = DEMOS["airfoil"].run(seed=0, on_progress=None)
+    found = task("airfoil").run(0, None, {})
     page, summary = written(found, tmp_path / "out")
     assert "Nothing was verified" in page
     assert "apt install xfoil" in page
     assert summary["verified"] is False
     assert summary["specifications"][0]["gap"] is None
-    assert "apt install xfoil" in DEMOS["airfoil"].said(found)
+    assert "apt install xfoil" in task("airfoil").say(found)
 
 
 def test_with_xfoil_the_numbers_on_the_page_are_its_own(with_program, tmp_path):
@@ -62,7 +62,7 @@ def test_with_xfoil_the_numbers_on_the_page_are_its_own(with_program, tmp_path):
     assert ">70.0<" in page  # counts of drag
     assert summary["specifications"][0]["gap"] == pytest.approx(float(found.verified.gap[0]))
     assert {stage.name for stage in stages} >= {"real airfoils", "search", "XFoil", "polars"}
-    assert "XFoil differs by" in DEMOS["airfoil"].said(found)
+    assert "XFoil differs by" in task("airfoil").say(found)
 
 
 def test_a_design_that_is_worse_than_the_real_airfoil_is_told_so():

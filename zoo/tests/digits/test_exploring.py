@@ -11,13 +11,13 @@ import torch
 from xhat.core import UnreadableFileError
 from xhat.report import as_pictures
 from xhat.result import Result
+from xhat.task import Cancelled
 from xhat.web.explorer.gallery import Gallery
 from xhat.web.explorer.tiles import tiled
 from xhat_zoo import digits
 from xhat_zoo.digits import judging
 from xhat_zoo.digits.exploring import (
     STRUCTURES,
-    Cancelled,
     Explorer,
     Question,
     centred,

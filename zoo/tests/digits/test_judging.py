@@ -2,10 +2,12 @@ import pandas as pd
 import pytest
 import torch
 
+from xhat._audit import judge_samples, write_judged
 from xhat.core import generator
 from xhat.judges import Outcome
+from xhat.task import task
 from xhat_zoo import digits
-from xhat_zoo.digits.judging import digits_judge, judge_samples, write_judged
+from xhat_zoo.digits.judging import digits_judge
 
 
 def shares(x, target):
@@ -57,7 +59,9 @@ def test_the_judge_is_made_of_judges_and_images_that_trained_no_surrogate():
 
 def test_verdicts_are_written_a_row_a_sample(tmp_path):
     test = digits.split("test")
-    judged = judge_samples(test.images[:20], test.labels[:20], x0=test.images[20:40])
+    judged = judge_samples(
+        test.images[:20], test.labels[:20], reference=task("digits"), x0=test.images[20:40]
+    )
     page = write_judged(judged, tmp_path / "new")
     table = pd.read_parquet(tmp_path / "new" / "verdicts.parquet")
     verdicts = judged.verdicts
@@ -70,19 +74,6 @@ def test_verdicts_are_written_a_row_a_sample(tmp_path):
     assert "none" in page.read_text()
 
 
-def test_another_domain_is_judged_with_a_jury_where_there_are_labels(tmp_path):
-    labels = torch.arange(600) % 2
-    real = torch.randn(600, 3, generator=generator(0)) + 6 * labels[:, None]
-    found = judge_samples(
-        torch.tensor([[0.0, 0.1, 0.2], [6.0, 6.1, 5.8], [6.1, 6.0, 5.9]]),
-        torch.tensor([0, 1, 0]),
-        reference=real,
-        labels=labels,
-    )
-    assert [str(o) for o in found.verdicts.outcomes] == ["genuine", "genuine", "mistaken"]
-    assert write_judged(found, tmp_path).exists()
-
-
 def test_bad_samples_are_refused():
     good = torch.zeros(2, 1, 28, 28)
     for bad, kind, message in (
@@ -92,4 +83,4 @@ def test_bad_samples_are_refused():
         (good * torch.nan, ValueError, "must be finite"),
     ):
         with pytest.raises(kind, match=message):
-            judge_samples(bad, torch.tensor([1]))
+            judge_samples(bad, torch.tensor([1]), reference=task("digits"))

@@ -87,9 +87,13 @@ def jury():
 @pytest.mark.parametrize(
     ("train", "room", "passes"),
     [
-        (encounters, "tasks.conjunction.training", True),
-        (ensemble, "surrogates.regression", False),  # its loss asks the members, not the network
-        (jury, "judges.fitting", True),
+        (encounters, "xhat_zoo.conjunction.training", True),
+        (
+            ensemble,
+            "xhat.surrogates.regression",
+            False,
+        ),  # its loss asks the members, not the network
+        (jury, "xhat.judges.fitting", True),
     ],
 )
 def test_trainings_without_a_choice_work_in_either_precision(train, room, passes, monkeypatch):
@@ -99,7 +103,7 @@ def test_trainings_without_a_choice_work_in_either_precision(train, room, passes
         def changed(*args, half=half, **options):
             return fit(*args, **options | {"epochs": 2, "autocast": half})
 
-        monkeypatch.setattr(f"xhat.{room}.fit", changed)
+        monkeypatch.setattr(f"{room}.fit", changed)
         trained.append(weights(train()))
     assert bool(trained[1].isfinite().all())
     assert torch.equal(*trained) != passes

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from xhat.result import Result
-from xhat.task import DEMOS
+from xhat.task import task
 from xhat_zoo.shapes import demo as shapes
 from xhat_zoo.shapes import demo_pictures as shape_pictures
 
@@ -39,13 +39,13 @@ def stages():
 
 @pytest.fixture(scope="module")
 def found(small, stages):
-    return DEMOS["shapes"].run(seed=3, on_progress=stages.append)
+    return task("shapes").run(3, stages.append, {})
 
 
 @pytest.fixture(scope="module")
 def out(found, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "made"
-    page = DEMOS["shapes"].write(found, folder, command="xhat demo --task shapes --seed 3")
+    page = task("shapes").write(found, folder, command="xhat demo --task shapes --seed 3")
     assert page == folder / "report.html"
     return folder
 
@@ -80,7 +80,7 @@ def test_balls_are_as_large_as_geometry_says(found):
 
 
 def test_the_terminal_and_progress_tell_of_it(found, stages):
-    said = DEMOS["shapes"].said(found)
+    said = task("shapes").say(found)
     assert "2 of 2 poses found, 2 certified by the truth" in said
     assert said.count("normals") == 4
     assert {stage.name for stage in stages} >= {"shapes", "ball in the room"}
