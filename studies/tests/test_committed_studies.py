@@ -11,7 +11,7 @@ from studies.runner.running import Finished
 
 ROOT = Path(__file__).parents[2]
 FEWER = {"latent-size": 3, "ablation": 3, "diffusion": 3}  # seeds, of many cells
-FOLDERS = sorted(path.parent for path in (ROOT / "studies").glob("*/results.json"))
+FOLDERS = sorted(path.parent for path in (ROOT / "studies" / "results").glob("*/results.json"))
 
 
 def test_there_are_some():
@@ -50,4 +50,4 @@ class TestEveryStudy:
         assert answer in (folder / "report.html").read_text()
         drawn = ROOT / "docs" / "images" / f"study-{folder.name}.png"
         assert drawn.read_bytes() in [path.read_bytes() for path in folder.glob("*.png")]
-        assert f"studies/{folder.name}/report.md" in (ROOT / "docs" / "studies.md").read_text()
+        assert f"studies/results/{folder.name}/report.md" in (ROOT / "docs" / "studies.md").read_text()

@@ -72,7 +72,7 @@ class TestRunning:
 PROGRAM = """
 import sys
 from pathlib import Path
-from tests.study import toy
+from studies.tests import toy
 from studies import run_study, write_study
 out = Path(sys.argv[1])
 found = run_study(toy.experiment(pause=0.25), out / "out", seeds=4, cache=out / "cache")
@@ -113,7 +113,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_table(tmp_path):
 FULL = """
 import resource, sys
 from pathlib import Path
-from tests.study import toy
+from studies.tests import toy
 from studies import run_study
 out = Path(sys.argv[1])
 run_study(toy.experiment(), out / "out", seeds=1, cache=out / "cache")

@@ -55,8 +55,6 @@ def test_another_configuration_is_refused(xhat, refused, known, tmp_path, monkey
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "Missing argument"),
-        (["tune"], "Missing argument"),
         (["toy", "--out", "file"], "cannot be written to"),
         (["toy", "--cache", "file/a"], "cannot be written to"),
         (["tune", "chess"], "what must be one of"),
