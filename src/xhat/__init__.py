@@ -5,8 +5,8 @@
     Result ─judges, truth→ Verdict                                      (trust)
 
 The nouns live in rooms of their own: ``xhat.spaces``, ``xhat.objectives``, ``xhat.constraints``,
-``xhat.problem``, ``xhat.engine``, ``xhat.result``, ``xhat.judges``, ``xhat_zoo``,
-``xhat.surrogates``, ``xhat.report``, ``xhat.study``.
+``xhat.problem``, ``xhat.engine``, ``xhat.result``, ``xhat.judges``, ``xhat.task``,
+``xhat.surrogates``, ``xhat.report``.
 """
 
 from importlib.metadata import version

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from xhat.core import UnreadableFileError, sha256_of
 from xhat.learning import count_parameters, load_checkpoint, predict, rotate
 from xhat_zoo import digits
+from xhat_zoo.digits import networks
 
 NAMES = (*digits.SURROGATES, *digits.GUARDS, "vae", "denoiser", *digits.JUDGES, digits.AUTOENCODER)
 
@@ -130,6 +131,6 @@ class TestShippedModels:
 
 
 def test_missing_weights_give_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(digits, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(networks, "WEIGHTS", tmp_path)
     with pytest.raises(UnreadableFileError, match=r"plain\.json cannot be read"):
         digits.surrogate("plain")

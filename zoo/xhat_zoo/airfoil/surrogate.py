@@ -175,7 +175,7 @@ def material(name: str, folder: Path = MATERIAL) -> dict[str, Tensor]:
     if found != expected:
         raise UnreadableFileError(
             f"{path} is truncated or was changed: its SHA-256 is {found[:12]}…, but its card says "
-            f"{expected[:12]}…; install xhat again."
+            f"{expected[:12]}…; install xhat-zoo again."
         )
     try:
         return load(path.read_bytes())

@@ -77,7 +77,7 @@ def read_idx(folder: Path, name: str) -> Tensor:
     if found != expected:
         raise UnreadableFileError(
             f"{path} is truncated or was changed: its SHA-256 is {found[:12]}…, "
-            f"expected {expected[:12]}…; install xhat again."
+            f"expected {expected[:12]}…; install xhat-zoo again."
         )
     raw = lzma.decompress(path.read_bytes())
     axes = raw[3]
