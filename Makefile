@@ -15,7 +15,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-warn-script-location
 .PHONY: help setup demo test lint pytest docs test-oldest remembered bench fuzz mutants clean python
 
 help:
-	@echo "make setup   make $(VENV) and install the package with its tools, once"
+	@echo "make setup   make $(VENV) and install xhat, its example tasks and the tools, once"
 	@echo "make demo    run the main job into runs/demo and print the page's path"
 	@echo "make test    ruff, basedpyright, import-linter, pytest with doctests, docs"
 	@echo "make test-oldest  the engine, files and commands with the oldest versions that are allowed"
@@ -50,21 +50,22 @@ test-oldest: $(OLDEST_STAMP)
 	$(OLDEST)/bin/python -m pip check
 	$(QUICKLY) $(OLDEST)/bin/pytest -n 2 --dist loadfile -W ignore::DeprecationWarning \
 		tests/core tests/engine tests/spaces tests/constraints tests/objectives tests/laws tests/learning tests/test_symmetry.py tests/test_problem.py tests/test_result.py \
-		tests/cli/test_shell.py tests/cli/test_optimize.py tests/cli/test_judge.py tests/cli/test_label.py tests/cli/test_study.py \
+		tests/cli/test_shell.py tests/cli/test_optimize.py tests/cli/test_judge.py tests/cli/test_label.py studies/tests/test_main.py zoo/tests/test_laws.py \
 		tests/cli/test_train.py::test_a_recipe_is_trained_from_the_embedded_data tests/cli/test_demo.py \
-		tests/labels/test_exchange.py tests/metrics/test_dimension.py tests/report/test_page.py tests/study/test_tuning.py \
+		tests/labels/test_exchange.py tests/metrics/test_dimension.py tests/report/test_page.py studies/tests/test_tuning.py \
 		tests/surrogates/test_embeddings.py tests/surrogates/test_steerable.py tests/cli/test_serving.py tests/test_versions.py
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean --site-dir site
 
-# Computed as if nothing were known, and kept where the package looks first.
+# Computed as if nothing were known, and kept where the task looks first.
+PRECOMPUTED := zoo/xhat_zoo/digits/precomputed
 remembered: setup
-	rm -f src/xhat/study/remembered/*.safetensors
-	OMP_NUM_THREADS=1 XHAT_CACHE=src/xhat/study/remembered $(BIN)/python -c "from xhat.study.judging import digits_judge; \
-		from xhat.study.methods.known import digits_known; digits_judge(), digits_known()"
-	rm -f src/xhat/study/remembered/judge-sees-*.safetensors
-	chmod 644 src/xhat/study/remembered/*.safetensors
+	rm -f $(PRECOMPUTED)/*.safetensors
+	OMP_NUM_THREADS=1 XHAT_CACHE=$(PRECOMPUTED) $(BIN)/python -c "from xhat_zoo.digits.judging import digits_judge; \
+		from xhat_zoo.digits.methods.known import digits_known; digits_judge(), digits_known()"
+	rm -f $(PRECOMPUTED)/judge-sees-*.safetensors
+	chmod 644 $(PRECOMPUTED)/*.safetensors
 
 bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py
@@ -80,32 +81,32 @@ mutants: setup
 	$(QUICKLY) $(BIN)/python -m tests.mutation
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) site build dist .pytest_cache .ruff_cache .import_linter_cache
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(OLDEST) $(BENCH) site build dist zoo/dist .pytest_cache .ruff_cache .import_linter_cache
+	find src zoo studies tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An unfitting Python is refused before anything is made.
 python:
 	@command -v $(PYTHON) >/dev/null || { echo "xhat needs Python 3.11 or newer, but there is no '$(PYTHON)'; try: make PYTHON=python3.11 ..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "xhat needs Python 3.11 or newer, but $(PYTHON) is %s; try: make PYTHON=python3.11 ..." % sys.version.split()[0])'
 
-$(STAMP): pyproject.toml constraints.txt | python
+$(STAMP): pyproject.toml zoo/pyproject.toml constraints.txt | python
 	@echo "Setting up $(VENV) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev,docs]'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev,docs]' --editable zoo
 	@touch $@
 
-$(OLDEST_STAMP): pyproject.toml constraints-oldest.txt | python
+$(OLDEST_STAMP): pyproject.toml zoo/pyproject.toml constraints-oldest.txt | python
 	@echo "Setting up $(OLDEST) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(OLDEST)
 	@$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints-oldest.txt \
-		--editable '.[dimension,flow,mesh,postgresql,robustness,steerable,test,tune,web]'
+		--editable '.[dimension,flow,mesh,postgresql,robustness,steerable,test,tune,web]' --editable zoo
 	@touch $@
 
 # torchattacks asks for another torch than the one in use, so it comes without what it asks for.
-$(BENCH_STAMP): pyproject.toml constraints.txt benchmarks/requirements.txt | python
+$(BENCH_STAMP): pyproject.toml zoo/pyproject.toml constraints.txt benchmarks/requirements.txt | python
 	@echo "Setting up $(BENCH) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(BENCH)
 	@$(BENCH)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt \
-		--requirement benchmarks/requirements.txt --editable .
+		--requirement benchmarks/requirements.txt --editable . --editable zoo
 	@$(BENCH)/bin/python -m pip install $(PIP_FLAGS) --no-deps torchattacks==3.5.1
 	@touch $@

@@ -20,17 +20,23 @@ import torch
 from record import provenance, table, write
 from scipy.optimize import minimize
 
-from xhat.study.airfoils import WITNESS, Rivals, Searched, Verified, rivals, search, verify
-from xhat.tasks.airfoil import (
+from xhat_zoo.airfoil import (
+    WITNESS,
     Drag,
     Flight,
+    Rivals,
+    Searched,
     Specification,
+    Verified,
     XFoil,
     design_box,
     requirements,
+    rivals,
+    search,
     surrogate,
+    verify,
 )
-from xhat.tasks.airfoil import specifications as drawn
+from xhat_zoo.airfoil import specifications as drawn
 
 _TOLERANCE = 1e-4
 

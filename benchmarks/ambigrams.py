@@ -19,10 +19,10 @@ import torch
 from joblib import Parallel, delayed
 from record import RESULTS, provenance, table, write
 
-from xhat.study.demos.ambigrams import all_pairs, count_readings
-from xhat.study.judging import digits_judge
-from xhat.study.methods import Ambigram, Ambigrams
-from xhat.study.methods.ambigram import digits_overlaps
+from xhat_zoo.digits.ambigrams import all_pairs, count_readings
+from xhat_zoo.digits.judging import digits_judge
+from xhat_zoo.digits.methods import Ambigram, Ambigrams
+from xhat_zoo.digits.methods.ambigram import digits_overlaps
 
 FIRST_SEED = 0
 WHOLE = Ambigram()

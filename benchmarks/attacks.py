@@ -38,7 +38,7 @@ Attack = Callable[[Tensor, Tensor], Tensor]
 def workload(n: int, seed: int) -> tuple[nn.Module, Tensor, Tensor]:
     """Return the shipped classifier, ``n`` test digits and for each another digit as target."""
     from xhat.core import generator
-    from xhat.tasks import digits
+    from xhat_zoo import digits
 
     test = digits.split("test")
     random = generator(seed, "benchmark")

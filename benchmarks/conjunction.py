@@ -27,13 +27,17 @@ from scipy.optimize import minimize
 from xhat.engine import Compute, solve
 from xhat.objectives import Measurement, Objective
 from xhat.problem import Problem
-from xhat.study.avoidance import CERTIFIED, Avoidance, Burns, avoid, conditions
-from xhat.tasks.conjunction import (
+from xhat_zoo.conjunction import (
+    CERTIFIED,
     HELD_OUT,
+    Avoidance,
+    Burns,
     Encounters,
     Plain,
     Surrogate,
     approach,
+    avoid,
+    conditions,
     describe,
     errors,
     rows,
@@ -41,7 +45,7 @@ from xhat.tasks.conjunction import (
     surrogate,
     train_shipped,
 )
-from xhat.tasks.conjunction.cases import published
+from xhat_zoo.conjunction.cases import published
 
 SEED, COUNT, WANTED = 123, 500, -5.0
 FOLDER = RESULTS / "conjunction"

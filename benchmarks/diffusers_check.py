@@ -28,7 +28,7 @@ from torch import Tensor
 from xhat.core import generator
 from xhat.learning import Denoiser
 from xhat.surrogates.diffusion import ClassifierFree, Conditional, noise_levels, noised, sample
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 SEED, EACH = 0, 3  # images of every class
 LEVELS, SPACED, OF = 60, 50, 1000

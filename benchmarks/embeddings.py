@@ -24,7 +24,7 @@ from torch.distributions import MultivariateNormal
 from xhat.core import generator
 from xhat.learning import Card, FlowAutoencoder, load_checkpoint
 from xhat.surrogates.embeddings import EMBEDDINGS, embedding, train_embedding
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 SEED, TIMED, ROW = 0, 2_560, 14
 PICTURE = HERE.parent / "docs" / "images" / "embeddings.png"

@@ -45,9 +45,9 @@ from PIL import Image
 from record import RESULTS, provenance, table, write
 from safetensors.torch import load_file
 
+from studies import STUDIES, Arm, Cell, Claim, Experiment
 from xhat.cli import main
-from xhat.study.experiments import STUDIES, Arm, Cell, Claim, Experiment
-from xhat.study.judging import digits_judge
+from xhat_zoo.digits.judging import digits_judge
 
 SEED = 0
 NETS = """

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from record import provenance, table, write
 
-from xhat.study.judging import digits_judge
-from xhat.study.methods import METHODS, digits_known, method
-from xhat.study.steering import steer
-from xhat.tasks import digits
+from xhat_zoo import digits
+from xhat_zoo.digits.judging import digits_judge
+from xhat_zoo.digits.methods import METHODS, digits_known, method
+from xhat_zoo.digits.steering import steer
 
 SEED, DRAWS, BOOTSTRAP = 0, 2, 2  # intervals are not shown, so resamples are few
 

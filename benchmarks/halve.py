@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from xhat.learning import load_checkpoint, save_checkpoint
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 HERE = Path(__file__).resolve().parent
 

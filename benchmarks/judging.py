@@ -11,8 +11,8 @@ import time
 import torch
 from record import provenance, table, write
 
-from xhat.study.judging import digits_judge
-from xhat.tasks import digits
+from xhat_zoo import digits
+from xhat_zoo.digits.judging import digits_judge
 
 N, REPEATS = 10_000, 3
 

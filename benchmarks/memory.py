@@ -28,7 +28,7 @@ def search(n: int, seed: int, threads: int) -> dict[str, float]:
 
     from xhat.core import generator
     from xhat.engine import pgd
-    from xhat.tasks import digits
+    from xhat_zoo import digits
 
     torch.set_num_threads(threads)
     model = digits.surrogate("plain").eval()

@@ -24,8 +24,8 @@ from scipy.optimize import differential_evolution
 from scipy.stats import qmc
 
 from xhat.judges import Truth
+from xhat.refinement import Refinement, refine
 from xhat.report import save_gaps_png
-from xhat.study.refinement import Refinement, refine
 
 PAGE = HERE.parent / "docs" / "simulator.md"
 IMAGE = HERE.parent / "docs" / "images" / "refinement.png"

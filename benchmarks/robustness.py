@@ -21,8 +21,8 @@ from torch import nn
 
 from xhat.learning import load_checkpoint, predict
 from xhat.metrics.density import binomial_interval
-from xhat.study.robustness import autoattack_accuracy, robust_accuracy
-from xhat.tasks import digits
+from xhat.surrogates.robustness import autoattack_accuracy, robust_accuracy
+from xhat_zoo import digits
 
 SEED = 0
 PART = 100

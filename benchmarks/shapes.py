@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from record import provenance, table, write
 
-from xhat.study.demos.shapes import IMPOSSIBLE, KNOWN, Poses, search_poses
-from xhat.study.shapes import find_surface, largest_ball, measure_field, overstatement
-from xhat.tasks import shapes
+from xhat_zoo import shapes
+from xhat_zoo.shapes import find_surface, largest_ball, measure_field, overstatement
+from xhat_zoo.shapes.demo import IMPOSSIBLE, KNOWN, Poses, search_poses
 
 SEED, POINTS, STARTS, CLEARANCE, FEW = 20, 20_000, 2_000, 0.05, 200
 

@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from xhat.core import generator
 from xhat.learning import Jitter, build, fit, has_fast_bfloat16
-from xhat.study.training import train
-from xhat.tasks import digits
+from xhat_zoo import digits
+from xhat_zoo.digits.training import train
 
 SEED, BATCH, RATE = 0, 128, 6e-3
 ROTATION = Jitter(angle=45.0)

@@ -30,6 +30,7 @@ _ROOMS = {
     ),
     "xhat.methods": ("Method", "known_methods", "method"),
     "xhat.problem": ("Problem",),
+    "xhat.task": ("Task", "task", "tasks"),
     "xhat.result": ("Result", "Trajectory"),
     "xhat.engine": (
         "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
@@ -49,7 +50,7 @@ _ROOMS = {
         "Invariance", "L1Ball", "L2Ball", "LinfBall", "Monotone", "Simplex", "SumWithin",
     ),
     "xhat.judges": ("Judge", "Outcome", "Simulator", "Truth", "Verdict", "Verdicts", "verify"),
-    "xhat.study.refinement": ("refine",),
+    "xhat.refinement": ("refine",),
 }  # fmt: skip
 _WHERE = {name: room for room, names in _ROOMS.items() for name in names}
 

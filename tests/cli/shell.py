@@ -12,10 +12,10 @@ from xhat.cli import (  # noqa: F401 - commands join the app
     commands,
     demos,
     exchange,
-    experiments,
     explore,
     labels,
     serving,
+    training,
 )
 from xhat.cli.app import app
 from xhat.cli.shell import run

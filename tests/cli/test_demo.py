@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from tests.study.test_demo_digits import FILES
-from xhat.tasks import digits
+from xhat_zoo.digits import networks
+from zoo.tests.digits.test_demo import FILES
 
 
 def test_the_demo_writes_its_files_and_prints_the_page(xhat, tmp_path):
@@ -34,7 +34,7 @@ def test_the_demo_writes_its_files_and_prints_the_page(xhat, tmp_path):
         (["--starts", "0"], "must lie between 1 and"),
         (["--starts", "5000"], "must lie between 1 and"),
         (["--confidence", "2"], "confidence must lie between 0 and 1"),
-        (["--task", "chess"], "task must be one of digits"),
+        (["--task", "chess"], "task must be one of airfoil"),
     ],
 )
 def test_bad_options(refused, tmp_path, words, said):
@@ -43,7 +43,7 @@ def test_bad_options(refused, tmp_path, words, said):
 
 
 def test_an_unwritable_folder_is_found_before_the_work_begins(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("xhat.study.demos.digits.run", pytest.fail)
+    monkeypatch.setattr("xhat_zoo.digits.demo.run", pytest.fail)
     (tmp_path / "file").touch()
     assert "file/below cannot be written to" in refused(
         "demo", "--out", tmp_path / "file" / "below"
@@ -51,7 +51,7 @@ def test_an_unwritable_folder_is_found_before_the_work_begins(refused, tmp_path,
 
 
 def test_missing_weights_are_told_in_one_sentence(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(digits, "WEIGHTS", tmp_path / "nowhere")
+    monkeypatch.setattr(networks, "WEIGHTS", tmp_path / "nowhere")
     told = refused("demo", "--out", tmp_path / "out", "--starts", "1", "--method", "plain")
     assert "nowhere/" in told
     assert not (tmp_path / "out").exists()

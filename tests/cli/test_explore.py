@@ -8,7 +8,7 @@ from xhat.web.serving import listen
 
 QUICKLY = """
 from xhat.cli import main
-from xhat.study.exploring import Explorer
+from xhat_zoo.digits.exploring import Explorer
 Explorer.warm = lambda self, tell=None: None  # what it sets up is tried elsewhere
 main()
 """

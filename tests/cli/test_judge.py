@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from xhat.judges import Outcome
-from xhat.study import judging
-from xhat.tasks import digits
+from xhat_zoo import digits
+from xhat_zoo.digits import judging
 
 X = np.zeros((2, 1, 28, 28), dtype=np.float32)
 

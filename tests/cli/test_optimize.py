@@ -155,5 +155,5 @@ def test_bad_options(refused, folder, changes, said):
 
 
 def test_an_unwritable_folder_is_found_before_the_work_begins(refused, folder, monkeypatch):
-    monkeypatch.setattr("xhat.study.inputs.load_model", pytest.fail)
+    monkeypatch.setattr("xhat.cli.inputs.load_model", pytest.fail)
     assert "cannot be written to" in refused(*words(out="x.npy/below"))

@@ -8,14 +8,14 @@ import pytest
 import torch
 from rich.console import Console
 
+from xhat._optimize import MODEL_METHODS
 from xhat.cli import names, shell
 from xhat.core import InputWarning
-from xhat.study.demos import DEMOS
-from xhat.study.methods import METHODS
-from xhat.study.optimize import MODEL_METHODS
-from xhat.study.planted import HALVES
-from xhat.study.recipes import known_recipes
 from xhat.surrogates.embeddings import EMBEDDINGS
+from xhat.task import tasks
+from xhat_zoo.digits.controls import HALVES
+from xhat_zoo.digits.methods import METHODS
+from xhat_zoo.digits.recipes import known_recipes
 
 COMMANDS = ("demo", "optimize", "judge", "train", "info")
 
@@ -74,7 +74,7 @@ def test_an_unexpected_error_is_one_line_too(xhat, folder, capsys, monkeypatch):
     def crash(*_, **__):
         raise KeyError("no such key")
 
-    monkeypatch.setattr("xhat.study.optimize.match", crash)
+    monkeypatch.setattr("xhat._optimize.match", crash)
     words = ["optimize", "--model", "own_models:lift", "--inputs", "x.npy", "--value", "2"]
     with pytest.raises(KeyError) as error:
         xhat(*words)
@@ -91,7 +91,7 @@ def test_an_interrupt_ends_with_130_and_a_sentence(xhat, folder, monkeypatch):
 
     words = ["optimize", "--model", "own_models:lift", "--inputs", "x.npy", "--value", "2"]
     assert xhat(*words, "--out", "fine")[0] == 0
-    monkeypatch.setattr("xhat.study.optimize.match", interrupted)
+    monkeypatch.setattr("xhat._optimize.match", interrupted)
     code, out, err = xhat(*words, "--out", "stopped")
     assert (code, out) == (130, "")
     assert err == "Interrupted; nothing half-written was left behind.\n"
@@ -156,7 +156,7 @@ finally:
     "words",
     [
         ["--help"], ["info"], ["fly"], *([command, "--help"] for command in COMMANDS),
-        ["study", "--help"], ["tune", "--help"], ["explore", "--help"],
+        ["explore", "--help"],
         ["label", "--help"], ["label", "serve", "--help"], ["label", "export", "--help"],
     ],
     ids=" ".join,
@@ -174,7 +174,7 @@ def test_the_names_in_help_are_those_that_there_are():
     assert tuple(METHODS) == names.METHODS
     assert names.MODEL_METHODS == MODEL_METHODS
     assert tuple(known_recipes()) == names.RECIPES
-    assert ("digits", *DEMOS) == names.TASKS
+    assert names.DEFAULT_TASK in tasks()
     assert tuple(EMBEDDINGS) == names.EMBEDDINGS
     assert names.HALVES == HALVES
 

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from xhat.cli import experiments
+from xhat.cli import training
 
 
 def test_a_recipe_is_trained_from_the_embedded_data(xhat, tmp_path):
@@ -26,7 +26,7 @@ def test_all_epochs_share_one_bar(xhat, tmp_path, monkeypatch):
     def listen():
         yield lambda *bar: bars.append(bar)
 
-    monkeypatch.setattr(experiments, "progress_bar", listen)
+    monkeypatch.setattr(training, "progress_bar", listen)
     xhat("train", "digits", "--epochs", "2", "--limit", "60", "--out", tmp_path)
     assert bars == [("plain", 1, 2), ("plain", 2, 2)]
 
@@ -34,7 +34,10 @@ def test_all_epochs_share_one_bar(xhat, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["letters"], "task must be one of digits, but is 'letters'"),
+        (
+            ["letters"],
+            "task must be one of airfoil, ambigrams, conjunction, digits, shapes, but is",
+        ),
         (["digits", "--recipe", "magic"], "recipe must be one of plain, quick, wide, robust"),
         (["digits", "--epochs", "0"], "epochs must be above 0"),
         (["digits", "--limit", "-1"], "limit must be above 0"),

@@ -9,9 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.study import toy
-from xhat.study.experiments import STUDIES
-
 MODELS = """
 import sys
 import torch
@@ -123,8 +120,6 @@ CALLS = {
     "demo --seed x": "valid integer",
     "label fly": "No such command",
     "train": "Missing argument",
-    "study": "Missing argument",
-    "tune": "Missing argument",
     "optimize": "Missing option",
     "label revoke": "Missing argument",
     "label import": "Missing argument",
@@ -218,18 +213,9 @@ CALLS = {
     "train shapes --report": "is for the task digits",
     "train shapes --out file/a": "cannot be written to",
     # study and tune
-    "study chess": "study must be one of",
-    "study toy --seeds 0": "seeds must",
-    "study toy --seeds -1 --quick": "seeds must",
-    "study toy --jobs 0": "jobs must",
-    "study toy --targets x.parquet": "--targets is for the study soft-labels",
-    "study soft-labels --targets none.parquet": "none.parquet",
-    "study toy --out file": "cannot be written to",
-    "study toy --cache file/a": "cannot be written to",
-    "tune chess": "what must be one of",
-    "tune latent --trials 0": "trials must",
-    "tune latent --out file": "cannot be written to",
-    "tune latent --cache file": "cannot be written to",
+    "study soft-labels --seeds 5": "say `python -m studies soft-labels`",
+    "study": "no part of the installed library",
+    "tune latent": "say `python -m studies tune latent`",
     # info and explore
     "info --out file": "cannot be written to",
     "explore --no-open --searches 0": "--searches must",
@@ -270,10 +256,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_wrong_call_ends_with_2_and_one_sentence_and_leaves_nothing(
-    refused, folder, monkeypatch, call
-):
-    monkeypatch.setitem(STUDIES, "toy", toy.experiment())
+def test_a_wrong_call_ends_with_2_and_one_sentence_and_leaves_nothing(refused, folder, call):
     before = listed(folder)
     told = refused(*call.split(" "))
     assert (CALLS[call] or "") in told

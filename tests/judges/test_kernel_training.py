@@ -6,7 +6,7 @@ from xhat.core import generator
 from xhat.judges.kernel_training import _NearnessLoss, train_kernel_judge
 from xhat.learning import KernelClassifier, predict
 from xhat.learning.negatives import Negatives
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 OPTIONS = {
     "digits": 500,

@@ -5,7 +5,7 @@ from scipy.spatial.distance import cdist
 
 from xhat.core import generator
 from xhat.judges.morphs import Morphs, signed_distance
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 def squares():

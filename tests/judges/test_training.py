@@ -15,7 +15,7 @@ from xhat.judges.training import (
 )
 from xhat.learning import build, predict, random_affine
 from xhat.learning.negatives import Negatives
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 SCHEDULE = {"epochs": 3, "batch_size": 50, "learning_rate": 2e-3}
 SMALL = {"hidden": [64]}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from xhat import constraints, engine, objectives, spaces, symmetry
 from xhat.core import generator
-from xhat.tasks.mnist import load_mnist
+from xhat_zoo.digits.mnist import load_mnist
 
 SHAPE = (1, 6, 6)
 CLASSES = 4

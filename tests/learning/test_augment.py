@@ -5,7 +5,7 @@ import torch
 
 from xhat.core import generator
 from xhat.learning import Jitter, random_affine, random_rotation, rotate
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 def some_images(n=4):

@@ -3,7 +3,7 @@ import torch
 
 from xhat.core import generator
 from xhat.learning import CORRUPTIONS, Shift, corrupt
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 TEST = digits.split("test")
 X = TEST.images[:40]

@@ -4,7 +4,7 @@ import torch
 from xhat.core import generator
 from xhat.learning.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
 from xhat.learning.negatives import KINDS, Negatives, _shuffle
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from torch import nn
 
 from xhat.core import generator
 from xhat.learning import EpochRecord, build, fit, predict
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 def loss(model, x, y, generator):

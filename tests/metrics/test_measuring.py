@@ -15,7 +15,7 @@ from xhat.metrics import (
     measure,
     vendi_score,
 )
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 def measured(n=40, m=400, shift=0.0, **options):

@@ -3,7 +3,7 @@ import torch
 
 from xhat.core import generator
 from xhat.metrics import evenly, path_shape, spherical, straight
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 def ends(n=4, d=6):

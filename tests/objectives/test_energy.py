@@ -9,7 +9,7 @@ from xhat.metrics import auroc
 from xhat.objectives import AtMost, CrossEntropy, Energy
 from xhat.problem import Problem
 from xhat.spaces import Box
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 def test_it_is_the_negative_log_of_the_summed_exponentials():

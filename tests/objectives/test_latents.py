@@ -11,7 +11,7 @@ from xhat.learning import predict
 from xhat.objectives import GaussianEnergy, InLatent, PriorEnergy
 from xhat.problem import Problem
 from xhat.spaces import Latent
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 Z = torch.randn(6, 3, generator=generator(0))
 MEAN, SCALE = torch.tensor([1.0, -1.0, 0.5]), torch.tensor([0.5, 2.0, 1.0])

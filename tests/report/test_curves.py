@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tests.report.studies import estimate
-from tests.report.test_intervals import near, pixels
+from studies.tests.studies import estimate
+from studies.tests.test_intervals import near, pixels
 from xhat.report import CurvePanel, save_curves_png, save_tradeoff_png
 from xhat.report.curves import _legend_rows
 from xhat.report.plots import TINTS, spread

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.report.test_intervals import pixels
+from studies.tests.test_intervals import pixels
 from xhat.report import save_matrices_png
 from xhat.report.matrices import _cells, _Plan, _shade
 from xhat.report.palette import ink_on, luminance, rgb

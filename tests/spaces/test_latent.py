@@ -8,7 +8,7 @@ from xhat.engine import Adam, solve
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
 from xhat.spaces import Latent, Logit, Masked
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 def test_a_latent_search_stays_in_what_the_decoder_makes():

@@ -7,7 +7,7 @@ from xhat.engine import Adam, solve
 from xhat.objectives import InLatent, Proximity
 from xhat.problem import Problem
 from xhat.spaces import Warped
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 def digit(n=2):

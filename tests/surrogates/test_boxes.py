@@ -6,7 +6,7 @@ import torch
 from xhat.core import generator
 from xhat.learning import predict
 from xhat.surrogates.embeddings import classes_per_place, latent_box
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 KNOWN = digits.split("calibration")
 

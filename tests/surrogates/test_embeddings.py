@@ -15,7 +15,7 @@ from xhat.surrogates.embeddings import (
     latent_box,
     train_embedding,
 )
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 TRAIN, TEST = digits.split("surrogate_train"), digits.split("test")
 X, UNSEEN = (

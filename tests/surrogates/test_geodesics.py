@@ -7,7 +7,7 @@ from xhat.metrics import path_shape, straight
 from xhat.objectives import AtMost, Custom, NearReal, Proximity
 from xhat.spaces import Box, Latent
 from xhat.surrogates import AlongCurve, CurveEnergy, Curves, geodesic
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 
 def sphere(z):

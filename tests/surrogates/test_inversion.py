@@ -7,7 +7,7 @@ from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
 from xhat.spaces import Latent
 from xhat.surrogates import Inversion, invert
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 VAE = digits.vae()
 IMAGES = digits.split("test").images[:6]

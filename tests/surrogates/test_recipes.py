@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from xhat.core import generator
 from xhat.learning import predict
 from xhat.surrogates import train_classifier, train_vae, worst_inputs
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 SCHEDULE = {"epochs": 1, "batch_size": 50, "learning_rate": 1e-3}
 

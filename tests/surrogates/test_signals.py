@@ -26,7 +26,7 @@ from xhat.surrogates import (
     train_classifier,
 )
 from xhat.surrogates.signals import SignalLoss, softened
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 PART = digits.split("surrogate_train")
 SOURCE = Negatives(PART.upright[:200], PART.labels[:200])

@@ -5,7 +5,7 @@ import torch
 
 from xhat.learning import Jitter
 from xhat.surrogates import Softness, fit_softness, machine_labels, train_softness
-from xhat.tasks import digits
+from xhat_zoo import digits
 
 TEST = digits.split("test")
 TRAIN = digits.split("surrogate_train")

@@ -1,10 +1,10 @@
 """The explorer's application, small."""
 
-from tests.study import small
-from xhat.study.exploring import Gallery
 from xhat.web import build
 from xhat.web.explorer import explorer_part
+from xhat.web.explorer.gallery import Gallery
 from xhat.web.security import Rate
+from zoo.tests.digits import small
 
 FREELY = Rate(per_second=1000, burst=10_000)
 

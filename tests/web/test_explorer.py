@@ -12,17 +12,19 @@ import torch
 from PIL import Image
 from starlette.testclient import TestClient
 
-from tests.study import small
-from tests.study.test_exploring import THREE, save
 from tests.web.conftest import running
 from tests.web.explorer import application
 from tests.web.shell import OURS, PAGE, awaited
 from xhat.result import Result
-from xhat.study.exploring import Cancelled, Explorer, Gallery, Question
-from xhat.tasks import digits
+from xhat.task import Cancelled
 from xhat.web import build
 from xhat.web.explorer import explorer_part, stream
+from xhat.web.explorer.gallery import Gallery
 from xhat.web.explorer.searches import Channel, Searches
+from xhat_zoo import digits
+from xhat_zoo.digits.exploring import Explorer, Question
+from zoo.tests.digits import small
+from zoo.tests.digits.test_exploring import THREE, save
 
 BYTES = OURS | {"content-type": "application/octet-stream"}
 QUICK = {"index": THREE, "target": 8, "method": "plain"}

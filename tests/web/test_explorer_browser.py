@@ -5,11 +5,11 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from tests.study.test_exploring import save
 from tests.web.browser import page_of
 from tests.web.conftest import running
 from tests.web.explorer import application
-from xhat.study.exploring import Gallery
+from xhat.web.explorer.gallery import Gallery
+from zoo.tests.digits.test_exploring import save
 
 EVIL = "<img src=x onerror='document.title=1'>"
 ROWS = 10_000

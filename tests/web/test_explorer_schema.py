@@ -2,13 +2,15 @@
 
 import schemathesis
 
-from tests.study import small
-from tests.study.test_exploring import save
 from tests.web.explorer import FREELY
 from tests.web.test_schema import abuse
-from xhat.study.exploring import Cancelled, Explorer, Gallery
+from xhat.task import Cancelled
 from xhat.web import build
 from xhat.web.explorer import explorer_part
+from xhat.web.explorer.gallery import Gallery
+from xhat_zoo.digits.exploring import Explorer
+from zoo.tests.digits import small
+from zoo.tests.digits.test_exploring import save
 
 
 class Idle(Explorer):

@@ -1,4 +1,4 @@
-"""The command line: a thin shell over ``xhat.study``.
+"""The command line: a thin shell over the library and the tasks that are installed.
 
 Bad input ends with one sentence on standard error and exit code 2, an interrupt with 130, SIGTERM
 with 143; ``--debug`` shows the traceback instead. A command imports what it works with when it
@@ -20,11 +20,11 @@ def main() -> None:
                 commands,
                 demos,
                 exchange,
-                experiments,
                 explore,
                 labels,
                 optimize,
                 serving,
+                training,
             )
             from xhat.cli.app import app
             from xhat.cli.shell import run

@@ -1,4 +1,4 @@
-"""The commands that search and judge; each gathers options, calls ``xhat.study`` and reports."""
+"""The commands that search and judge; each gathers options, calls the library and reports."""
 
 import json
 import os
@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from xhat.cli.app import Out, Seed, app
-from xhat.cli.names import HALVES, KNOWN_METHODS, RECIPES
+from xhat.cli.names import DEFAULT_TASK, HALVES, KNOWN_METHODS, RECIPES
 from xhat.cli.shell import console, progress_bar
 
 __all__ = ["info", "judge"]
@@ -29,7 +28,8 @@ def judge(
     reference: Annotated[
         Path | None,
         typer.Option(
-            help="Real samples of your own domain, like --samples, or digits. \\[default: digits]"
+            help="Real samples of your own domain, like --samples, or the name of a task. "
+            f"\\[default: {DEFAULT_TASK}]"
         ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Their classes, a .npy file.")] = None,
@@ -73,20 +73,21 @@ def _judge(
     reference: Path | None = None,
     labels: Path | None = None,
 ) -> None:
+    from xhat.cli.inputs import check_task, read_array, read_samples, read_starts, read_targets
+    from xhat.cli.judging import judge_samples, write_judged
     from xhat.judges import Outcome
-    from xhat.study.inputs import check_task, read_array, read_samples, read_starts, read_targets
-    from xhat.study.judging import judge_samples, write_judged
+    from xhat.task import task, tasks
 
     if reference is None:
-        check_task(samples, "digits")
-    elif str(reference) == "digits":
-        reference = None
+        check_task(samples, DEFAULT_TASK)
+    named = DEFAULT_TASK if reference is None else str(reference)
+    of_task = reference is None or named in tasks()
     judged = judge_samples(
         read_samples(samples),
         None if targets is None else read_targets(targets),
-        alpha=alpha,
-        reference=None if reference is None else read_samples(reference),
+        reference=task(named) if of_task else read_samples(named),
         labels=None if labels is None else read_array(labels, "the labels"),
+        alpha=alpha,
         x0=read_starts(samples),
         seed=seed,
     )
@@ -103,33 +104,17 @@ def _judge(
 def _self_test(
     out: Path, *, alpha: float, n: int, half: str, weights: Path | None, seed: int
 ) -> None:
-    from xhat.study.judging import digits_judge
-    from xhat.study.selftest import self_test, write
+    from xhat.task import task
 
+    options = {"alpha": alpha, "n": n, "half": half, "weights": weights, "seed": seed}
     with progress_bar() as update:
-        update("judges", 0, 1)
-        tested = digits_judge(alpha, weights)
-        update("judges", 1, 1)
-        found = self_test(tested, half=half, n=n, seed=seed, on_progress=update)
-    command = f"xhat judge --self-test --half {half} --n {n} --alpha {alpha:g} --seed {seed}"
-    picture = write(found, out, command=command)
-    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    for heading in ("kind", "n", "wanted", "share", "interval", "asked"):
-        table.add_column(heading, no_wrap=True, justify="left" if heading == "kind" else "right")
-    for row in found.rows:
-        low, high = row.interval
-        asked = "" if row.asked is None else f"{row.asked:g} {'✓' if row.met else '✗'}"
-        wanted = _WANTED.get(row.wanted or "", "(genuine)")
-        table.add_row(
-            row.kind, str(row.n), wanted, f"{row.share:.3f}", f"{low:.2f}–{high:.2f}", asked
+        shown = task(DEFAULT_TASK).self_test(
+            out,
+            on_progress=lambda stage: update(stage.name, stage.done, stage.total),
+            options=options,
         )
-    console.print(table)
-    console.print(
-        f"Digits against clothes: AUROC {found.separation['auroc']:.4f}; "
-        f"{100 * found.separation['fpr_at_95_tpr']:.1f} % of clothes look as usual as 95 % of "
-        f"digits do."
-    )
-    console.print(f"Open {picture}", markup=False)
+    console.print(shown.said)
+    console.print(f"Open {shown.page}", markup=False)
 
 
 @app.command(epilog="Example: xhat info --devices")
@@ -139,13 +124,16 @@ def info(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Also write info.json there.")] = None,
 ) -> None:
-    """Say which versions, methods, recipes and devices there are."""
+    """Say which versions, tasks, methods, recipes and devices there are."""
+    from xhat.task import tasks
+
     lines = {
         "xhat": version("xhat"),
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "numpy", "scipy")},
         "cores": str(os.cpu_count()),
         **(_devices() if devices else {}),
+        "tasks": ", ".join(tasks()) or "none; the examples come with: pip install xhat-zoo",
         "methods": ", ".join(KNOWN_METHODS),
         "recipes": ", ".join(RECIPES),
     }
@@ -167,6 +155,3 @@ def _devices() -> dict[str, str]:
         "devices": ", ".join(["cpu", *gpus]),
         "cpu": torch.backends.cpu.get_cpu_capability(),
     }
-
-
-_WANTED = {"genuine": "genuine", "not genuine": "not gen.", "out of distribution": "out of d."}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xhat.cli.app import Seed
-from xhat.cli.labels import DEFAULT_DB, Db, Whose, label, open_database
+from xhat.cli.labels import DEFAULT_DB, Db, Whose, label, labelling_of, open_database
 from xhat.cli.shell import console, progress_bar
 
 if TYPE_CHECKING:
@@ -90,13 +90,12 @@ def simulate(
     """Let simulated annotators answer; they stay marked, and are never exported as people."""
     with open_database(db, create=images is not None) as database:
         from xhat.labels import simulate as answer
-        from xhat.study.labelling import seen_by_judges
 
         now = time.time()
         if images:
             _ask(database, images, now, limit=limit, seed=seed)
         with progress_bar() as update:
-            seen = seen_by_judges(database, update)
+            seen = labelling_of(images or ()).seen_by_judges(database, update)
             cast = answer(
                 database,
                 people,
@@ -118,7 +117,7 @@ def _ask(
     seed: int = 0,
 ) -> None:
     from xhat.labels import Settings
-    from xhat.study.labelling import ask
 
     with progress_bar() as update:
+        ask = labelling_of(images).ask
         ask(database, images, Settings(seed=seed), now, limit=limit, on_progress=update)

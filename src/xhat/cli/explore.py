@@ -2,16 +2,16 @@
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xhat.cli.app import AllowHost, Host, Port, Proxied, app
+from xhat.cli.names import DEFAULT_TASK
 from xhat.cli.shell import console, errors
 
 if TYPE_CHECKING:
-    from xhat.study.demos.demonstration import Stage
-    from xhat.study.exploring import Explorer
+    from xhat.task import Stage
 
 __all__ = ["explore"]
 
@@ -34,15 +34,15 @@ def explore(
     import torch
 
     from xhat.core import check_count
-    from xhat.study.exploring import Explorer, Gallery
+    from xhat.task import task
     from xhat.web import build, own_names, serve
-    from xhat.web.explorer import explorer_part
+    from xhat.web.explorer import Gallery, explorer_part
     from xhat.web.serving import listen
 
     check_count("--searches", searches)
     gallery = None if results is None else Gallery.open(results)
     listen(host, port).close()  # what is wrong with them is said before anything begins
-    explorer = Explorer()
+    explorer = task(DEFAULT_TASK).explorer()
     part = explorer_part(explorer, gallery, most=searches)
     torch.set_num_threads(1)  # small images: searches side by side use the cores better
     threading.Thread(target=_warm, args=(explorer,), daemon=True).start()
@@ -57,7 +57,7 @@ def explore(
     )
 
 
-def _warm(explorer: "Explorer") -> None:
+def _warm(explorer: Any) -> None:
     """Set up what searches need while the page is there already, and say how far that is."""
 
     def tell(stage: "Stage") -> None:

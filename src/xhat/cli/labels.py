@@ -5,22 +5,23 @@ without.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from xhat.cli.app import Seed, app
+from xhat.cli.names import DEFAULT_TASK
 from xhat.cli.shell import console
 
 if TYPE_CHECKING:
     from xhat.labels import Database, GoldCheck, PersonRow
 
-__all__ = ["DEFAULT_DB", "Db", "Whose", "label", "open_database"]
+__all__ = ["DEFAULT_DB", "Db", "Whose", "label", "labelling_of", "open_database"]
 
 label = typer.Typer(
     no_args_is_help=True, help="Collect what people see in images, and make labels of it."
@@ -65,6 +66,18 @@ def open_database(url: str, *, create: bool = False) -> "Iterator[Database]":
         if new:
             for ending in ("", "-wal", "-shm"):
                 path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def labelling_of(sources: Sequence[str] = ()) -> Any:
+    """Return what chooses images of the task that a source names, or else of the default one.
+
+    Raises:
+        ValueError: no such task is installed.
+    """
+    from xhat.task import task, tasks
+
+    named = (source.partition(":")[0] for source in sources)
+    return task(next((name for name in named if name in tasks()), DEFAULT_TASK)).labelling()
 
 
 def _check_tables(database: "Database") -> None:
@@ -126,8 +139,8 @@ def show_agreement(
 
 
 def _compare(database: "Database", out: Path, *, simulated: bool) -> None:
+    from xhat.cli.people import people_and_verdicts, write_people
     from xhat.core import claimed_folder
-    from xhat.study.labelling import people_and_verdicts, write_people
 
     command = f"xhat label agreement --results {out}" + (" --simulated" if simulated else "")
     with claimed_folder(out):

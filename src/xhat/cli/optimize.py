@@ -125,8 +125,8 @@ def optimize_command(
     options = {name: said for name, said in options.items() if said is not None}
     with claimed_folder(out):
         from xhat._optimize import choose, optimize
+        from xhat.cli.inputs import load_model
         from xhat.engine import Compute
-        from xhat.study.inputs import load_model
 
         goal = wanted.goal()
         domain = domain_of(reference, labels, kind, bounds, fixed, seed)
@@ -197,9 +197,9 @@ def audit_command(
     wanted = _Wanted(target, value, tolerance, within, at_least, at_most)
     with claimed_folder(out):
         from xhat._audit import audit
+        from xhat.cli.inputs import load_model
         from xhat.domain.reading import as_starts, read_data
         from xhat.judges import Outcome
-        from xhat.study.inputs import load_model
 
         domain = domain_of(reference, labels, kind, None, None, seed)
         samples = samples_of(inputs, "the samples", domain)
@@ -357,15 +357,15 @@ def limits_of(text: str) -> tuple[Any, Any]:
 
 def constraint_of(name: str) -> Any:
     """Return the constraint that a function ``module:g`` states: ``g(x) <= 0``."""
+    from xhat.cli.inputs import load_model
     from xhat.constraints import Constraint, Inequality
-    from xhat.study.inputs import load_model
 
     found: Any = load_model(name)
     return found if isinstance(found, Constraint) else Inequality(found)
 
 
 def _target(text: str) -> Any:
-    from xhat.study.inputs import read_targets
+    from xhat.cli.inputs import read_targets
 
     words = text.split(",")
     if text.endswith(".npy") or all(word.strip().lstrip("-").isdigit() for word in words):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xhat.cli.app import AllowHost, Host, Port, Proxied
-from xhat.cli.labels import DEFAULT_DB, Db, label, open_database
+from xhat.cli.labels import DEFAULT_DB, Db, label, labelling_of, open_database
 from xhat.cli.shell import console, progress_bar
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ def _put(
 ) -> None:
     """Put the images into the database; there must be some in the end."""
     from xhat.labels import progress, settings_of
-    from xhat.study.labelling import ask
 
     with database.read() as connection:
         known = settings_of(connection)
@@ -88,7 +87,7 @@ def _put(
     if not sources:
         return
     with progress_bar() as update:
-        ask(
+        labelling_of(sources).ask(
             database,
             sources,
             settings,

@@ -26,7 +26,7 @@ _EXPECTED = (ValueError, TypeError, ImportError, PermissionError, IsADirectoryEr
 Update = Callable[[str, int, int], None]
 
 
-def run(app: typer.Typer) -> None:
+def run(app: typer.Typer, name: str = "xhat") -> None:
     """Run ``app`` on ``sys.argv``; turn errors into one sentence and an exit code.
 
     The code is 2 for what the user can put right, 130 for an interrupt, 143 for SIGTERM, 1 for
@@ -41,7 +41,7 @@ def run(app: typer.Typer) -> None:
         logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its own caches
     command = get_command(app)
     try:
-        code = command(arguments or ["--help"], prog_name="xhat", standalone_mode=False)
+        code = command(arguments or ["--help"], prog_name=name, standalone_mode=False)
     except (*_EXPECTED, _UsageError, SystemExit) as error:
         if debug:
             raise

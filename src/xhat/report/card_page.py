@@ -16,9 +16,8 @@ from xhat.core import atomic_write
 from xhat.judges.outcomes import Outcome
 from xhat.report.canvas import INK
 from xhat.report.checks import as_outcome
-from xhat.report.pages import LESS, MORE, render, segments
+from xhat.report.pages import LESS, MORE, picture_of, render, segments
 from xhat.report.palette import ORDER, rgb
-from xhat.report.study_page import picture_of
 
 __all__ = ["ModelPage", "save_gradients_png", "save_model_page"]
 

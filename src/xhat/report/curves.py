@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xhat.report.canvas import MUTED
+from xhat.report.estimates import Estimate
 from xhat.report.plots import (
     LINE,
     MARGIN,
@@ -27,7 +28,6 @@ from xhat.report.plots import (
     title_lines,
     width_of,
 )
-from xhat.report.study_records import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,17 +11,19 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, sqrt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
+from xhat.core import UnreadableFileError
 from xhat.judges.outcomes import Outcome
 from xhat.report.palette import COLOURS, MARKS, ink_on, label, legend, rgb
 
-__all__ = ["LESS", "MORE", "Sprite", "Sprites", "data_uri", "render", "segments"]
+__all__ = ["LESS", "MORE", "Sprite", "Sprites", "data_uri", "picture_of", "render", "segments"]
 
 MORE, LESS = "#c85200", "#2a6fdb"
 """The colours of more and of less ink; both keep 3:1 to a white and to a near-black page."""
@@ -112,10 +114,30 @@ def data_uri(image: Image.Image, kind: str) -> str:
     return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
-def render(template: str, **values: object) -> str:
-    """Return the page that a template makes of ``values``; everything in them is escaped."""
+def picture_of(path: Path, caption: str) -> dict[str, Any]:
+    """Return a PNG, or a GIF that moves, as a ``data:`` address, with its size."""
+    try:
+        data = Path(path).read_bytes()
+        with Image.open(io.BytesIO(data), formats=["PNG", "GIF"]) as image:
+            image.load()
+            (width, height), kind = image.size, image.get_format_mimetype()
+    except OSError as error:
+        raise UnreadableFileError(f"{path} cannot be read as a PNG or a GIF ({error}).") from error
+    uri = f"data:{kind};base64," + base64.b64encode(data).decode()
+    return {"uri": uri, "caption": caption, "width": width, "height": height}
+
+
+def render(template: str, folder: Path | None = None, /, **values: object) -> str:
+    """Return the page that a template makes of ``values``; everything in them is escaped.
+
+    Args:
+        template: its name.
+        folder: where it is looked for first; it may extend those of this room.
+        **values: what it shows.
+    """
+    ours = PackageLoader("xhat.report")
     environment = Environment(
-        loader=PackageLoader("xhat.report"),
+        loader=ours if folder is None else ChoiceLoader([FileSystemLoader(folder), ours]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

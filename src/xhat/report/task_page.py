@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xhat.core import atomic_write
-from xhat.report.pages import render
-from xhat.report.study_page import picture_of
+from xhat.report.pages import picture_of, render
 
 __all__ = ["PageTable", "TaskPage", "save_task_page"]
 

@@ -59,9 +59,8 @@ def machine_labels(
         ``(n, classes)`` distributions, float32.
 
     Example:
-        >>> from xhat.tasks import digits
-        >>> few = digits.split("surrogate_train")
-        >>> p = machine_labels(few.images[:100], few.labels[:100], seed=0, readers=1, epochs=1)
+        >>> images, labels = torch.rand(100, 1, 28, 28), torch.arange(100) % 10
+        >>> p = machine_labels(images, labels, seed=0, readers=1, epochs=1)
         >>> p.shape, torch.allclose(p.sum(1), torch.ones(100))
         (torch.Size([100, 10]), True)
     """

@@ -51,13 +51,13 @@ def train_classifier(
         ValueError: targets that are neither labels nor distributions, or a number out of range.
 
     Example:
+        >>> import torch
         >>> from xhat.surrogates.signals import LabelSmoothing
-        >>> from xhat.tasks import digits
-        >>> few = digits.split("surrogate_train")
-        >>> model = train_classifier(few.upright[:64], few.labels[:64], seed=0,
+        >>> images, labels = torch.rand(64, 1, 28, 28), torch.arange(64) % 10
+        >>> model = train_classifier(images, labels, seed=0,
         ...                          signals=[LabelSmoothing(0.1)],
         ...                          epochs=1, batch_size=32, learning_rate=1e-3)
-        >>> model(few.images[:5]).shape
+        >>> model(images[:5]).shape
         torch.Size([5, 10])
     """
     p = as_distributions(targets, classes).to(images.device)

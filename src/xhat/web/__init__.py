@@ -9,7 +9,8 @@ parts into one application and puts the same guard before all of them; ``serve``
 
 Pages are plain HTML, CSS and ES modules that lie in the package; nothing is fetched from
 elsewhere, and no script or style stands in a page (the policy in ``xhat.web.security`` would
-refuse it). Every error is JSON, ``{"error": "one sentence"}``. Logic belongs into ``xhat.study``.
+refuse it). Every error is JSON, ``{"error": "one sentence"}``. What they are about is brought by
+tasks (``xhat.task``).
 
 Needs the extra ``web``: ``pip install 'xhat[web]'``.
 """

@@ -184,10 +184,9 @@ def train_embedding(
         ValueError: an unknown name, or a number out of range.
 
     Example:
-        >>> from xhat.tasks import digits
-        >>> few = digits.split("surrogate_train")
-        >>> line = train_embedding("line", few.upright[:64], few.labels[:64], seed=0, epochs=1)
-        >>> line.decode(line.encode(few.images[:3])).shape
+        >>> images, labels = torch.rand(64, 1, 28, 28), torch.arange(64) % 10
+        >>> line = train_embedding("line", images, labels, seed=0, epochs=1)
+        >>> line.decode(line.encode(images[:3])).shape
         torch.Size([3, 1, 28, 28])
     """
     kind = embedding(name)

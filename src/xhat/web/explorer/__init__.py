@@ -1,10 +1,12 @@
 """The explorer: draw a digit, or take one, and watch it become another.
 
-``explorer_part`` is the part for ``xhat.web.build``; what it shows is composed in
-``xhat.study.exploring``.
+``explorer_part`` is the part for ``xhat.web.build``; who searches and judges is a ``Backend``,
+which a task brings. A ``Gallery`` shows the results of earlier searches.
 """
 
+from xhat.web.explorer.backend import Backend
+from xhat.web.explorer.gallery import Gallery
 from xhat.web.explorer.part import explorer_part
 from xhat.web.explorer.searches import Busy, Searches
 
-__all__ = ["Busy", "Searches", "explorer_part"]
+__all__ = ["Backend", "Busy", "Gallery", "Searches", "explorer_part"]

@@ -1,4 +1,4 @@
-"""The explorer's routes; every one hands over to ``xhat.study.exploring``."""
+"""The explorer's routes; every one hands over to the backend of a task."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from xhat.study.exploring import Explorer, Gallery, centred, png, python_code
-from xhat.tasks import digits
 from xhat.web.explorer import wire
+from xhat.web.explorer.backend import Backend
+from xhat.web.explorer.gallery import Gallery
 from xhat.web.explorer.searches import Busy, Channel, Searches
 from xhat.web.explorer.stream import EventStream
+from xhat.web.explorer.tiles import png
 from xhat.web.part import Part
 from xhat.web.security import Rate
 
@@ -30,7 +31,7 @@ _RATES = (
 
 
 def explorer_part(
-    explorer: Explorer,
+    explorer: Backend,
     gallery: Gallery | None = None,
     *,
     most: int = 24,
@@ -54,7 +55,7 @@ def explorer_part(
     def about() -> dict[str, Any]:
         """Say what may be chosen."""
         stage = explorer.stage
-        return wire.about() | {
+        return wire.about(explorer) | {
             "ready": explorer.judge is not None,
             "stage": None if stage is None else vars(stage),
             "gallery": None if gallery is None else {"name": gallery.name, "rows": len(gallery)},
@@ -72,7 +73,7 @@ def explorer_part(
     )
 
 
-def _add_starts(router: APIRouter, explorer: Explorer) -> None:
+def _add_starts(router: APIRouter, explorer: Backend) -> None:
     def told(x: torch.Tensor, **more: Any) -> dict[str, Any]:
         return {
             "pixels": wire.encoded(x[0, 0]),
@@ -85,10 +86,8 @@ def _add_starts(router: APIRouter, explorer: Explorer) -> None:
         label: Annotated[int, Query(ge=0, le=9)], number: Annotated[int, Query(ge=0, le=10**6)] = 0
     ) -> dict[str, Any]:
         """Return a test digit of a class; numbers beyond the last begin again."""
-        test = digits.split("test")
-        places = (test.labels == label).nonzero()[:, 0]
-        index = int(places[number % len(places)])
-        return told(test.images[[index]], index=index, label=label)
+        index, x = explorer.sample(label, number)
+        return told(x, index=index, label=label)
 
     @router.post("/draw")
     async def draw(request: Request) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def _add_starts(router: APIRouter, explorer: Explorer) -> None:
         if not side or side * side != len(raw):
             raise HTTPException(422, "A drawing must be square, one byte for each pixel.")
         try:
-            x = centred(torch.from_numpy(raw.copy()).reshape(side, side).float() / 255)
+            x = explorer.drawn(torch.from_numpy(raw.copy()).reshape(side, side).float() / 255)
         except ValueError as error:
             raise HTTPException(422, _sentence(error)) from error
         return told(x)
@@ -109,13 +108,13 @@ def _add_searches(router: APIRouter, searches: Searches) -> None:
     async def search(asked: wire.Asked) -> EventStream:
         """Search, and stream what every step looks at: server-sent events."""
         try:
-            question = wire.question(asked)
+            question = wire.question(asked, searches.explorer)
             channel = searches.begin(question, wire.frame)
         except ValueError as error:
             raise HTTPException(422, _sentence(error)) from error
         except Busy as error:
             raise HTTPException(503, str(error), {"retry-after": "3"}) from error
-        begun = {"code": python_code(question), "steps": question.how.max_steps}
+        begun = {"code": searches.explorer.code(question), "steps": question.how.max_steps}
         return EventStream(_events(searches, channel, begun), lambda: _leave(channel))
 
     @router.get("/result/{name}.{kind}", response_class=Response)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xhat.core import check_count
-from xhat.study.exploring import Cancelled, Explorer, Finding, Frame, Question
+from xhat.task import Cancelled
+from xhat.web.explorer.backend import Backend
 
 __all__ = ["Busy", "Channel", "Searches"]
 
@@ -85,10 +86,10 @@ class Searches:
         most: how many at once.
     """
 
-    def __init__(self, explorer: Explorer, most: int = 24) -> None:
+    def __init__(self, explorer: Backend, most: int = 24) -> None:
         self.explorer, self.most = explorer, check_count("most", most)
         self._running: dict[int, _Job] = {}
-        self._found: OrderedDict[str, Finding] = OrderedDict()
+        self._found: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -96,7 +97,7 @@ class Searches:
         """How many searches run now."""
         return len(self._running)
 
-    def begin(self, question: Question, tell: Callable[[Frame], Any]) -> Channel:
+    def begin(self, question: Any, tell: Callable[[Any], Any]) -> Channel:
         """Start a search, and return where its events come from.
 
         Events are ``frame``, of what ``tell`` makes of each; then ``found`` with a name for
@@ -116,7 +117,7 @@ class Searches:
         thread.start()
         return channel
 
-    def finding(self, name: str) -> Finding | None:
+    def finding(self, name: str) -> Any:
         """Return a finding by its name; None if it is unknown or was forgotten."""
         return self._found.get(name)
 
@@ -128,8 +129,8 @@ class Searches:
         for job in jobs:
             job.thread.join(max(0.0, until - time.monotonic()))
 
-    def _run(self, question: Question, tell: Callable[[Frame], Any], channel: Channel) -> None:
-        def show(frame: Frame) -> None:
+    def _run(self, question: Any, tell: Callable[[Any], Any], channel: Channel) -> None:
+        def show(frame: Any) -> None:
             channel.put("frame", tell(frame), lasting=frame.last)
 
         try:
@@ -147,7 +148,7 @@ class Searches:
                 self._running.pop(id(channel), None)
             channel.close()
 
-    def _kept(self, found: Finding) -> str:
+    def _kept(self, found: Any) -> str:
         name = secrets.token_urlsafe(16)
         with self._lock:
             self._found[name] = found

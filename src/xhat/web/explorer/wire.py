@@ -10,12 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from torch import Tensor
 
 from xhat.report.palette import COLOURS, MARKS, ORDER, ink_on, label
-from xhat.study.exploring import Finding, Frame, Question, knobs, structures
-from xhat.study.methods import METHODS
+from xhat.web.explorer.backend import Backend
 
 __all__ = ["Asked", "about", "encoded", "finding", "frame", "question"]
 
-_PIXELS = 28 * 28
 _Word = Annotated[str, Field(max_length=40)]
 _Number = Annotated[float, Field(strict=True, ge=0, le=1e6, allow_inf_nan=False)]
 
@@ -33,7 +31,7 @@ class Asked(BaseModel):
     structure: _Word = "free"
 
 
-def question(asked: Asked) -> Question:
+def question(asked: Asked, explorer: Backend) -> Any:
     """Return the question that was asked.
 
     Raises:
@@ -47,8 +45,9 @@ def question(asked: Asked) -> Question:
     if (asked.index is None) == (asked.pixels is None):
         raise ValueError("give either the index of a test digit or the pixels of a drawing.")
     if asked.index is not None:
-        return Question.of_test_digit(asked.index, asked.target, **options)
-    return Question(_decoded(str(asked.pixels)), asked.target, **options)
+        return explorer.ask(asked.index, asked.target, **options)
+    start = _decoded(str(asked.pixels), *explorer.shape)
+    return explorer.ask(start, asked.target, **options)
 
 
 def encoded(x: Tensor) -> str:
@@ -56,17 +55,18 @@ def encoded(x: Tensor) -> str:
     return base64.b64encode((255 * x).round().byte().numpy().tobytes()).decode()
 
 
-def _decoded(text: str) -> Tensor:
+def _decoded(text: str, height: int, width: int) -> Tensor:
+    pixels = height * width
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError("pixels must be base64 of 784 bytes, one for each pixel.") from error
-    if len(raw) != _PIXELS:
-        raise ValueError(f"pixels must be 784 bytes, 28 x 28, but are {len(raw)}.")
-    return torch.tensor(list(raw)).reshape(1, 1, 28, 28) / 255
+        raise ValueError(f"pixels must be base64 of {pixels} bytes, one for each pixel.") from error
+    if len(raw) != pixels:
+        raise ValueError(f"pixels must be {pixels} bytes, {height} x {width}, but are {len(raw)}.")
+    return torch.tensor(list(raw)).reshape(1, 1, height, width) / 255
 
 
-def frame(seen: Frame) -> dict[str, Any]:
+def frame(seen: Any) -> dict[str, Any]:
     """Return a frame as JSON."""
     return {
         "step": seen.step,
@@ -80,7 +80,7 @@ def frame(seen: Frame) -> dict[str, Any]:
     }
 
 
-def finding(name: str, found: Finding) -> dict[str, Any]:
+def finding(name: str, found: Any) -> dict[str, Any]:
     """Return what was found as JSON: verdict, evidence, neighbours."""
     verdict = found.verdicts[0]
     lines = verdict.explain().splitlines()
@@ -106,21 +106,10 @@ def finding(name: str, found: Finding) -> dict[str, Any]:
     }
 
 
-def about() -> dict[str, Any]:
+def about(explorer: Backend) -> dict[str, Any]:
     """Return all that may be chosen, and how verdicts are shown."""
     return {
-        "methods": [
-            {
-                "name": name,
-                "caption": how.caption,
-                "surrogate": how.surrogate,
-                "knobs": [vars(knob) for knob in knobs(name)],
-                "structures": [
-                    {"name": each.name, "title": each.title} for each in structures(name)
-                ],
-            }
-            for name, how in METHODS.items()
-        ],
+        "methods": explorer.methods(),
         "verdicts": [
             {
                 "name": str(outcome),

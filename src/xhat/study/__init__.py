@@ -1,1 +1,0 @@
-"""Composes tasks, methods and seeds; the only room that knows all others."""

@@ -1,0 +1,210 @@
+"""Tasks: example domains, each complete, that are found by name.
+
+A :class:`Task` is one domain with everything that is its own: data, networks, searches, truth,
+figures. It shows itself by one command (:meth:`Task.demo`); what else it offers is there to be
+asked for, and what it does not offer is refused in one sentence. This library has none itself:
+tasks are registered by the entry points ``xhat.tasks`` of whatever is installed, such as xhat-zoo.
+In the ``pyproject.toml`` of a package with a task of your own::
+
+    [project.entry-points."xhat.tasks"]
+    kettle = "mypackage.kettle:Kettle"  # a subclass of Task that is made without arguments
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from xhat.judges import Judge
+    from xhat.learning import Card
+
+__all__ = ["Cancelled", "Shown", "Stage", "Task", "Tell", "Trained", "task", "tasks"]
+
+GROUP = "xhat.tasks"
+_NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far something is: ``done`` of ``total`` of what is named."""
+
+    name: str
+    done: int
+    total: int
+
+
+Tell = Callable[[Stage], None]
+
+
+class Cancelled(Exception):  # noqa: N818 - nothing went wrong
+    """Whoever watched a search does not want it any more."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What was shown: the page or picture to open, and what a terminal says of it."""
+
+    page: Path
+    said: "RenderableType"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that was trained: its card, and its page if one was asked for."""
+
+    card: "Card"
+    page: Path | None = None
+
+
+class Task(ABC):
+    """One example domain.
+
+    A subclass says what it is, searches (``run``), draws (``write``) and puts it into words
+    (``say``). Modules that take long to import are imported where they are used.
+
+    Attributes:
+        name: as on the command line, and of its entry point.
+        caption: what it shows, in one line without a full stop.
+        demo_options: names that ``run`` takes as ``options``.
+        train_options: names that ``train`` takes as ``options``.
+        limits: the least and the largest value of every feature; None where they differ.
+    """
+
+    name: ClassVar[str]
+    caption: ClassVar[str]
+    demo_options: ClassVar[tuple[str, ...]] = ()
+    train_options: ClassVar[tuple[str, ...]] = ()
+    limits: ClassVar[tuple[float, float] | None] = None
+
+    @abstractmethod
+    def run(self, seed: int, on_progress: Tell | None, options: Mapping[str, Any]) -> Any:
+        """Search and verify; return all that was found."""
+
+    @abstractmethod
+    def write(self, found: Any, out: str | Path, command: str) -> Path:
+        """Write the page and the files beside it, each whole or not at all; return the page."""
+
+    @abstractmethod
+    def say(self, found: Any) -> "RenderableType":
+        """Return what a terminal shows of what was found, in a few lines."""
+
+    def command(self, seed: int, options: Mapping[str, Any] = _NOTHING) -> str:
+        """Return the command that shows the same again."""
+        said = "".join(f" --{name} {value}" for name, value in options.items())
+        return f"xhat demo --task {self.name} --seed {seed}{said}"
+
+    def demo(
+        self,
+        out: str | Path,
+        *,
+        seed: int = 0,
+        on_progress: Tell | None = None,
+        options: Mapping[str, Any] = _NOTHING,
+    ) -> Shown:
+        """Show what this task is about: search, verify, draw.
+
+        Args:
+            out: folder for the page and what belongs to it.
+            seed: of every random choice.
+            on_progress: called with a ``Stage``.
+            options: of ``demo_options``.
+
+        Raises:
+            ValueError: an option that it does not have.
+            PermissionError: the folder cannot be written to.
+        """
+        self._check("demo", options, self.demo_options)
+        tell = on_progress or (lambda _: None)
+        found = self.run(seed, on_progress, options)
+        tell(Stage("pictures", 0, 1))
+        page = self.write(found, out, self.command(seed, options))
+        tell(Stage("pictures", 1, 1))
+        return Shown(page, self.say(found))
+
+    def train(
+        self,
+        out: str | Path,
+        recipe: str | None = None,
+        *,
+        on_progress: Tell | None = None,
+        options: Mapping[str, Any] = _NOTHING,
+    ) -> Trained:
+        """Train one of its networks; ``options`` are of ``train_options``."""
+        del out, recipe, on_progress, options
+        raise self._lacks("networks that can be trained")
+
+    def truth(self) -> Any:
+        """Return the ground truth: something that is called with inputs, and may be slow."""
+        raise self._lacks("ground truth")
+
+    def reference(self) -> tuple[Any, Any]:
+        """Return real samples ``(n, *x_shape)``, and their ``(n,)`` labels or None."""
+        raise self._lacks("real samples")
+
+    def judge(self, alpha: float = 0.05, weights: str | Path | None = None) -> "Judge":
+        """Return the judge of its samples; ``weights`` is a folder with others of its networks."""
+        del alpha, weights
+        raise self._lacks("judge")
+
+    def self_test(
+        self,
+        out: str | Path,
+        *,
+        on_progress: Tell | None = None,
+        options: Mapping[str, Any] = _NOTHING,
+    ) -> Shown:
+        """Judge controls, of which the right verdict is known: how far can a verdict be trusted?"""
+        del out, on_progress, options
+        raise self._lacks("controls")
+
+    def explorer(self) -> Any:
+        """Return what searches behind the explorer (``xhat.web.explorer.Backend``)."""
+        raise self._lacks("explorer")
+
+    def labelling(self) -> Any:
+        """Return what chooses images that people are asked about: ``ask``, ``seen_by_judges``."""
+        raise self._lacks("images to be labelled")
+
+    def _check(self, what: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        for name in options:
+            if name not in known:
+                has = f"it has {', '.join(known)}" if known else "it has none"
+                raise ValueError(f"the {what} of {self.name} has no option {name!r}; {has}.")
+
+    def _lacks(self, what: str) -> ValueError:
+        return ValueError(f"the task {self.name} has no {what}.")
+
+
+def tasks() -> tuple[str, ...]:
+    """Return the names of all tasks that are installed, in alphabetical order."""
+    return tuple(sorted(_registered()))
+
+
+def task(name: str) -> Task:
+    """Return a task by name.
+
+    Raises:
+        ValueError: there is none of that name, or it cannot be loaded.
+        TypeError: what is registered under the name is no ``Task``.
+    """
+    known = _registered()
+    if not known:
+        raise ValueError("no tasks are installed; the examples come with: pip install xhat-zoo")
+    if name not in known:
+        raise ValueError(f"task must be one of {', '.join(sorted(known))}, but is {name!r}.")
+    try:
+        made = known[name].load()()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"the task {name} cannot be loaded: {error}.") from error
+    if not isinstance(made, Task):
+        raise TypeError(f"{known[name].value} is registered as the task {name}, but is no Task.")
+    return made
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in reversed(tuple(entry_points(group=GROUP)))}

@@ -1,0 +1,176 @@
+"""Ways from a start to what a search made of it: straight, curved, shortest, or as it went.
+
+All of them but another search's own have the same two ends: a start and the result of a search in
+the latent space, both as it decodes them and both on the manifold.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xhat.judges import Outcome
+from xhat.metrics import evenly, spherical, straight
+from xhat.objectives import AtMost, NearReal, Objective
+from xhat.result import Trajectory
+from xhat.spaces import Latent
+from xhat.surrogates import geodesic
+from xhat_zoo import digits
+from xhat_zoo.digits.judging import digits_judge
+from xhat_zoo.digits.methods import METHODS
+from xhat_zoo.digits.steering import Steering, steer
+
+__all__ = [
+    "FRAMES",
+    "ON",
+    "REAL",
+    "SEARCH",
+    "STEPS",
+    "WAYS",
+    "WEIGHT",
+    "Ends",
+    "describe",
+    "ends_of",
+]
+
+FRAMES = 11
+ON = (Outcome.GENUINE, Outcome.AMBIGUOUS, Outcome.MISTAKEN)  # neither off the manifold nor far
+SEARCH = "latent-robust"  # whose results are the ends
+STEPS = 60  # of a geodesic's search
+REAL, ASIDE, WEIGHT = 6_000, 1_000, 60.0  # codes of the prior, codes that say what is usual
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Pairs whose two ends are on the manifold, and the search that led from one to the other.
+
+    Attributes:
+        found: of all pairs, the search traced.
+        kept: ``(n,)``, the pairs of different digits with both ends on the manifold.
+        first: ``(k, latent)``, codes of the starts.
+        last: ``(k, latent)``, codes of the results.
+    """
+
+    found: Steering
+    kept: Tensor
+    first: Tensor
+    last: Tensor
+
+    @property
+    def pairs(self) -> digits.Pairs:
+        """The pairs that are kept."""
+        every = self.found.pairs
+        return digits.Pairs(*(x[self.kept] for x in (every.index, every.start_label, every.target)))
+
+
+@lru_cache(maxsize=2)  # all arms of a seed have the same ends
+def ends_of(seed: int, quick: bool) -> Ends:
+    """Return the ends of a seed, whose starts are its own; a quick run has fewer pairs."""
+    method, judge = METHODS[SEARCH], digits_judge()
+    model = digits.surrogate(method.surrogate)
+    every = digits.pairs(seed + 1)
+    rows = slice(-100, None)  # another start of every digit for every seed
+    index, label, target = every.index[rows], every.start_label[rows], every.target[rows]
+    crossing = (label != target).nonzero()[:, 0]
+    crossing = crossing[::8] if quick else crossing
+    pairs = digits.Pairs(index[crossing], label[crossing], target[crossing])
+    found = steer(method, model, pairs, judge, seed=seed, trace=1)
+    space = _latent()
+    first = space.encode(pairs.starts)
+    begun = judge.judge(space.decode(first).detach(), pairs.start_label).outcomes
+    both = zip(begun, found.verdicts.outcomes, strict=True)
+    on = torch.tensor([a in ON and b in ON for a, b in both])
+    kept = on.nonzero()[:, 0]
+    return Ends(found, kept, first[kept], found.result.z[kept])
+
+
+def _latent() -> Latent:
+    vae = digits.vae()
+    return Latent(vae.encode, vae.decode)
+
+
+def _decoded(z: Tensor) -> Tensor:
+    with torch.no_grad():
+        return digits.vae().decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+
+
+def _pixels(ends: Ends) -> Tensor:
+    first, last = (_decoded(z[:, None])[:, 0] for z in (ends.first, ends.last))
+    return straight(first, last, FRAMES)
+
+
+def _line(ends: Ends) -> Tensor:
+    return _decoded(straight(ends.first, ends.last, FRAMES))
+
+
+def _arc(ends: Ends) -> Tensor:
+    return _decoded(spherical(ends.first, ends.last, FRAMES))
+
+
+def _geodesic(ends: Ends, *, prior: Callable[[], Objective] | None) -> Tensor:
+    made = None if prior is None else prior()
+    space = _latent()
+    options = {"frames": FRAMES, "max_steps": STEPS, "prior": made}
+    return geodesic(space, ends.first, ends.last, **options).x
+
+
+@cache
+def _near_real() -> Objective:
+    """Return what a code lacks of lying as near to real ones as half of real codes do."""
+    images = digits.split("surrogate_train").images[: REAL + ASIDE]
+    with torch.no_grad():
+        codes = torch.cat([digits.vae().encode(part) for part in images.split(1_000)])
+    near = NearReal(_itself, codes[:REAL])
+    return WEIGHT * AtMost(near, float(near(codes[REAL:]).median()))
+
+
+def _itself(z: Tensor) -> Tensor:
+    return z
+
+
+def _searched(ends: Ends, *, name: str) -> Tensor:
+    found = ends.found if name == SEARCH else _other(ends, name)
+    kept = ends.kept if name == SEARCH else torch.arange(len(ends.kept))
+    path = found.result.trajectory
+    if not isinstance(path, Trajectory):
+        raise TypeError(f"the search by {name} was not traced.")
+    return evenly(path.x[:, kept].transpose(0, 1), FRAMES)
+
+
+def _other(ends: Ends, name: str) -> Steering:
+    method = METHODS[name]
+    seed = ends.found.result.seed
+    model = digits.surrogate(method.surrogate)
+    return steer(method, model, ends.pairs, digits_judge(), seed=seed, trace=1)
+
+
+WAYS: Mapping[str, tuple[str, Callable[[Ends], Tensor]]] = {
+    "pixels": ("straight in pixels", _pixels),
+    "latent": ("straight in the latent space", _line),
+    "spherical": ("an arc in the latent space", _arc),
+    "geodesic": ("the shortest decoded curve", partial(_geodesic, prior=None)),
+    "geodesic near real": (
+        "the shortest that stays near real codes",
+        partial(_geodesic, prior=_near_real),
+    ),
+    "search": (f"as {SEARCH} went", partial(_searched, name=SEARCH)),
+    "search xhat": (
+        "as xhat went, from a real sample of the target",
+        partial(_searched, name="xhat"),
+    ),
+}
+"""By name: what it is, and what lays it between ends, ``(k, FRAMES, 1, 28, 28)``."""
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return everything that a way depends on, as JSON."""
+    return {
+        "way": name,
+        "frames": FRAMES,
+        "method": METHODS["xhat" if name == "search xhat" else SEARCH].describe(),
+        "steps": STEPS,
+        "prior": {"real": REAL, "aside": ASIDE, "weight": WEIGHT},
+    }

@@ -1,0 +1,1 @@
+"""What runs any study: its protocol as a record, its cells on disk, its answer and its page."""

@@ -1,0 +1,86 @@
+import pandas as pd
+import pytest
+import torch
+
+from xhat.cli.judging import judge_samples, write_judged
+from xhat.core import generator
+from xhat.judges import Outcome
+from xhat.task import task
+from xhat_zoo import digits
+from xhat_zoo.digits.judging import digits_judge
+
+
+def shares(x, target):
+    counts = digits_judge().judge(x, target).counts()
+    return {outcome: n / len(x) for outcome, n in counts.items()}
+
+
+def test_real_digits_are_rarely_flagged():
+    test = digits.split("test")
+    found = shares(test.images[:1000], test.labels[:1000])
+    assert found[Outcome.GENUINE] > 0.92  # alpha is 5 %, and the jury itself errs on 1 %
+    as_others = shares(test.images[:300], (test.labels[:300] + 3) % 10)
+    assert as_others[Outcome.GENUINE] < 0.02
+
+
+def test_what_is_no_digit_is_out_of_distribution():
+    target = torch.arange(200) % 10
+    assert shares(digits.fashion()[:200], target)[Outcome.OUT_OF_DISTRIBUTION] > 0.95
+    noise = torch.rand(200, 1, 28, 28, generator=generator(0))
+    assert shares(noise, target)[Outcome.OUT_OF_DISTRIBUTION] > 0.9
+
+
+def test_noise_that_hardly_shows_is_off_the_manifold():
+    test = digits.split("test")
+    sign = torch.rand(200, 1, 28, 28, generator=generator(0)).round() * 2 - 1
+    found = shares((test.images[:200] + 0.15 * sign).clamp(0, 1), test.labels[:200])
+    assert found[Outcome.GENUINE] < 0.02
+
+
+def test_the_judge_is_made_of_judges_and_images_that_trained_no_surrogate():
+    judge = digits_judge()
+    assert judge.jury.names == digits.JUDGES
+    assert {digits.card(name).split for name in (*digits.JUDGES, digits.AUTOENCODER)} == {
+        "judge_train"
+    }
+    assert {digits.card(name).split for name in (*digits.SURROGATES, *digits.GUARDS, "vae")} == {
+        "surrogate_train"
+    }
+    parts = [set(digits.split(name).index.tolist()) for name in digits.SPLITS if name != "test"]
+    assert sum(map(len, parts)) == len(set().union(*parts))
+    searched = (
+        *map(digits.surrogate, digits.SURROGATES),
+        *map(digits.guard, digits.GUARDS),
+        digits.vae(),
+    )
+    test = digits.split("test")
+    judge.judge(test.images[:1], test.labels[:1], searched=searched)
+
+
+def test_verdicts_are_written_a_row_a_sample(tmp_path):
+    test = digits.split("test")
+    judged = judge_samples(
+        test.images[:20], test.labels[:20], reference=task("digits"), x0=test.images[20:40]
+    )
+    page = write_judged(judged, tmp_path / "new")
+    table = pd.read_parquet(tmp_path / "new" / "verdicts.parquet")
+    verdicts = judged.verdicts
+    assert table["verdict"].tolist() == [str(outcome) for outcome in verdicts.outcomes]
+    assert table["evidence"].tolist() == [verdict.explain() for verdict in verdicts]
+    assert table["judge_confidence"].tolist() == verdicts.confidence.tolist()
+    assert table["p"].tolist() == verdicts.p.tolist()
+    for axis in verdicts.axes:
+        assert table[axis.name].tolist() == axis.value.tolist()
+    assert "none" in page.read_text()
+
+
+def test_bad_samples_are_refused():
+    good = torch.zeros(2, 1, 28, 28)
+    for bad, kind, message in (
+        (good + 2, ValueError, r"must lie in \[0, 1\]"),
+        (good.byte(), TypeError, "must be floating point"),
+        (good[:, :, :20], ValueError, "must have shape"),
+        (good * torch.nan, ValueError, "must be finite"),
+    ):
+        with pytest.raises(kind, match=message):
+            judge_samples(bad, torch.tensor([1]), reference=task("digits"))

@@ -1,0 +1,138 @@
+"""The tasks of digits: from one to another, and digits with two readings or with a structure."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from xhat.judges import Judge
+from xhat.task import Shown, Task, Tell, Trained
+from xhat_zoo.digits import splits
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from xhat_zoo.digits.exploring import Explorer
+
+__all__ = ["AmbigramTask", "Digits"]
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Digits(Task):
+    """Handwritten digits that become other digits, judged by networks that no search saw."""
+
+    name = "digits"
+    caption = "every digit turned into every other by seven methods, and judged"
+    demo_options = ("starts", "methods", "confidence")
+    train_options = (
+        *("seed", "epochs", "limit", "embedding", "latent", "beta"),
+        *("targets", "report", "autoattack", "device", "precision"),
+    )
+    limits = (0.0, 1.0)
+
+    def run(self, seed: int, on_progress: Tell | None, options: Mapping[str, Any]) -> Any:
+        """Search and judge."""
+        from xhat_zoo.digits import demo
+
+        return demo.run(seed=seed, on_progress=on_progress, **options)
+
+    def write(self, found: Any, out: str | Path, command: str) -> Path:
+        """Write the page and the files beside it."""
+        from xhat_zoo.digits import demo
+
+        return demo.write(found, out, command=command)
+
+    def say(self, found: Any) -> "RenderableType":
+        """Return a table of the methods."""
+        from xhat_zoo.digits import demo
+
+        return demo.said(found)
+
+    def command(self, seed: int, options: Mapping[str, Any] = _NOTHING) -> str:
+        """Return the command that shows the same again."""
+        methods = "".join(f" --method {name}" for name in options.get("methods", ()))
+        return (
+            f"xhat demo --starts {options.get('starts', 3)} "
+            f"--confidence {options.get('confidence', 0.95):g} --seed {seed}{methods}"
+        )
+
+    def train(
+        self,
+        out: str | Path,
+        recipe: str | None = None,
+        *,
+        on_progress: Tell | None = None,
+        options: Mapping[str, Any] = _NOTHING,
+    ) -> Trained:
+        """Train a surrogate by a recipe, an embedding, or a shipped model again."""
+        from xhat_zoo.digits.task_training import train_any
+
+        self._check("training", options, self.train_options)
+        return train_any(out, recipe, dict(options), on_progress)
+
+    def reference(self) -> tuple[Tensor, Tensor]:
+        """Return the digits that judges know, ``(25000, 1, 28, 28)``, and their labels."""
+        held = splits.split("judge_train")
+        return held.images, held.labels
+
+    def judge(self, alpha: float = 0.05, weights: str | Path | None = None) -> Judge:
+        """Return five held-out classifiers and seven manifold axes."""
+        from xhat_zoo.digits.judging import digits_judge
+
+        return digits_judge(alpha, weights)
+
+    def self_test(
+        self,
+        out: str | Path,
+        *,
+        on_progress: Tell | None = None,
+        options: Mapping[str, Any] = _NOTHING,
+    ) -> Shown:
+        """Judge 37 kinds of controls; options are ``alpha, n, half, weights, seed``."""
+        from xhat_zoo.digits import selftest
+
+        return selftest.show(out, on_progress=on_progress, **options)
+
+    def explorer(self) -> "Explorer":
+        """Return what searches behind the explorer."""
+        from xhat_zoo.digits.exploring import Explorer
+
+        return Explorer()
+
+    def labelling(self) -> Any:
+        """Return what chooses digits that people are asked about."""
+        from xhat_zoo.digits import labelling
+
+        return labelling
+
+
+class AmbigramTask(Task):
+    """Digits that are another digit upside down, and digits of which something must hold."""
+
+    name = "ambigrams"
+    caption = "digits with two readings, and digits of which something must hold exactly"
+    limits = (0.0, 1.0)
+
+    def run(self, seed: int, on_progress: Tell | None, options: Mapping[str, Any]) -> Any:
+        """Search and judge."""
+        from xhat_zoo.digits import ambigrams
+
+        return ambigrams.run(seed=seed, on_progress=on_progress, **options)
+
+    def write(self, found: Any, out: str | Path, command: str) -> Path:
+        """Write the page and the files beside it."""
+        from xhat_zoo.digits import ambigrams
+
+        return ambigrams.write(found, out, command=command)
+
+    def say(self, found: Any) -> str:
+        """Return how many can be read both ways."""
+        from xhat_zoo.digits import ambigrams
+
+        return ambigrams.said(found)
+
+    def judge(self, alpha: float = 0.05, weights: str | Path | None = None) -> Judge:
+        """Return the judge of digits."""
+        return Digits().judge(alpha, weights)
