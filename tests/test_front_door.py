@@ -11,6 +11,7 @@ import torch
 import xhat
 from tests.domains import cultivar, small_classifier, small_digits, wine
 from xhat.core import UnreadableFileError
+from xhat.goals import Value
 
 LIMIT = 0.5  # processor seconds; 0.05 on a quiet machine
 
@@ -139,9 +140,10 @@ def test_samples_of_any_tool_are_audited():
     ("given", "error", "said"),
     [
         ({"domain": wine(), "method": "xhat"}, ValueError, "is for images and fields"),
-        ({"method": "latent"}, ValueError, "give domain=xhat.Domain"),
+        ({"method": "latent"}, ValueError, "give a domain"),
         ({"method": "magic"}, ValueError, "method must be one of plain"),
         ({"method": 3}, TypeError, "method must be a name or a Method"),
+        ({"target": Value(1.0, 0.1), "confidence": 0.5}, ValueError, "confidence goes with goals"),
         ({"speed": 3}, TypeError, "does not take speed; it takes confidence"),
         ({"domain": wine(), "method": "nearest", "trace": 1}, TypeError, "does not take trace"),
         ({"target": "c"}, TypeError, "without a domain classes have none"),

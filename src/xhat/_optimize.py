@@ -106,8 +106,7 @@ def optimize(
 def _starts(x0: Any, domain: Domain | None) -> Tensor:
     if domain is not None:
         return domain.check_inputs("the starts", x0)
-    starts = check_tensor("the starts", x0, floating=False)
-    return starts if starts.is_floating_point() else starts.float()
+    return check_tensor("the starts", x0)
 
 
 def choose(

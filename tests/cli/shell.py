@@ -14,6 +14,7 @@ from xhat.cli import (  # noqa: F401 - commands join the app
     exchange,
     explore,
     labels,
+    optimize,
     serving,
     training,
 )

@@ -36,7 +36,7 @@ def test_targets_may_differ_be_soft_and_come_from_files(xhat, folder):
 
 def test_a_users_regression_is_matched(xhat, folder):
     code, _, err = xhat(
-        *words(model="own_models:lift", target=None, value=-1.5, bounds="-1 1", tolerance=0.01)
+        *words(model="own_models:lift", target=None, value=-1.5, bounds="-1,1", tolerance=0.01)
     )
     assert (code, err) == (0, "")
     table = pd.read_parquet(folder / "runs" / "optimize" / "results.parquet")
@@ -68,7 +68,7 @@ X = np.linspace(0.2, 0.8, 12, dtype=np.float32).reshape(3, 4)
     [
         (X[:, :2], "cannot take a start of shape (2,)"),
         (X[0], "one row per candidate"),
-        (X[:0], "the inputs is empty"),
+        (X[:0], "the starts is empty"),
         ((X * 255).astype(np.uint8), "must be floating point, but is uint8"),
         (X + 1, "must lie in [0, 1]"),
         (X - 1, "must lie in [0, 1]"),
@@ -81,7 +81,7 @@ X = np.linspace(0.2, 0.8, 12, dtype=np.float32).reshape(3, 4)
 def test_bad_inputs(refused, xhat, folder, array, said):
     assert xhat(*words(**{"max-steps": 2}))[0] == 0
     np.save(folder / "x.npy", array, allow_pickle=True)
-    assert said in refused(*words(out="none"))
+    assert said in refused(*words(out="none", bounds="0,1"))
     assert not (folder / "none").exists()
 
 
@@ -97,9 +97,9 @@ def test_bad_files(refused, folder, content):
     ("target", "said"),
     [
         ("3", "class index from 0 to 2, but 3 came"),
-        ("-1", "class index from 0 to 2, but -1 came"),
-        ("1,2", "one row per candidate (3)"),
-        ("one", "the target must be a class (8)"),
+        ("-1", "classes are numbered from 0, but -1 came"),
+        ("1,2", "names 2 classes, but there are 3 inputs"),
+        ("one", "the target 'one' is a name, but without a domain classes have none"),
         ("none.npy", "the target cannot be read"),
         ([[0.5, 0.4, 0.0]], "row 0 sums to 0.9"),
         ([[1.5, -0.5, 0.0]], "least value -0.5"),
@@ -125,18 +125,28 @@ def test_bad_targets(refused, folder, target, said):
         ({"model": "own_models:lift"}, "must return logits of shape (n, classes)"),
         ({"model": "own_models:flat"}, "cannot be differentiated"),
         ({"method": "magic"}, "method must be one of plain, pgd, proximal"),
-        ({"method": "latent"}, "needs networks that only a task has"),
+        ({"method": "latent"}, "needs to know what real inputs look like; give a domain"),
+        ({"labels": "y.npy"}, "--labels goes with --reference"),
+        ({"kind": "image"}, "--kind goes with --reference"),
+        ({"reference": "none.csv"}, "the reference cannot be read from none.csv"),
+        ({"truth": "own_models:nothing"}, "no attribute 'nothing'"),
+        ({"constraint": "own_models:nothing"}, "no attribute 'nothing'"),
+        ({"bounds": "low"}, "--bounds must be low,high"),
+        ({"within": "1"}, "give one of --target"),
+        ({"target": None, "within": "1"}, "--within must be low,high"),
         ({"confidence": 1}, "confidence must"),
         ({"confidence": 0}, "confidence must"),
         ({"confidence": "nan"}, "confidence must"),
         ({"max-steps": 0}, "step budget must be a whole number from 1"),
-        ({"bounds": "1 0"}, "low must be below high"),
-        ({"bounds": "0 nan"}, "high must be finite"),
+        ({"bounds": "1,0"}, "low must be below high"),
+        ({"bounds": "0,nan"}, "high must be finite"),
         ({"device": "warp"}, "device must be one that this machine has"),
-        ({"target": None}, "give either --target (classes) or --value"),
-        ({"value": 1.0}, "give either --target (classes) or --value"),
-        ({"target": None, "value": 1.0, "method": "pgd"}, "--method goes with --target"),
-        ({"target": None, "value": 1.0, "confidence": 0.5}, "--confidence goes with --target"),
+        ({"target": None}, "give one of --target (classes), --value"),
+        ({"value": 1.0}, "but --target, --value came"),
+        (
+            {"target": None, "value": 1.0, "confidence": 0.5, "model": "own_models:lift"},
+            "confidence goes with goals that name classes",
+        ),
         (
             {"model": "own_models:lift", "target": None, "value": 1.0, "tolerance": 0},
             "tolerance must be above 0",

@@ -158,7 +158,7 @@ def test_features_of_any_unit_are_searched_alike():
 def test_the_default_is_for_the_kind_of_data():
     images, table = small_digits(), wine()
     assert default_method(images, Class(1)).name == "xhat"
-    assert default_method(images, Most()).name == "proximal"
+    assert default_method(images, Most()).name == "plain"
     assert default_method(table, Class(1)).name == "proximal"
     assert default_method(Surroundings(torch.rand(1, 3)), Class(1)).name == "proximal"
 
@@ -167,7 +167,7 @@ def test_the_default_is_for_the_kind_of_data():
     ("name", "domain", "goal", "said"),
     [
         ("xhat", wine, Class(1), "is for images and fields, but these samples are tables"),
-        ("latent", lambda: Surroundings(torch.rand(1, 3)), Class(1), "give domain=xhat.Domain"),
+        ("latent", lambda: Surroundings(torch.rand(1, 3)), Class(1), "give a domain"),
         ("nearest", lambda: Domain(np.random.default_rng(0).random((30, 3))), Class(1), "labels="),
         ("xhat", small_digits, Value(1.0, 0.1), "not for Value(1, 0.1)"),
     ],

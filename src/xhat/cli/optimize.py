@@ -365,12 +365,15 @@ def constraint_of(name: str) -> Any:
 
 
 def _target(text: str) -> Any:
+    import torch
+
     from xhat.cli.inputs import read_targets
 
     words = text.split(",")
     if text.endswith(".npy") or all(word.strip().lstrip("-").isdigit() for word in words):
         found = read_targets(text)
-        return int(found) if found.numel() == 1 and found.ndim == 1 else found
+        whole = found.dtype == torch.int64 and found.ndim == 1 and found.numel() == 1
+        return int(found) if whole else found
     return words[0] if len(words) == 1 else words
 
 

@@ -96,7 +96,10 @@ def read_data(path: str | Path, what: str, label: str | None = None) -> Data:
         return _archive(path, what)
     if path.suffix in (".csv", ".parquet"):
         return _table(path, what, label)
-    return Data(_array(path, what))
+    array = _array(path, what)
+    if array.dtype.kind == "U":
+        raise UnreadableFileError(f"{what} in {path} must be numbers, but is {array.dtype}.")
+    return Data(array)
 
 
 def read_labels(text: str, what: str = "the labels") -> np.ndarray:

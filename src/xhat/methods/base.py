@@ -153,8 +153,8 @@ class Method(ABC):
         """Return why a domain cannot serve this method, and what to do; None where it can."""
         if self.needs and isinstance(domain, Surroundings):
             return (
-                f"the method {self.name!r} needs to know what real inputs look like; give "
-                f"domain=xhat.Domain(samples, labels)."
+                f"the method {self.name!r} needs to know what real inputs look like; give a domain "
+                f"(domain=xhat.Domain(samples, labels), or --reference)."
             )
         if "images" in self.needs and domain.kind not in ("image", "field"):
             return (
@@ -183,7 +183,15 @@ class Method(ABC):
 
 
 def until(goal: Goal, confidence: float | None) -> tuple[TargetReached, ...]:
-    """Return the rule that ends a candidate's search when the goal is met."""
+    """Return the rule that ends a candidate's search when the goal is met.
+
+    Raises:
+        ValueError: a confidence for a goal that names no classes.
+    """
+    if confidence is not None and not goal.by_class:
+        raise ValueError(
+            f"confidence goes with goals that name classes; {goal!r} is met by its values."
+        )
     if not goal.targeted:
         return ()
     if not goal.by_class:

@@ -59,7 +59,10 @@ def method(name: str) -> Method:
 def default_method(domain: Around, goal: Goal) -> Method:
     """Return the best of these methods for a domain and a goal.
 
-    For images with classes that is ``xhat``; for everything else, features near the start.
+    For classes of images that is ``xhat``, for other classes features near the start; for values
+    there is nothing to trade them for.
     """
     best = Bent()
-    return NearStart() if best.missing(domain, goal) else best
+    if best.missing(domain, goal) is None:
+        return best
+    return NearStart() if goal.by_class else Pixels()
