@@ -76,12 +76,15 @@ class Judged(Result):
         domain: what real inputs look like; None if nobody said.
         goal: what was wanted, as it is written.
         method: how it was searched, by name; empty for samples from elsewhere.
+        model: the name of the model that was searched, where it has one; kept in the file, so that
+            nobody takes the results for those of another domain.
     """
 
     verdicts: Verdicts | KeptVerdicts | None = None
     domain: Domain | None = field(default=None)
     goal: str = ""
     method: str = ""
+    model: str = ""
 
     @classmethod
     def of(cls, result: Result, **more: Any) -> "Judged":
@@ -135,6 +138,8 @@ class Judged(Result):
             about["alpha"] = self.verdicts.alpha
         table = self.to_table({**self.columns(), **(columns or {})})
         metadata = {**(table.schema.metadata or {}), b"judged": json.dumps(about).encode()}
+        if self.model:
+            metadata[b"model"] = self.model.encode()
         with atomic_write(path) as temporary:
             pq.write_table(table.replace_schema_metadata(metadata), temporary)
 

@@ -74,7 +74,7 @@ def test_a_table_is_searched_judged_and_drawn_by_one_command(xhat, table):
     [("--within", "12.5,13"), ("--at-least", "14"), ("--at-most", "12"), ("--value", "13")],
 )
 def test_values_are_searched_and_asked_of_the_truth(xhat, table, wanted):
-    code, out, err = xhat(
+    code, _, err = xhat(
         "optimize", "--model", "nets:alcohol", "--inputs", "in.csv", *wanted, *REFERENCE,
         "--truth", "nets:true", "--tolerance", "0.01", "--out", "o",
     )  # fmt: skip
@@ -112,7 +112,7 @@ def test_what_optimize_found_can_be_audited_again(xhat, table):
         xhat("optimize", "--model", "nets:wines", "--inputs", "in.csv", *words, "--out", "o")[0]
         == 0
     )
-    code, out, err = xhat("audit", "--inputs", "o/results.parquet", *words, "--out", "a")
+    code, _, err = xhat("audit", "--inputs", "o/results.parquet", *words, "--out", "a")
     assert (code, err) == (0, "")
     first = pd.read_parquet(table / "o" / "results.parquet")
     again = pd.read_parquet(table / "a" / "results.parquet")
@@ -130,13 +130,13 @@ def test_images_are_searched_by_every_kind_of_file(xhat, folder):
         (folder / "in").mkdir(exist_ok=True)
         Image.fromarray((255 * image[0]).byte().numpy()).save(folder / "in" / f"{k}.png")
     words = ("--reference", "d.safetensors", "--target", "3", "--out", "o")
-    code, out, err = xhat("optimize", "--model", "nets:digits", "--inputs", "in", *words)
+    code, _, err = xhat("optimize", "--model", "nets:digits", "--inputs", "in", *words)
     assert (code, err) == (0, "")
     assert {each.name for each in (folder / "o").iterdir()} == {
         "results.parquet", "summary.json", "changes.png", "report.html",
     }  # fmt: skip
     np.savez(folder / "ref.npz", x=domain.x.numpy(), y=domain.labels.numpy())
-    code, out, err = xhat("audit", "--inputs", "in", "--reference", "ref.npz", "--target", "3")
+    code, _, err = xhat("audit", "--inputs", "in", "--reference", "ref.npz", "--target", "3")
     assert (code, err) == (0, "")
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from xhat._optimize import MODEL_METHODS
 from xhat.cli import names, shell
 from xhat.core import InputWarning
+from xhat.methods import known_methods
 from xhat.surrogates.embeddings import EMBEDDINGS
 from xhat.task import tasks
 from xhat_zoo.digits.controls import HALVES
@@ -38,7 +38,9 @@ def test_help_of_the_whole_names_every_command_and_debug(xhat):
 
 
 def test_defaults_are_shown(xhat):
-    assert "[default: proximal]" in " ".join(xhat("optimize", "--help")[1].replace("│", "").split())
+    assert "[default: the best one]" in " ".join(
+        xhat("optimize", "--help")[1].replace("│", "").split()
+    )
     assert "[default: all]" in " ".join(xhat("demo", "--help")[1].replace("│", "").split())
 
 
@@ -51,7 +53,7 @@ def test_defaults_are_shown(xhat):
         (["demo", "--starts"], "'--starts' requires an argument"),
         (["demo", "extra"], "Got unexpected extra argument"),
         (["train"], "Missing argument 'task'"),
-        (["optimize", "--model", "a:b", "--inputs", "x.npy", "--bounds", "0"], "requires 2"),
+        (["optimize", "--model", "a:b", "--inputs", "x.npy", "--bounds"], "requires an argument"),
     ],
 )
 def test_wrong_usage_is_one_sentence_that_points_at_the_help(refused, words, said):
@@ -74,7 +76,7 @@ def test_an_unexpected_error_is_one_line_too(xhat, folder, capsys, monkeypatch):
     def crash(*_, **__):
         raise KeyError("no such key")
 
-    monkeypatch.setattr("xhat._optimize.match", crash)
+    monkeypatch.setattr("xhat._optimize.optimize", crash)
     words = ["optimize", "--model", "own_models:lift", "--inputs", "x.npy", "--value", "2"]
     with pytest.raises(KeyError) as error:
         xhat(*words)
@@ -91,7 +93,7 @@ def test_an_interrupt_ends_with_130_and_a_sentence(xhat, folder, monkeypatch):
 
     words = ["optimize", "--model", "own_models:lift", "--inputs", "x.npy", "--value", "2"]
     assert xhat(*words, "--out", "fine")[0] == 0
-    monkeypatch.setattr("xhat._optimize.match", interrupted)
+    monkeypatch.setattr("xhat._optimize.optimize", interrupted)
     code, out, err = xhat(*words, "--out", "stopped")
     assert (code, out) == (130, "")
     assert err == "Interrupted; nothing half-written was left behind.\n"
@@ -172,7 +174,7 @@ def test_help_and_info_need_no_more_than_words(words):
 
 def test_the_names_in_help_are_those_that_there_are():
     assert tuple(METHODS) == names.METHODS
-    assert names.MODEL_METHODS == MODEL_METHODS
+    assert set(names.KNOWN_METHODS) == set(known_methods())
     assert tuple(known_recipes()) == names.RECIPES
     assert names.DEFAULT_TASK in tasks()
     assert tuple(EMBEDDINGS) == names.EMBEDDINGS

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -155,7 +156,7 @@ def optimize_command(
                 on_training=update,
                 **options,
             )
-        page = found.report(out)
+        page = replace(found, model=model).report(out)
     told = json.loads((out / "summary.json").read_text())
     console.print_json(json.dumps(told))
     console.print(f"Wrote {out / 'results.parquet'}", markup=False)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from xhat.constraints import Constraint
 from xhat.domain import Domain
@@ -16,7 +17,17 @@ from xhat.problem import Problem
 from xhat.result import Result
 from xhat.spaces import Masked, Space
 
-__all__ = ["Around", "Method", "Model", "Options", "Plan", "Training", "held", "until"]
+__all__ = [
+    "Around",
+    "Method",
+    "Model",
+    "Options",
+    "Plan",
+    "Training",
+    "distinct",
+    "held",
+    "until",
+]
 
 Model = Callable[[Tensor], Tensor]
 Around = Domain | Surroundings
@@ -204,6 +215,26 @@ def held(space: Space, domain: Around, x0: Tensor) -> Space:
     if isinstance(domain, Surroundings) or bool(domain.free.all()):
         return space
     return Masked(space, domain.free, x0)
+
+
+def distinct(*models: Model) -> tuple[Model, ...]:
+    """Return models, each once: one that was loaded twice counts as one."""
+    found: list[Model] = []
+    for model in models:
+        if not any(_same(model, other) for other in found):
+            found.append(model)
+    return tuple(found)
+
+
+def _same(one: Model, other: Model) -> bool:
+    if one is other or not (isinstance(one, nn.Module) and isinstance(other, nn.Module)):
+        return one is other
+    mine, theirs = one.state_dict(), other.state_dict()
+    return (
+        type(one) is type(other)
+        and mine.keys() == theirs.keys()
+        and all(torch.equal(mine[name], theirs[name]) for name in mine)
+    )
 
 
 def _plain(value: Any) -> Any:

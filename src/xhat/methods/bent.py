@@ -21,7 +21,7 @@ from xhat.domain.references import unsure
 from xhat.engine import Adam
 from xhat.goals import Goal
 from xhat.methods.answers import answered
-from xhat.methods.base import Around, Method, Model, Options, Plan, Training, held
+from xhat.methods.base import Around, Method, Model, Options, Plan, Training, distinct, held
 from xhat.objectives import AtMost, Central, CrossEntropy, InLatent, Objective, Proximity
 from xhat.problem import Problem
 from xhat.result import Result
@@ -169,7 +169,7 @@ class Bent(_FromReal):
         objective: Objective = self.proximity * AtMost(Proximity(x0, unit=domain.scale), wanted)
         objective = objective + self.bending * InLatent(warped.bending)
         begun = Exemplars(warped.exemplars, target)
-        for each in dict.fromkeys((model, *known.guards)):
+        for each in distinct(model, *known.guards):
             loss = partial(unsure, each)
             typical = known.typically_unsure(each, self.share)[target]
             bound = torch.maximum(typical, begun.values(loss))

@@ -17,7 +17,7 @@ from xhat.constraints import Constraint
 from xhat.core import check_count, generator
 from xhat.goals import Goal
 from xhat.methods.answers import answered
-from xhat.methods.base import Around, Method, Model, Options, Plan
+from xhat.methods.base import Around, Method, Model, Options, Plan, distinct
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
 from xhat.result import Result
@@ -130,7 +130,7 @@ class _Sampling:
         self.how, self.x0, self.target = how, x0, target
         self.denoiser, self.unit = domain.network("denoiser"), float(domain.scale.max())
         self.ends = float(domain.low.min()), float(domain.high.max())
-        self.classifiers = tuple(dict.fromkeys((model, domain.network("robust"))))
+        self.classifiers = distinct(model, domain.network("robust"))
         power = 7.0 if self.hidden else 3.0
         self.levels = self.unit * noise_levels(levels, how.noise, power=power)
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from xhat.constraints import Bounds, Constraint, LinfBall
 from xhat.engine import Adam, NormalizedDescent, SignDescent, Stepper
 from xhat.goals import Goal
-from xhat.methods.base import Around, Method, Model, Plan
-from xhat.objectives import Proximity
+from xhat.methods.base import Around, Method, Model, Plan, distinct
+from xhat.objectives import Objective, Proximity
 from xhat.problem import Problem
 
 __all__ = ["Guarded", "InBall", "NearStart", "Pixels"]
@@ -148,8 +148,8 @@ class Guarded(Method):
 _TUNED = 784  # pixels of the images for which the rate was chosen
 
 
-def both(model: Model, goal: Goal, domain: Around):
+def both(model: Model, goal: Goal, domain: Around) -> Objective:
     """Return the goal's objective for the model and, where it is another, the robust network."""
     robust = domain.network("robust")  # pyright: ignore[reportAttributeAccessIssue]
-    wanted = goal.objective(model)
-    return wanted if model is robust else wanted + goal.objective(robust)
+    first, *others = (goal.objective(each) for each in distinct(model, robust))
+    return sum(others, first)
