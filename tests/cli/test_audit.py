@@ -36,7 +36,7 @@ def true(x):
 @pytest.fixture
 def table(folder):
     """A user's folder with a table of wines, some rows to begin from, and models."""
-    (folder / "nets.py").write_text(NETS)
+    (folder / "cellar.py").write_text(NETS)
     domain = wine()
     frame = pd.DataFrame(domain.x.numpy(), columns=domain.names)
     frame.iloc[::40].to_csv(folder / "in.csv", index=False)
@@ -52,8 +52,8 @@ REFERENCE = ("--reference", "ref.csv", "--labels", "cultivar")
 
 def test_a_table_is_searched_judged_and_drawn_by_one_command(xhat, table):
     code, out, err = xhat(
-        "optimize", "--model", "nets:wines", "--inputs", "in.csv", "--target", "c", *REFERENCE,
-        "--constraint", "nets:low", "--fixed", "ash,hue", "--out", "o",
+        "optimize", "--model", "cellar:wines", "--inputs", "in.csv", "--target", "c", *REFERENCE,
+        "--constraint", "cellar:low", "--fixed", "ash,hue", "--out", "o",
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert out.endswith("Open o/report.html\n")
@@ -75,8 +75,8 @@ def test_a_table_is_searched_judged_and_drawn_by_one_command(xhat, table):
 )
 def test_values_are_searched_and_asked_of_the_truth(xhat, table, wanted):
     code, _, err = xhat(
-        "optimize", "--model", "nets:alcohol", "--inputs", "in.csv", *wanted, *REFERENCE,
-        "--truth", "nets:true", "--tolerance", "0.01", "--out", "o",
+        "optimize", "--model", "cellar:alcohol", "--inputs", "in.csv", *wanted, *REFERENCE,
+        "--truth", "cellar:true", "--tolerance", "0.01", "--out", "o",
     )  # fmt: skip
     assert (code, err) == (0, "")
     summary = json.loads((table / "o" / "summary.json").read_text())
@@ -85,7 +85,7 @@ def test_values_are_searched_and_asked_of_the_truth(xhat, table, wanted):
 
 
 def test_least_goes_to_the_limits(xhat, table):
-    words = ("optimize", "--model", "nets:alcohol", "--inputs", "in.csv", "--least", *REFERENCE)
+    words = ("optimize", "--model", "cellar:alcohol", "--inputs", "in.csv", "--least", *REFERENCE)
     assert xhat(*words, "--out", "o", "--max-steps", "400")[0] == 0
     x = np.stack(pd.read_parquet(table / "o" / "results.parquet")["x"])
     assert np.allclose(x[:, 0], float(wine().low[0, 0]), atol=0.05)
@@ -93,7 +93,7 @@ def test_least_goes_to_the_limits(xhat, table):
 
 def test_samples_of_another_tool_are_audited(xhat, table):
     code, out, err = xhat(
-        "audit", "--inputs", "in.csv", "--target", "0", "--model", "nets:wines",
+        "audit", "--inputs", "in.csv", "--target", "0", "--model", "cellar:wines",
         "--reference", "ref.parquet", "--labels", "y.npy", "--out", "a",
     )  # fmt: skip
     assert (code, err) == (0, "")
@@ -109,7 +109,7 @@ def test_samples_of_another_tool_are_audited(xhat, table):
 def test_what_optimize_found_can_be_audited_again(xhat, table):
     words = ("--target", "b", *REFERENCE)
     assert (
-        xhat("optimize", "--model", "nets:wines", "--inputs", "in.csv", *words, "--out", "o")[0]
+        xhat("optimize", "--model", "cellar:wines", "--inputs", "in.csv", *words, "--out", "o")[0]
         == 0
     )
     code, _, err = xhat("audit", "--inputs", "o/results.parquet", *words, "--out", "a")
@@ -122,7 +122,7 @@ def test_what_optimize_found_can_be_audited_again(xhat, table):
 
 
 def test_images_are_searched_by_every_kind_of_file(xhat, folder):
-    (folder / "nets.py").write_text(NETS)
+    (folder / "cellar.py").write_text(NETS)
     domain = small_digits()
     domain.save(folder / "d.safetensors")
     some = domain.halves[1][:3]
@@ -130,7 +130,7 @@ def test_images_are_searched_by_every_kind_of_file(xhat, folder):
         (folder / "in").mkdir(exist_ok=True)
         Image.fromarray((255 * image[0]).byte().numpy()).save(folder / "in" / f"{k}.png")
     words = ("--reference", "d.safetensors", "--target", "3", "--out", "o")
-    code, _, err = xhat("optimize", "--model", "nets:digits", "--inputs", "in", *words)
+    code, _, err = xhat("optimize", "--model", "cellar:digits", "--inputs", "in", *words)
     assert (code, err) == (0, "")
     assert {each.name for each in (folder / "o").iterdir()} == {
         "results.parquet", "summary.json", "changes.png", "report.html",

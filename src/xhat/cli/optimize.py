@@ -202,6 +202,7 @@ def audit_command(
         from xhat.domain.reading import as_starts, read_data
         from xhat.judges import Outcome
 
+        goal = wanted.goal() if wanted.said else None
         domain = domain_of(reference, labels, kind, None, None, seed)
         samples = samples_of(inputs, "the samples", domain)
         starts = (
@@ -211,7 +212,7 @@ def audit_command(
             found = audit(
                 None if model is None else load_model(model),
                 samples,
-                wanted.goal() if wanted.said else None,
+                goal,
                 domain=domain,
                 truth=None if truth is None else load_model(truth),
                 x0=starts,
