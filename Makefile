@@ -92,14 +92,14 @@ python:
 $(STAMP): pyproject.toml zoo/pyproject.toml constraints.txt | python
 	@echo "Setting up $(VENV) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev,docs]' --editable zoo
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev,docs]' --editable 'zoo[mesh]'
 	@touch $@
 
 $(OLDEST_STAMP): pyproject.toml zoo/pyproject.toml constraints-oldest.txt | python
 	@echo "Setting up $(OLDEST) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(OLDEST)
 	@$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints-oldest.txt \
-		--editable '.[dimension,flow,mesh,postgresql,robustness,steerable,test,tune,web]' --editable zoo
+		--editable '.[dimension,flow,postgresql,robustness,steerable,test,tune,web]' --editable 'zoo[mesh]'
 	@touch $@
 
 # torchattacks asks for another torch than the one in use, so it comes without what it asks for.

@@ -45,8 +45,11 @@ from PIL import Image
 from record import RESULTS, provenance, table, write
 from safetensors.torch import load_file
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from studies import STUDIES, Arm, Cell, Claim, Experiment
-from xhat.cli import main
+from studies.__main__ import main as main_of_studies
+from xhat.cli import main as main_of_library
 from xhat_zoo.digits.judging import digits_judge
 
 SEED = 0
@@ -175,6 +178,14 @@ def run(words: str, folder: Path, fault: Fault | None = None) -> Ended:
     return Ended(code, said, struct.unpack("q", shared[:8])[0], time.monotonic() - began)
 
 
+def call() -> None:
+    """Run ``sys.argv``; what begins with ``study`` goes to the studies."""
+    if sys.argv[1:2] != ["study"]:
+        return main_of_library()
+    del sys.argv[1]
+    return main_of_studies()
+
+
 def _send(process: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, number)
@@ -201,7 +212,7 @@ def _child(words: str, folder: Path, fault: Fault, shared: mmap.mmap) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (fault.room, fault.room))
     code = 1
     try:
-        main()
+        call()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - told as Python would
@@ -343,12 +354,13 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)  # as the command does
 import faults
 sys.argv = ["xhat", *sys.argv[1:]]
 faults.STUDIES[faults.ARITHMETIC.name] = faults.ARITHMETIC
-faults.main()
+faults.call()
 """
 
 
 def _path() -> str:
-    return os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    here = Path(__file__).parent
+    return os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
 
 
 def every(command: Command, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -392,7 +404,12 @@ def killed_study(words: str, kills: int, say: Callable[[str], None]) -> dict[str
             finished += 1
             same += _table(root / folders[-1]) == wanted
             say(f"killed {done} times, {finished} finished, {same} with the same table")
-    return {"command": f"xhat {words}", "kills": done, "finished": finished, "same": same}
+    return {
+        "command": words.replace("study ", "python -m studies ", 1),
+        "kills": done,
+        "finished": finished,
+        "same": same,
+    }
 
 
 def _table(folder: Path) -> Any:

@@ -12,8 +12,11 @@ ROOT = Path(__file__).parents[1]
 NOT_OLDEST = ("dev", "docs")  # what only checks and builds is used as pinned
 
 
-def project():
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OURS = ("xhat", "xhat-zoo")
+
+
+def project(folder="."):
+    return tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
 
 
 def pinned(name):
@@ -23,11 +26,12 @@ def pinned(name):
 
 
 def required(without=()):
-    told = project()
-    groups = {"": told["dependencies"], **told["optional-dependencies"]}
-    lines = [line for name, group in groups.items() if name not in without for line in group]
-    found = [Requirement(line) for line in lines]
-    return [each for each in found if each.name != told["name"]]
+    lines = []
+    for told in (project(), project("zoo")):
+        groups = {"": told["dependencies"], **told["optional-dependencies"]}
+        lines += [line for name, group in groups.items() if name not in without for line in group]
+    found = [Requirement(line) for line in dict.fromkeys(lines)]
+    return [each for each in found if each.name not in OURS]
 
 
 def floor(requirement):
@@ -49,5 +53,11 @@ def test_the_pinned_version_is_allowed(requirement):
 def test_all_extras_for_use_are_among_those_that_are_tested():
     told = project()
     tested = (ROOT / "Makefile").read_text().split("--constraint constraints-oldest.txt")[1]
-    extras = tested.split("[")[1].split("]")[0].split(",")
+    extras, of_zoo = (part.split("]")[0].split(",") for part in tested.split("[")[1:3])
     assert sorted(extras) == sorted(set(told["optional-dependencies"]) - set(NOT_OLDEST))
+    assert sorted(of_zoo) == sorted(project("zoo")["optional-dependencies"])
+
+
+def test_the_two_distributions_have_one_version():
+    assert project()["version"] == project("zoo")["version"]
+    assert f"xhat=={project()['version']}" in project("zoo")["dependencies"]

@@ -103,5 +103,5 @@ def test_without_the_extra_the_error_says_how_to_get_it(monkeypatch):
         return real(name, *rest, **named)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"pip install 'xhat\[mesh\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'xhat-zoo\[mesh\]'"):
         Mesh(np.eye(3), np.array([[0, 1, 2]]))

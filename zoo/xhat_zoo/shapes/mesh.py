@@ -1,6 +1,6 @@
 """Shapes given as a closed triangle mesh: distances by libigl, files by trimesh.
 
-Both come with ``pip install 'xhat[mesh]'``.
+Both come with ``pip install 'xhat-zoo[mesh]'``.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from xhat_zoo.shapes.base import Shape
 
 __all__ = ["Mesh", "load_mesh"]
 
-_HINT = "shapes from meshes need trimesh and libigl: pip install 'xhat[mesh]'."
+_HINT = "shapes from meshes need trimesh and libigl: pip install 'xhat-zoo[mesh]'."
 
 
 class Mesh(Shape):
