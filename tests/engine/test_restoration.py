@@ -53,3 +53,23 @@ def test_what_cannot_be_restored_comes_no_farther_than_it_was():
     found = restore(problem(above), z, BELOW)
     assert float(above.violation(found)) < float(above.violation(z))
     assert bool(found.isfinite().all())
+
+
+def test_who_has_arrived_stays_there_however_long_the_others_take():
+    """To the last digit: whoever is beside a candidate must not decide how far it goes."""
+    bent = Equality(lambda x: x[:, 0] ** 3 + x[:, 1].sinh() - 2)
+    start = torch.tensor([[1.0, 0.7], [6.0, -3.0], [-7.0, 4.0]], dtype=torch.float64)
+    whole = problem(bent, tolerance=1e-2)
+    together = restore(whole, start, EQUAL)
+    assert bool((bent.violation(together) <= 1e-3).all())
+    for i in range(3):
+        assert torch.equal(restore(whole, start[i : i + 1], EQUAL)[0], together[i])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_what_no_step_makes_less_is_left_where_it_is(dtype):
+    """The rounding of a violation that is the same everywhere must not look like progress."""
+    far = Inequality(lambda x: torch.nn.functional.normalize(x, dim=1).norm(dim=1) - 0.3)
+    generator = torch.Generator().manual_seed(0)
+    z = torch.rand(20, 5, generator=generator, dtype=torch.float64).to(dtype) + 0.1
+    assert torch.equal(restore(problem(far), z, BELOW), z)

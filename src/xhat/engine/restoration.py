@@ -19,6 +19,7 @@ __all__ = ["Linearized", "restore"]
 
 _STEPS = 25
 _AIM = 0.1  # of the tolerance: how far inside an inequality the step goes
+_SHARE = 1e-4  # of what a step promises to remove, below which it is noise, and is not taken
 _TURNS = 40  # of conjugate gradients, at most
 _PROBES = 32  # directions along which slopes are measured where there are more features
 
@@ -35,17 +36,18 @@ def restore(problem: Problem, z: Tensor, equality: Tensor) -> Tensor:
     """
     aim = _AIM * problem.tolerance
     best, least = z, _worst(_residuals(_conditions(problem, z), equality, 0.0))
-    length = torch.ones_like(least)
+    length, rounding = torch.ones_like(least), 8 * torch.finfo(least.dtype).eps
     free = torch.ones_like(z)
     for _ in range(_STEPS):
-        if bool(((least <= aim) | (length < _HOPELESS)).all()):
+        going = (least > aim) & (length >= _HOPELESS)  # each ends by itself, whoever is beside it
+        if not bool(going.any()):
             break
         here = Linearized(problem, best)
         broken = _residuals(here.values, equality, aim).nan_to_num(0.0, 0.0, 0.0)
         wanted = best + per_row(length, z) * _least_norm(here, broken, free)
         trial = problem.project(wanted)
         found = _worst(_residuals(_conditions(problem, trial), equality, 0.0))
-        better = found < least
+        better = going & (found < least * (1 - (_SHARE * length).clamp_min(rounding)))
         stopped = (trial != wanted) & (trial == best)  # at a bound, going outward
         free = torch.where(stopped, 0.0, free)
         best = torch.where(per_row(better, z), trial, best)
