@@ -133,7 +133,7 @@ class Problem(PerCandidate):
         for number in range(min(self.rows, _CHECKED)):
             one = self.select(torch.tensor([number]))
             parts = [part for part in one.constraints if isinstance(part, Projected)]
-            names = contradiction((*parts, *_bounds(one.space, x0)), x0)
+            names = contradiction((*parts, *_bounds(one.space, x0)), x0, self.tolerance)
             if names is not None:
                 raise ValueError(_contradicting(names, number, self.rows))
 

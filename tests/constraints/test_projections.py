@@ -23,7 +23,7 @@ from xhat.constraints import (
 )
 from xhat.core import generator
 from xhat.problem import Problem
-from xhat.spaces import Affine, Box
+from xhat.spaces import Affine, Box, Logit
 from xhat.symmetry import Mirror, Rotations
 
 N, D = 5, 4
@@ -212,6 +212,35 @@ class TestContradictions:
         )
         assert contradiction(parts, torch.zeros(1, 2)) == ("Halfspace",) * 3
         assert contradiction(parts[:2], torch.zeros(1, 2)) is None
+
+    def test_a_corner_that_rounding_alone_excludes_is_left(self):
+        rows = torch.tensor([[0.1, -0.7, 0.3], [0.9, 0.2, 0.6]])
+        corner = torch.ones(1, 3)
+        plane = AffineEquality(rows, corner @ rows.T)
+        assert contradiction((plane, Bounds(0.0, 1.0)), corner) is None
+        beyond = AffineEquality(torch.ones(1, 3), torch.tensor([3.001]))
+        assert contradiction((beyond, Bounds(0.0, 1.0)), corner) == (plane.name, "Bounds")
+
+    @pytest.mark.parametrize("sign", [1.0, -1.0])
+    def test_what_holds_within_the_tolerance_is_no_contradiction(self, sign):
+        """In the unit of distance, whatever the length of a row."""
+        wall = Halfspace(-100 * sign * torch.ones(1, 4), -100 * (2.0 + 1e-3))  # 5e-4 outside
+        sum_ = AffineEquality(-7 * sign * torch.ones(1, 4), torch.tensor([-7 * (2.0 + 1e-3)]))
+        ends = Bounds(*sorted((0.0, 0.5 * sign)))
+        for part in (wall, sum_):
+            assert contradiction((part, ends), ORIGIN[:, :4], 6e-4) is None
+            # bounds give way by as much: the sum of four by twice the distance
+            assert contradiction((part, ends), ORIGIN[:, :4], 1e-4) is not None
+        apart = (Bounds(0.0, 1.0), Bounds(1.0 + 1e-3, 2.0))
+        assert contradiction(apart, ORIGIN, 6e-4) is None
+        assert contradiction(apart, ORIGIN, 4e-4) == ("Bounds", "Bounds")
+
+    def test_an_open_box_comes_near_enough_to_its_corner(self):
+        problem = Problem(lambda x: x.sum(dim=1), Logit(0, 1), Simplex(2.0))
+        problem.check(torch.ones(1, 2))
+        exact = Problem(lambda x: x.sum(dim=1), Logit(0, 1), Simplex(2.0), tolerance=0.0)
+        with pytest.raises(ValueError, match="Simplex and Bounds contradict each other"):
+            exact.check(torch.ones(1, 2))
 
 
 @pytest.mark.parametrize("height", [0, D - 1, -1, -D])
