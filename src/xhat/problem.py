@@ -188,7 +188,7 @@ class _Inside(Projected):
 
     def project(self, x: Tensor) -> Tensor:
         """Return the nearest input of the space."""
-        return self.space.decode(self.space.project(self.space.encode(x)))
+        return self.space.nearest(x)
 
 
 def _survives(space: Space, projected: tuple[Projected, ...]) -> bool:

@@ -77,6 +77,18 @@ class TestEveryInputHolds:
         assert torch.equal(x, x.round())
 
 
+def test_the_nearest_point_of_a_plane_needs_no_coordinates():
+    rows = wild(2, 3, 4)
+    space = Affine(rows, torch.tensor([[1.0, -2.0], [0.5, 3.0]]))
+    x = wild(2, 3, 4, reach=50.0)
+    assert torch.allclose(space.nearest(x), space.decode(space.encode(x)), rtol=0, atol=1e-11)
+    in_single = space.to(torch.device("cpu"), torch.float32)
+    near = in_single.nearest(x.float())
+    assert float(in_single.violation(near).max()) < 1e-5
+    box = Box(0.0, 1.0)
+    assert torch.equal(box.nearest(x), x.clamp(0, 1))
+
+
 def test_implicit_gradients_are_exact():
     z = wild(3, 12, reach=1.0).requires_grad_(True)
     weights = 0.5 + torch.rand(12, generator=generator(2)).double()
