@@ -73,3 +73,17 @@ def test_what_no_step_makes_less_is_left_where_it_is(dtype):
     generator = torch.Generator().manual_seed(0)
     z = torch.rand(20, 5, generator=generator, dtype=torch.float64).to(dtype) + 0.1
     assert torch.equal(restore(problem(far), z, BELOW), z)
+
+
+def test_what_cannot_be_restored_is_given_up_before_long():
+    """Every step costs a projection, whoever could never arrive."""
+    asked = []
+
+    def apart(x):
+        asked.append(len(x))
+        return 0.5 + 1e-3 * x.square().sum(dim=1)
+
+    z = torch.tensor([[1.0, 0.4]], dtype=torch.float64)
+    found = restore(problem(Inequality(apart)), z, BELOW)
+    assert float(apart(found)) < float(apart(z))
+    assert len(asked) < 50
