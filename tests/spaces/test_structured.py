@@ -22,9 +22,10 @@ from xhat.spaces import (
     Symmetric,
     Tied,
 )
-from xhat.symmetry import MatrixGroup, Rotations, SignFlips, group
+from xhat.symmetry import MatrixGroup, Mirror, Rotations, SignFlips, group
 
 LIMITS = {torch.float32: 1e-6, torch.float64: 1e-12}
+PAIR = torch.tensor([0, 1, 0])
 TOTALS = torch.tensor([3.0, 9.0, 30.0])
 
 
@@ -87,6 +88,22 @@ def test_the_nearest_point_of_a_plane_needs_no_coordinates():
     assert float(in_single.violation(near).max()) < 1e-5
     box = Box(0.0, 1.0)
     assert torch.equal(box.nearest(x), x.clamp(0, 1))
+
+
+def test_a_start_on_the_border_of_the_simplex_is_mixed_with_equal_shares():
+    space, x = Softmax(torch.tensor([2.0, 8.0]), inset=0.1), torch.tensor([[2.0, 0, 0, 0]] * 2)
+    x[1] = torch.tensor([0.0, 4.0, 0.0, 4.0])
+    wanted = torch.tensor([[1.85, 0.05, 0.05, 0.05], [0.2, 3.8, 0.2, 3.8]])
+    assert torch.allclose(space.decode(space.begin(x)), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [lambda: Symmetric(Box(), Mirror()), lambda: Tied(Box(), PAIR)])
+def test_one_feature_that_breaks_the_symmetry_of_a_start_is_enough(wrap):
+    x = torch.tensor([[0.3, 0.5, 0.3]])
+    wrap().check(x)
+    x[0, 2] += 1e-3
+    with pytest.raises(ValueError, match=r"a feature is 0.0005 off"):
+        wrap().check(x)
 
 
 def test_implicit_gradients_are_exact():
