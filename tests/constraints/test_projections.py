@@ -14,6 +14,7 @@ from xhat.constraints import (
     Invariance,
     L1Ball,
     L2Ball,
+    LinfBall,
     Monotone,
     SecondOrderCone,
     Simplex,
@@ -213,6 +214,14 @@ class TestContradictions:
         assert contradiction(parts, torch.zeros(1, 2)) == ("Halfspace",) * 3
         assert contradiction(parts[:2], torch.zeros(1, 2)) is None
 
+    def test_a_ball_of_bounds_is_among_them(self):
+        ball = LinfBall(torch.full((1, 2, 2), 0.5), torch.tensor([0.1]))
+        for sign, limit in ((1.0, 4 * 0.4 - 0.01), (-1.0, -4 * 0.6 - 0.01)):
+            away = Halfspace(torch.full((1, 2, 2), sign), limit)
+            assert contradiction((ball, away), torch.zeros(1, 2, 2)) == ("LinfBall", "Halfspace")
+            near = Halfspace(torch.full((1, 2, 2), sign), limit + 0.02)
+            assert contradiction((ball, near), torch.zeros(1, 2, 2)) is None
+
     def test_a_corner_that_rounding_alone_excludes_is_left(self):
         rows = torch.tensor([[0.1, -0.7, 0.3], [0.9, 0.2, 0.6]])
         corner = torch.ones(1, 3)
@@ -241,6 +250,23 @@ class TestContradictions:
         exact = Problem(lambda x: x.sum(dim=1), Logit(0, 1), Simplex(2.0), tolerance=0.0)
         with pytest.raises(ValueError, match="Simplex and Bounds contradict each other"):
             exact.check(torch.ones(1, 2))
+
+
+def test_planes_of_images_have_a_length_and_an_offset_each():
+    """Of as many candidates as there are rows of pixels, so that no axis is taken for another."""
+    normals = torch.arange(1.0, 17).reshape(4, 1, 2, 2) - 6.5
+    offsets, x = torch.tensor([1.0, -2.0, 0.5, 3.0]), torch.randn(4, 1, 2, 2)
+    found = Halfspace(normals, offsets).values(x.double())[:, 0]
+    flat = normals.flatten(1).double()
+    wanted = ((flat * x.flatten(1)).sum(dim=1) - offsets) / flat.norm(dim=1)
+    assert torch.allclose(found, wanted, atol=1e-12)
+
+
+def test_a_sphere_has_a_radius_for_every_centre_or_one_centre_for_all():
+    one = Sphere(torch.zeros(1, 3), torch.tensor([1.0, 2.0]))
+    assert one.violation(torch.eye(3)[:2]).tolist() == [0.0, 1.0]
+    with pytest.raises(ValueError, match="the radius"):
+        Sphere(torch.zeros(3, 3), torch.tensor([1.0, 2.0]))
 
 
 @pytest.mark.parametrize("height", [0, D - 1, -1, -D])

@@ -90,6 +90,15 @@ def test_the_nearest_point_of_a_plane_needs_no_coordinates():
     assert torch.equal(box.nearest(x), x.clamp(0, 1))
 
 
+def test_a_ball_is_squashed_by_the_formula_and_back():
+    center, radius = wild(3, 2, 4), torch.tensor([0.5, 2.0, 30.0], dtype=torch.float64)
+    space, z = Squashed(center, radius), wild(3, 2, 4, reach=1.0)
+    length = z.flatten(1).norm(dim=1)
+    wanted = center + (radius / (1 + length.square()).sqrt()).reshape(3, 1, 1) * z
+    assert torch.allclose(space.decode(z), wanted, rtol=0, atol=1e-12)
+    assert torch.allclose(space.encode(space.decode(z)), z, rtol=0, atol=1e-9)
+
+
 def test_a_start_on_the_border_of_the_simplex_is_mixed_with_equal_shares():
     space, x = Softmax(torch.tensor([2.0, 8.0]), inset=0.1), torch.tensor([[2.0, 0, 0, 0]] * 2)
     x[1] = torch.tensor([0.0, 4.0, 0.0, 4.0])
