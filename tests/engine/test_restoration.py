@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from xhat.constraints import Equality, Inequality
-from xhat.engine.restoration import restore
+from xhat.engine.restoration import Linearized, restore
 from xhat.problem import Problem
 from xhat.spaces import Box
 
@@ -87,3 +87,27 @@ def test_what_cannot_be_restored_is_given_up_before_long():
     found = restore(problem(Inequality(apart)), z, BELOW)
     assert float(apart(found)) < float(apart(z))
     assert len(asked) < 50
+
+
+@pytest.mark.parametrize(("conditions", "features"), [(5, 50), (50, 5), (50, 50)])
+def test_how_steep_conditions_are_is_measured_or_well_estimated(conditions, features):
+    """The largest slope where it can be had; else the length of the gradient, to a third."""
+    generator = torch.Generator().manual_seed(0)
+    slopes = torch.rand(conditions, features, generator=generator, dtype=torch.float64) + 0.5
+    slopes[::2] *= 100
+    rows = Inequality(lambda x: x @ slopes.T)
+    here = Linearized(problem(rows), torch.zeros(2, features, dtype=torch.float64))
+    largest, length = slopes.amax(dim=1), slopes.norm(dim=1)
+    wanted = length if min(conditions, features) > 32 else largest
+    near = 0.35 if min(conditions, features) > 32 else 1e-6
+    assert (here.steepness() / wanted - 1).abs().max() < near
+    along = here.along(torch.ones(2, features, dtype=torch.float64))
+    assert torch.allclose(along, slopes.sum(dim=1).expand(2, -1), rtol=1e-6)
+
+
+def test_where_a_condition_is_not_defined_its_slope_counts_as_0():
+    log = Inequality(lambda x: torch.stack([x[:, 0].log(), x[:, 1]], dim=1))
+    z = torch.tensor([[1e-9, 0.5], [0.5, 0.5]], dtype=torch.float64)
+    along = Linearized(problem(log), z).along(torch.tensor([[1.0, 1.0]] * 2).double())
+    assert along[0].tolist() == pytest.approx([0.0, 1.0])  # a step back leaves the domain
+    assert along[1].tolist() == pytest.approx([2.0, 1.0])
