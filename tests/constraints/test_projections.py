@@ -222,6 +222,14 @@ class TestContradictions:
             near = Halfspace(torch.full((1, 2, 2), sign), limit + 0.02)
             assert contradiction((ball, near), torch.zeros(1, 2, 2)) is None
 
+    def test_an_order_is_among_them_whatever_the_shape(self):
+        rising = Monotone(axis=-1)
+        falls = Halfspace(torch.tensor([[[1.0, -1.0], [0.0, 0.0]]]).neg(), -0.1)  # 0.1 apart
+        names = contradiction((rising, falls), torch.zeros(1, 2, 2))
+        assert names == ("Monotone", "Halfspace")
+        across = Halfspace(torch.tensor([[[0.0, 1.0], [-1.0, 0.0]]]), -0.1)
+        assert contradiction((rising, across), torch.zeros(1, 2, 2)) is None
+
     def test_a_corner_that_rounding_alone_excludes_is_left(self):
         rows = torch.tensor([[0.1, -0.7, 0.3], [0.9, 0.2, 0.6]])
         corner = torch.ones(1, 3)

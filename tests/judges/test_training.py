@@ -159,6 +159,7 @@ def test_images_are_moved_against_the_judge_within_the_ball(judge):
     ("name", "value"),
     [
         ("none_share", 0.0),
+        ("none_share", 0.95),  # with the 0.1 between
         ("none_share", 1.0),
         ("between_share", 0.0),
         ("between_share", 0.8),

@@ -184,6 +184,7 @@ def test_held_to_a_constraint_it_is_narrowed_with_its_rows():
         (lambda: Summed(0.0, 1.0, 1.0, torch.tensor([1.0, 0.0])), "weights of a sum must be above"),
         (lambda: Summed(0.0, 1.0, 9.0).check(torch.ones(1, 3)), "lie between 0 and 3"),
         (lambda: Summed(0.0, 1.0, 1.0).check(torch.ones(1, 3)), "must have the given sum"),
+        (lambda: Summed(0.0, 1.0, 1.0).check(torch.tensor([[1.5, -0.5]])), "the start must lie"),
         (lambda: Symmetric(Box(), Rotations(8)), "interpolates"),
         (
             lambda: Symmetric(Box(), SignFlips([[1, 1], [-1, -1]])).check(torch.zeros(1, 2)),
