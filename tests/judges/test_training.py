@@ -7,6 +7,7 @@ from xhat.core import generator
 from xhat.judges.morphs import Morphs, signed_distance
 from xhat.judges.training import (
     JudgeLoss,
+    _moved_against,
     calibrate,
     disturb,
     held_out,
@@ -153,6 +154,16 @@ def test_images_are_moved_against_the_judge_within_the_ball(judge):
     length = (after - shown).flatten(1).norm(dim=1)
     assert 0.3 < float(length.max()) <= 1.5 * 1.25 + 1e-4  # and the noise that it begins with
     assert all(p.grad is None for p in judge.parameters())
+
+
+def test_a_move_against_the_judge_begins_beside_the_image_and_is_of_any_length():
+    """A quarter of the radius beside it, and from there up to the radius."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 3))
+    x, wanted = torch.full((400, 1, 28, 28), 0.5), torch.tensor([[1.0, 0.0, 0.0]] * 400)
+    moved = _moved_against(model, x, wanted, 0.8, generator(0))
+    length = (moved - x).flatten(1).norm(dim=1) / 0.8
+    assert 0.2 < float(length.min()) < 0.3
+    assert 0.95 < float(length.max()) < 1.25
 
 
 @pytest.mark.parametrize(
