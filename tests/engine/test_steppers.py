@@ -279,3 +279,14 @@ def test_which_features_a_bound_holds_does_not_depend_on_the_unit_of_the_loss(sc
     # with the last feature at 1, the least of the others is where both halves push alike
     best = torch.tensor([[1.0, 0.6, 1.0]], dtype=torch.float64)
     assert torch.allclose(found.x, best, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [float("-inf"), float("inf"), float("nan")])
+def test_no_trial_is_taken_whose_loss_is_not_finite(loss):
+    """However low: what lies beyond a domain may come out as minus infinity."""
+    stepper, start = LBFGS(), torch.ones(1, 2)
+    trial, state = stepper.step(start, torch.ones(1), torch.ones(1, 2), stepper.init(start))
+    _, after = stepper.step(trial, torch.tensor([loss]), torch.ones(1, 2), state)
+    assert torch.equal(after["point"], state["point"])
+    assert after["loss"].item() == 1.0
+    assert after["length"].item() == pytest.approx(0.5)

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from xhat.core import generator
+from xhat.judges import training
 from xhat.judges.morphs import Morphs, signed_distance
 from xhat.judges.training import (
     JudgeLoss,
@@ -206,3 +207,12 @@ def test_the_autoencoder_learns_to_rebuild_and_repeats_with_its_seed():
     with torch.no_grad():
         ours, theirs = ((m.decode(m.encode(x)) - x).square().mean() for m in (model, blank))
     assert float(ours) < 0.6 * float(theirs)
+
+
+def test_an_autoencoder_is_shown_digits_turned_by_45_degrees_and_little_more(monkeypatch):
+    """Turned farther, a 6 would be learnt as a 9."""
+    asked = []
+    monkeypatch.setattr(training, "fit_vae", lambda images, **options: asked.append(options))
+    train_autoencoder(*data(10), seed=0)
+    assert 45 <= asked[0]["jitter"].angle <= 50
+    assert asked[0]["jitter"].shift == 1.0
