@@ -133,7 +133,7 @@ class Problem(PerCandidate):
         for number in range(min(self.rows, _CHECKED)):
             one = self.select(torch.tensor([number]))
             parts = [part for part in one.constraints if isinstance(part, Projected)]
-            names = contradiction((*parts, *_bounds(one.space, x0)), x0)
+            names = contradiction((*parts, *_bounds(one.space, x0)), x0, self.tolerance)
             if names is not None:
                 raise ValueError(_contradicting(names, number, self.rows))
 
@@ -188,7 +188,7 @@ class _Inside(Projected):
 
     def project(self, x: Tensor) -> Tensor:
         """Return the nearest input of the space."""
-        return self.space.decode(self.space.project(self.space.encode(x)))
+        return self.space.nearest(x)
 
 
 def _survives(space: Space, projected: tuple[Projected, ...]) -> bool:

@@ -37,6 +37,16 @@ def test_violations_are_those_of_the_formulas_in_float64():
     assert torch.equal(found.feasible, (expected <= 1e-6).all(dim=1))
 
 
+def test_the_worst_of_a_candidate_is_its_largest_violation_and_0_of_nothing():
+    x = torch.tensor([[0.5, 0.0], [0.0, 4.0]])
+    found = certify([LinfBall(torch.zeros(1, 2), 1.0), L1Ball(torch.zeros(1, 2), 2.5)], x)
+    assert found.violation.tolist() == [[-0.5, -2.0], [3.0, 1.5]]
+    assert found.worst.tolist() == [-0.5, 3.0]
+    nothing = certify([], x)
+    assert nothing.worst.tolist() == [0.0, 0.0]
+    assert nothing.feasible.all()
+
+
 def test_more_candidates_than_are_looked_at_together_keep_their_own_radii():
     center, radius = torch.zeros(2500, 2), torch.arange(1.0, 2501)
     x = torch.full((2500, 2), 700.0)

@@ -14,6 +14,7 @@ from xhat.constraints import (
     Invariance,
     L1Ball,
     L2Ball,
+    LinfBall,
     Monotone,
     SecondOrderCone,
     Simplex,
@@ -23,7 +24,7 @@ from xhat.constraints import (
 )
 from xhat.core import generator
 from xhat.problem import Problem
-from xhat.spaces import Affine, Box
+from xhat.spaces import Affine, Box, Logit
 from xhat.symmetry import Mirror, Rotations
 
 N, D = 5, 4
@@ -212,6 +213,68 @@ class TestContradictions:
         )
         assert contradiction(parts, torch.zeros(1, 2)) == ("Halfspace",) * 3
         assert contradiction(parts[:2], torch.zeros(1, 2)) is None
+
+    def test_a_ball_of_bounds_is_among_them(self):
+        ball = LinfBall(torch.full((1, 2, 2), 0.5), torch.tensor([0.1]))
+        for sign, limit in ((1.0, 4 * 0.4 - 0.01), (-1.0, -4 * 0.6 - 0.01)):
+            away = Halfspace(torch.full((1, 2, 2), sign), limit)
+            assert contradiction((ball, away), torch.zeros(1, 2, 2)) == ("LinfBall", "Halfspace")
+            near = Halfspace(torch.full((1, 2, 2), sign), limit + 0.02)
+            assert contradiction((ball, near), torch.zeros(1, 2, 2)) is None
+
+    def test_an_order_is_among_them_whatever_the_shape(self):
+        rising = Monotone(axis=-1)
+        falls = Halfspace(torch.tensor([[[1.0, -1.0], [0.0, 0.0]]]).neg(), -0.1)  # 0.1 apart
+        names = contradiction((rising, falls), torch.zeros(1, 2, 2))
+        assert names == ("Monotone", "Halfspace")
+        across = Halfspace(torch.tensor([[[0.0, 1.0], [-1.0, 0.0]]]), -0.1)
+        assert contradiction((rising, across), torch.zeros(1, 2, 2)) is None
+
+    def test_a_corner_that_rounding_alone_excludes_is_left(self):
+        rows = torch.tensor([[0.1, -0.7, 0.3], [0.9, 0.2, 0.6]])
+        corner = torch.ones(1, 3)
+        plane = AffineEquality(rows, corner @ rows.T)
+        assert contradiction((plane, Bounds(0.0, 1.0)), corner) is None
+        beyond = AffineEquality(torch.ones(1, 3), torch.tensor([3.001]))
+        assert contradiction((beyond, Bounds(0.0, 1.0)), corner) == (plane.name, "Bounds")
+
+    @pytest.mark.parametrize("sign", [1.0, -1.0])
+    def test_what_holds_within_the_tolerance_is_no_contradiction(self, sign):
+        """In the unit of distance, whatever the length of a row."""
+        wall = Halfspace(-100 * sign * torch.ones(1, 4), -100 * (2.0 + 1e-3))  # 5e-4 outside
+        sum_ = AffineEquality(-7 * sign * torch.ones(1, 4), torch.tensor([-7 * (2.0 + 1e-3)]))
+        ends = Bounds(*sorted((0.0, 0.5 * sign)))
+        for part in (wall, sum_):
+            assert contradiction((part, ends), ORIGIN[:, :4], 6e-4) is None
+            # bounds give way by as much: the sum of four by twice the distance
+            assert contradiction((part, ends), ORIGIN[:, :4], 1e-4) is not None
+        apart = (Bounds(0.0, 1.0), Bounds(1.0 + 1e-3, 2.0))
+        assert contradiction(apart, ORIGIN, 6e-4) is None
+        assert contradiction(apart, ORIGIN, 4e-4) == ("Bounds", "Bounds")
+
+    def test_an_open_box_comes_near_enough_to_its_corner(self):
+        problem = Problem(lambda x: x.sum(dim=1), Logit(0, 1), Simplex(2.0))
+        problem.check(torch.ones(1, 2))
+        exact = Problem(lambda x: x.sum(dim=1), Logit(0, 1), Simplex(2.0), tolerance=0.0)
+        with pytest.raises(ValueError, match="Simplex and Bounds contradict each other"):
+            exact.check(torch.ones(1, 2))
+
+
+def test_planes_of_images_have_a_length_and_an_offset_each():
+    """Of as many candidates as there are rows of pixels, so that no axis is taken for another."""
+    normals = torch.arange(1.0, 17).reshape(4, 1, 2, 2) - 6.5
+    offsets, x = torch.tensor([1.0, -2.0, 0.5, 3.0]), torch.randn(4, 1, 2, 2)
+    found = Halfspace(normals, offsets).values(x.double())[:, 0]
+    flat = normals.flatten(1).double()
+    wanted = ((flat * x.flatten(1)).sum(dim=1) - offsets) / flat.norm(dim=1)
+    assert torch.allclose(found, wanted, atol=1e-12)
+
+
+def test_a_sphere_has_a_radius_for_every_centre_or_one_centre_for_all():
+    one = Sphere(torch.zeros(1, 3), torch.tensor([1.0, 2.0]))
+    assert one.violation(torch.eye(3)[:2]).tolist() == [0.0, 1.0]
+    with pytest.raises(ValueError, match="the radius"):
+        Sphere(torch.zeros(3, 3), torch.tensor([1.0, 2.0]))
 
 
 @pytest.mark.parametrize("height", [0, D - 1, -1, -D])

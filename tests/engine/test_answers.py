@@ -53,6 +53,34 @@ def test_feasible_before_reached_before_the_lower_loss(ours, theirs, won):
     assert kept.columns["evaluations"].item() == 8
 
 
+def path(n, losses, first=0):
+    """Answers of ``n`` candidates whose frames from ``first`` on have these losses."""
+    answers = Answers(n, trace=1)
+    for step, row in enumerate(losses, start=first):
+        ids = torch.tensor([i for i, loss in enumerate(row) if loss is not None])
+        loss = torch.tensor([loss for loss in row if loss is not None])
+        answers.record(ids, torch.full((len(ids),), step), loss[:, None].repeat(1, 2), loss)
+    steps = torch.full((n,), first + len(losses) - 1)
+    nothing = torch.zeros(n)
+    values = {"x": torch.full((n, 2), 9.0), "loss": nothing + 9, "steps": steps}
+    answers.write(torch.arange(n), values, ["ended"] * n)
+    return answers
+
+
+def test_frames_of_a_pass_that_went_on_follow_those_that_were_there():
+    begun = path(3, [[0.0, 10.0, 20.0], [1.0, 11.0, 21.0], [2.0, 12.0, None]])
+    onward = path(3, [[-1.0, -1.0, -1.0], [3.0, 13.0, -1.0], [None, 14.0, -1.0]], first=2)
+    begun.follow(onward, torch.tensor([0, 1]))
+    found = begun.trajectory()
+    nine = 9.0  # a candidate that has left stays at its answer, with which everything ends
+    assert found.loss.T.tolist() == [
+        [0.0, 1.0, 2.0, 3.0, nine, nine],
+        [10.0, 11.0, 12.0, 13.0, 14.0, nine],
+        [20.0, 21.0, nine, nine, nine, nine],
+    ]
+    assert torch.equal(found.x, found.loss[:, :, None].expand_as(found.x))
+
+
 def test_who_was_not_tried_again_keeps_what_it_has():
     kept = tried(0.0, False, 1.0)
     kept.keep_better(tried(0.0, True, 0.1), torch.tensor([], dtype=torch.long), tolerance=1e-5)

@@ -8,6 +8,7 @@ from tests.engine.program import Program
 from tests.laws.registry import ConvNet, autoencoder, starts, targets
 from xhat.constraints import Equality, Inequality, L2Ball
 from xhat.engine import Adam, AugmentedLagrangian, Compute, LossBelow, TargetReached, solve
+from xhat.engine.lagrangian import Multipliers
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
 from xhat.result import Result
@@ -171,3 +172,16 @@ def test_a_wrong_function_is_told_before_the_search(function, kind, said):
     for wrong in (3.0, Inequality):
         with pytest.raises(TypeError, match="must be callable"):
             Inequality(wrong)
+
+
+def test_the_first_penalty_looks_at_what_is_broken_only():
+    """Birgin and Martinez: 10 max(1, |f|) / max(1, |broken|^2 / 2), at most 10."""
+    conditions = torch.tensor([[-5.0, -0.1, -3.0, -2.0], [4.0, -9.0, -1.0, 2.0], [0.5, 0, 0, 0]])
+    loss, equality = torch.tensor([0.1, 3.0, 0.1]), torch.tensor([[False] * 4])
+    ones = torch.ones(3, 4)
+    begun = Multipliers.begin(loss, torch.ones(3), conditions, ones, equality)
+    assert begun.penalty.tolist() == pytest.approx([10.0, 3.0, 10.0])
+    equal = Multipliers.begin(loss, torch.ones(3), conditions, ones, ~equality)
+    sizes = conditions.square().sum(dim=1) / 2
+    wanted = 10 * loss.clamp_min(1) / sizes.clamp_min(1)
+    assert equal.penalty.tolist() == pytest.approx(wanted.clamp_max(10).tolist())

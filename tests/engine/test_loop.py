@@ -241,3 +241,23 @@ def test_a_problem_made_in_inference_mode_is_searched_like_any_other():
         inside = solve(Problem(CrossEntropy(net, 1), Box()), starts(N), max_steps=2)
     outside = solve(Problem(CrossEntropy(net, 1), Box()), starts(N), max_steps=2)
     assert torch.allclose(inside.x, outside.x)
+
+
+def test_a_start_outside_what_cannot_be_held_together_is_told_whoever_is_beside():
+    """Two balls that do not meet, for three candidates; a fourth has room in both."""
+    x0 = torch.full((4, 2), 0.5)
+    apart = x0 + torch.tensor([[0.4], [0.4], [0.4], [0.05]])
+    balls = (L2Ball(x0, 0.1), L2Ball(apart, 0.1))
+    found = solve(Problem(BOWL.objective, Box(), balls), x0, max_steps=3)
+    assert found.status == (*["no feasible point was found"] * 3, "step budget spent")
+    assert found.feasible.tolist() == [False, False, False, True]
+    assert found.evaluations.tolist() == [1, 1, 1, 4]
+
+
+def test_a_gradient_that_becomes_zero_ends_what_nothing_else_moves():
+    hinge = Problem(lambda x: (x - 0.5).relu().sum(dim=1), Box())
+    x0 = torch.tensor([[0.75, 0.9], [0.6, 0.55]])
+    found = solve(hinge, x0, stepper=GradientDescent(0.1), max_steps=50)
+    assert found.status == ("the gradient is zero at step 4", "the gradient is zero at step 1")
+    onward = solve(hinge, x0, stepper=Adam(0.1), max_steps=50)  # its momentum still moves
+    assert set(onward.status) == {"step budget spent"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from xhat.constraints import Equality, Inequality
-from xhat.engine.restoration import restore
+from xhat.engine.restoration import Linearized, restore
 from xhat.problem import Problem
 from xhat.spaces import Box
 
@@ -53,3 +53,61 @@ def test_what_cannot_be_restored_comes_no_farther_than_it_was():
     found = restore(problem(above), z, BELOW)
     assert float(above.violation(found)) < float(above.violation(z))
     assert bool(found.isfinite().all())
+
+
+def test_who_has_arrived_stays_there_however_long_the_others_take():
+    """To the last digit: whoever is beside a candidate must not decide how far it goes."""
+    bent = Equality(lambda x: x[:, 0] ** 3 + x[:, 1].sinh() - 2)
+    start = torch.tensor([[1.0, 0.7], [6.0, -3.0], [-7.0, 4.0]], dtype=torch.float64)
+    whole = problem(bent, tolerance=1e-2)
+    together = restore(whole, start, EQUAL)
+    assert bool((bent.violation(together) <= 1e-3).all())
+    for i in range(3):
+        assert torch.equal(restore(whole, start[i : i + 1], EQUAL)[0], together[i])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_what_no_step_makes_less_is_left_where_it_is(dtype):
+    """The rounding of a violation that is the same everywhere must not look like progress."""
+    far = Inequality(lambda x: torch.nn.functional.normalize(x, dim=1).norm(dim=1) - 0.3)
+    generator = torch.Generator().manual_seed(0)
+    z = torch.rand(20, 5, generator=generator, dtype=torch.float64).to(dtype) + 0.1
+    assert torch.equal(restore(problem(far), z, BELOW), z)
+
+
+def test_what_cannot_be_restored_is_given_up_before_long():
+    """Every step costs a projection, whoever could never arrive."""
+    asked = []
+
+    def apart(x):
+        asked.append(len(x))
+        return 0.5 + 1e-3 * x.square().sum(dim=1)
+
+    z = torch.tensor([[1.0, 0.4]], dtype=torch.float64)
+    found = restore(problem(Inequality(apart)), z, BELOW)
+    assert float(apart(found)) < float(apart(z))
+    assert len(asked) < 50
+
+
+@pytest.mark.parametrize(("conditions", "features"), [(5, 50), (50, 5), (50, 50)])
+def test_how_steep_conditions_are_is_measured_or_well_estimated(conditions, features):
+    """The largest slope where it can be had; else the length of the gradient, to a third."""
+    generator = torch.Generator().manual_seed(0)
+    slopes = torch.rand(conditions, features, generator=generator, dtype=torch.float64) + 0.5
+    slopes[::2] *= 100
+    rows = Inequality(lambda x: x @ slopes.T)
+    here = Linearized(problem(rows), torch.zeros(2, features, dtype=torch.float64))
+    largest, length = slopes.amax(dim=1), slopes.norm(dim=1)
+    wanted = length if min(conditions, features) > 32 else largest
+    near = 0.35 if min(conditions, features) > 32 else 1e-6
+    assert (here.steepness() / wanted - 1).abs().max() < near
+    along = here.along(torch.ones(2, features, dtype=torch.float64))
+    assert torch.allclose(along, slopes.sum(dim=1).expand(2, -1), rtol=1e-6)
+
+
+def test_where_a_condition_is_not_defined_its_slope_counts_as_0():
+    log = Inequality(lambda x: torch.stack([x[:, 0].log(), x[:, 1]], dim=1))
+    z = torch.tensor([[1e-9, 0.5], [0.5, 0.5]], dtype=torch.float64)
+    along = Linearized(problem(log), z).along(torch.tensor([[1.0, 1.0]] * 2).double())
+    assert along[0].tolist() == pytest.approx([0.0, 1.0])  # a step back leaves the domain
+    assert along[1].tolist() == pytest.approx([2.0, 1.0])

@@ -237,3 +237,56 @@ def test_a_pair_without_curvature_among_the_free_features_is_left_out():
 def test_a_rate_is_a_number_above_0(kind, rate):
     with pytest.raises(ValueError, match="rate must be above 0, but is"):
         kind(rate)
+
+
+def test_where_a_direction_leads_nowhere_all_that_was_learnt_is_forgotten():
+    """The next trial is as long as the very first, straight down, and knows no pair."""
+    stepper, start = LBFGS(history=2, first=0.5), torch.tensor([[1.0, 2.0]])
+    state = stepper.init(start)
+    slope = torch.tensor([[3.0, 4.0]])
+    state |= {
+        "loss": torch.ones(1),
+        "gradient": slope,
+        "direction": torch.tensor([[9.0, -1.0]]),
+        "length": torch.tensor([5e-5]),
+        "moves": torch.ones(1, 2, 2),
+        "changes": torch.tensor([[[0.5, 9.0], [7.0, 0.1]]]),
+        "known": torch.ones(1, 2),
+    }
+    trial, new = stepper.step(start + 1e-3, torch.tensor([2.0]), 2 * slope, state)
+    assert not new["known"].any()
+    assert torch.allclose(trial, start - 0.5 * slope / 5)
+    kept, same = stepper.step(start + 1e-3, torch.tensor([2.0]), 2 * slope, state | {
+        "length": torch.tensor([0.5])
+    })  # fmt: skip
+    assert same["known"].all()
+    assert torch.equal(same["direction"], state["direction"])
+    assert not torch.allclose(kept, trial)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_which_features_a_bound_holds_does_not_depend_on_the_unit_of_the_loss(scale):
+    """A feature at its bound, pushed outward, takes no part in the curvature of the others."""
+    weights = torch.tensor([1.0, 3.0, 10.0], dtype=torch.float64)
+
+    def bowl(x):
+        away = x - torch.tensor([0.4, 0.6, 3.0], dtype=torch.float64)
+        return scale * ((weights * away.square()).sum(dim=1) + 20 * (away[:, 0] + away[:, 2]) ** 2)
+
+    compute = Compute(precision="float64")
+    x0 = torch.tensor([[0.5, 0.5, 1.0]], dtype=torch.float64)
+    found = solve(Problem(bowl, Box()), x0, stepper=LBFGS(), max_steps=12, compute=compute)
+    # with the last feature at 1, the least of the others is where both halves push alike
+    best = torch.tensor([[1.0, 0.6, 1.0]], dtype=torch.float64)
+    assert torch.allclose(found.x, best, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [float("-inf"), float("inf"), float("nan")])
+def test_no_trial_is_taken_whose_loss_is_not_finite(loss):
+    """However low: what lies beyond a domain may come out as minus infinity."""
+    stepper, start = LBFGS(), torch.ones(1, 2)
+    trial, state = stepper.step(start, torch.ones(1), torch.ones(1, 2), stepper.init(start))
+    _, after = stepper.step(trial, torch.tensor([loss]), torch.ones(1, 2), state)
+    assert torch.equal(after["point"], state["point"])
+    assert after["loss"].item() == 1.0
+    assert after["length"].item() == pytest.approx(0.5)

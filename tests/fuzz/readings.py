@@ -14,8 +14,10 @@ from tests.fuzz.problems import RANDOM, Case
 from tests.fuzz.spaces import KINDS, Look
 from xhat.result import Result
 
-DRAWS = 64
-"""Of a model that answers differently each time."""
+DRAWS, MANY, PASSES = 64, 4096, 16
+"""Of a model that answers differently each time; ``MANY`` before it is said that a mean, which the
+engine takes over so many ``PASSES``, is off.
+"""
 
 
 class Reader:
@@ -23,13 +25,18 @@ class Reader:
 
     def __init__(self, case: Case, net: nn.Module) -> None:
         self.clean = copy.deepcopy(net).double().eval()
-        self.kind, self.drawn = case.model, 0
+        self.kind, self.drawn, self.together = case.model, 0, False
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Logits, ``(n, classes)``; NaN where the model fails."""
+        """Logits, ``(n, classes)``; NaN where the model fails.
+
+        Where they are read ``together``, a model that looks across the batch sees all of them.
+        """
         with torch.no_grad(), torch.random.fork_rng(devices=()):
             self.drawn += 1
             torch.manual_seed(self.drawn)
+            if self.kind == "across" and self.together:
+                return material.across(self.clean)(x)
             if self.kind == "across":
                 return self.clean(0.5 * x)  # an input alone is its own mean
             if self.kind in ("nan", "raises"):
@@ -74,6 +81,8 @@ class Answered:
     def rounding(self) -> Tensor:
         """What rounding to the type of the search may be off, ``(n,)``, in the unit of ``x``."""
         eps = 1e-13 if self.case.precision == "float64" else 1e-6
+        if self.case.dtype == "float32":  # the script computes centres and the like in it
+            eps = max(eps, 1e-7)
         if self.case.dtype in ("bfloat16", "float16"):
             eps = 1e-5
         return eps * (1 + self.look.x.flatten(1).norm(dim=1)) + eps * self.look.x[0].numel() ** 0.5
@@ -102,17 +111,39 @@ class Answered:
             worst = torch.maximum(worst, CONDITIONS[part.kind].beyond(self._at(part.seed)))
         return worst
 
+    def brink(self) -> Tensor:
+        """Who lies where the model begins to fail, to rounding, ``(n,)``: it may or may not."""
+        fails = self.case.model in ("nan", "raises")
+        mean = self.look.x.flatten(1).mean(dim=1)
+        return (mean - material.BRINK).abs() <= (1e-6 if fails else -1.0)
+
     def logits(self) -> Tensor:
         """What the model says, ``(n, classes)``."""
         return self.look.names["read"](self.look.x)
 
-    def read(self) -> tuple[Reading, Reading]:
-        """Loss, how clearly the target is reached, and confidence; and how each scatters."""
-        draws = [self._draw() for _ in range(DRAWS if self.case.model in RANDOM else 1)]
+    def crowded(self) -> bool:
+        """Whether what is said of a candidate changes with who is beside it."""
+        reader = self.look.names["read"]
+        alone, reader.together = self._draw(), True
+        beside, reader.together = self._draw(), False
+        pairs = [(alone.loss, beside.loss), (alone.confidence, beside.confidence)]
+        return any(
+            bool(((one - other).abs() > 5e-3 * (1 + one.abs())).any())
+            for one, other in pairs
+            if one is not None and other is not None
+        )
+
+    def read(self, draws: int = DRAWS) -> tuple[Reading, Reading]:
+        """Loss, how clearly the target is reached, and confidence; and how each scatters.
+
+        Of ``MANY`` draws a rare one may be far from all others: what it moves a mean of a few
+        ``PASSES`` by, counts as scatter too.
+        """
+        drawn = [self._draw() for _ in range(draws if self.case.model in RANDOM else 1)]
         found = []
-        for how in (_mean, _scatter):
+        for how in (_mean, _scatter if draws < MANY else _moved):
             loss, clear, confidence = (
-                None if getattr(draws[0], name) is None else how([getattr(d, name) for d in draws])
+                None if getattr(drawn[0], name) is None else how([getattr(d, name) for d in drawn])
                 for name in ("loss", "clear", "confidence")
             )
             assert loss is not None
@@ -133,6 +164,11 @@ def _mean(draws: list[Tensor]) -> Tensor:
 
 def _scatter(draws: list[Tensor]) -> Tensor:
     return torch.stack(draws).std(dim=0) if len(draws) > 1 else torch.zeros_like(draws[0])
+
+
+def _moved(draws: list[Tensor]) -> Tensor:
+    far = (torch.stack(draws) - _mean(draws)).abs().amax(dim=0)
+    return torch.maximum(_scatter(draws), far / PASSES)
 
 
 def answered(case: Case, names: dict[str, Any], result: Result) -> Answered:

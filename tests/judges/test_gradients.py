@@ -138,8 +138,10 @@ def test_a_scalar_is_made_of_both_outputs():
     assert (1 - audit.cosine < 1e-9).all()
     with pytest.raises(ValueError, match="pass scalar="):
         audit_gradient(lambda x: x**2, square, x, step=1e-5)
-    with pytest.raises(ValueError, match=r"scalar must return a tensor of shape \(4,\)"):
+    with pytest.raises(ValueError, match=r"tensor of shape \(4,\), but gave \(4, 3\)"):
         audit_gradient(lambda x: x**2, square, x, step=1e-5, scalar=lambda y: y)
+    with pytest.raises(ValueError, match=r"tensor of shape \(4,\), but gave float"):
+        audit_gradient(lambda x: x**2, square, x, step=1e-5, scalar=lambda y: 1.0)
 
 
 def test_the_audit_works_where_gradients_are_switched_off():

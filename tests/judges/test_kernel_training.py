@@ -3,7 +3,9 @@ import torch
 from torch import nn
 
 from xhat.core import generator
+from xhat.judges import kernel_training
 from xhat.judges.kernel_training import _NearnessLoss, train_kernel_judge
+from xhat.judges.morphs import Morphs
 from xhat.learning import KernelClassifier, predict
 from xhat.learning.negatives import Negatives
 from xhat_zoo import digits
@@ -69,3 +71,22 @@ def test_the_loss_is_of_a_kernel_classifier_only():
         loss(nn.Linear(2, 2), torch.zeros(1, 2), torch.zeros(1).long(), generator(0))
     with pytest.raises(ValueError, match="fold must lie between 0 and 4"):
         train_kernel_judge(*data(100), seed=0, fold=5, **OPTIONS)
+
+
+def test_of_many_known_samples_as_many_are_morphed_as_have_a_label(monkeypatch):
+    seen = []
+
+    def noted(fields, labels):
+        seen.append((fields, labels))
+        return Morphs(fields, labels)
+
+    monkeypatch.setattr(kernel_training, "signed_distance", lambda x: x)
+    monkeypatch.setattr(kernel_training, "Morphs", noted)
+    monkeypatch.setattr(kernel_training, "fit", lambda *_, **__: None)
+    images, labels = data(400)
+    train_kernel_judge(images, labels, seed=0, digits=2100, others=5, dimensions=4)
+    ((fields, named),) = seen
+    rest = torch.arange(400) % 5 != 0
+    order = torch.arange(2000) % int(rest.sum())
+    assert torch.equal(fields, images[rest][order])
+    assert torch.equal(named, labels[rest][order])

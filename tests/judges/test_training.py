@@ -4,9 +4,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from xhat.core import generator
+from xhat.judges import training
 from xhat.judges.morphs import Morphs, signed_distance
 from xhat.judges.training import (
     JudgeLoss,
+    _moved_against,
     calibrate,
     disturb,
     held_out,
@@ -155,10 +157,21 @@ def test_images_are_moved_against_the_judge_within_the_ball(judge):
     assert all(p.grad is None for p in judge.parameters())
 
 
+def test_a_move_against_the_judge_begins_beside_the_image_and_is_of_any_length():
+    """A quarter of the radius beside it, and from there up to the radius."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 3))
+    x, wanted = torch.full((400, 1, 28, 28), 0.5), torch.tensor([[1.0, 0.0, 0.0]] * 400)
+    moved = _moved_against(model, x, wanted, 0.8, generator(0))
+    length = (moved - x).flatten(1).norm(dim=1) / 0.8
+    assert 0.2 < float(length.min()) < 0.3
+    assert 0.95 < float(length.max()) < 1.25
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("none_share", 0.0),
+        ("none_share", 0.95),  # with the 0.1 between
         ("none_share", 1.0),
         ("between_share", 0.0),
         ("between_share", 0.8),
@@ -194,3 +207,12 @@ def test_the_autoencoder_learns_to_rebuild_and_repeats_with_its_seed():
     with torch.no_grad():
         ours, theirs = ((m.decode(m.encode(x)) - x).square().mean() for m in (model, blank))
     assert float(ours) < 0.6 * float(theirs)
+
+
+def test_an_autoencoder_is_shown_digits_turned_by_45_degrees_and_little_more(monkeypatch):
+    """Turned farther, a 6 would be learnt as a 9."""
+    asked = []
+    monkeypatch.setattr(training, "fit_vae", lambda images, **options: asked.append(options))
+    train_autoencoder(*data(10), seed=0)
+    assert 45 <= asked[0]["jitter"].angle <= 50
+    assert asked[0]["jitter"].shift == 1.0

@@ -81,6 +81,8 @@ def test_integer_targets_are_classes():
     assert found.gap.tolist() == [0, 1, 0]  # the surrogate takes the second for a 1
     by_scores = ask(Truth(lambda x: scores), x, 3)
     assert by_scores.holds.tolist() == [True, False, False]
+    of_two = ask(Truth(lambda x: torch.stack([x[:, 0], x[:, 1]], dim=1)), x, 1)
+    assert of_two.holds.tolist() == [False, True, False]
 
 
 def test_a_truth_of_classes_that_fails():

@@ -207,3 +207,12 @@ def test_every_outcome_has_a_meaning_and_its_own_word():
     assert [str(outcome) for outcome in Outcome] == [outcome.name.lower() for outcome in Outcome]
     with pytest.raises(ValueError, match="not a valid Outcome"):
         Outcome("good")
+
+
+def test_the_classes_that_the_jury_sees_are_named_the_last_of_them_as_none(verdicts):
+    """The most probable first, and none of less than half a per cent."""
+    seen = verdicts.seen.clone()
+    seen[0], seen[1] = torch.tensor([0.002, 0.3, 0.698]), torch.tensor([0.9, 0.1, 0.0])
+    told = replace(verdicts, seen=seen)
+    assert "asked for 0, see no class 70 %, 1 30 %." in told[0].explain()
+    assert "asked for 0, see 0 90 %, 1 10 %." in told[1].explain()

@@ -66,9 +66,10 @@ def rule_for(problem: Problem, x: Tensor) -> StopRule:
 def looks(n: int, chunk: int) -> int:
     """How many rows a classifier is shown before and after a search of ``n`` candidates.
 
-    One is checked, some are looked at more than once, one of them alone; every answer once more.
+    One is checked, some are looked at more than once and each of them alone; every answer once
+    more.
     """
-    return 1 + LOOKS * min(4, n, chunk) + 1 + n
+    return 1 + (LOOKS + 1) * min(4, n, chunk) + n
 
 
 def networks(problem: Problem) -> list[ConvNet]:

@@ -19,7 +19,7 @@ from xhat.engine import (
     solve,
 )
 from xhat.engine.first_look import LOOKS
-from xhat.objectives import CrossEntropy, Leave
+from xhat.objectives import AtMost, CrossEntropy, Leave
 from xhat.problem import Problem
 from xhat.spaces import Box, Held, Latent, Normalized
 
@@ -79,8 +79,9 @@ def test_candidates_that_were_done_before_ctrl_c_stay_done():
 
 
 def test_ctrl_c_in_a_further_try_keeps_the_first():
-    # after the first look, a try of 3 steps asks 4 times, and its answer is asked about once more
-    function, x0 = Interrupting(2 + LOOKS + 4 + 1 + 2), torch.full((2, 2), 0.9)
+    # after the first look, which asks about both alone, a try of 3 steps asks 4 times, and its
+    # answer is asked about once more
+    function, x0 = Interrupting(1 + LOOKS + 2 + 4 + 1 + 2), torch.full((2, 2), 0.9)
     options = {"stepper": GradientDescent(0.01), "max_steps": 3}
     found = solve(Problem(function, Box()), x0, restarts=Restarts(5, 0.1), **options)
     assert found.status == ("interrupted", "interrupted")
@@ -143,6 +144,26 @@ def test_a_model_that_fails_late_loses_nothing_that_was_found(constraints):
     assert all(status.startswith("the model failed") for status in found.status)
     assert all("OSError: the disk is gone" in status for status in found.status)
     assert (bowl(found.x) < 0.5 * bowl(x0)).all()
+    # what is told as the loss is the loss, and not what multipliers made of it
+    told = found.loss.isfinite()
+    assert torch.allclose(found.loss[told], bowl(found.x)[told], atol=1e-6)
+
+
+@pytest.mark.parametrize("at", [7, 8, 9, 12, 30, 45, 60])
+def test_a_loss_that_could_not_be_asked_again_is_no_merit(at):
+    class Late(Interrupting):
+        def __call__(self, x):
+            self.calls += 1
+            if self.calls >= self.at:
+                raise OSError("the disk is gone")
+            return bowl(x)
+
+    x0 = torch.full((4, 3), 0.9)
+    how = {"multipliers": AugmentedLagrangian(3), "stepper": GradientDescent(0.02)}
+    found = solve(Problem(Late(at), Box(), ROOF), x0, max_steps=5, **how)
+    told = found.loss.isfinite()
+    assert torch.allclose(found.loss[told], bowl(found.x)[told], atol=1e-6)
+    assert bool(told.any()) == (at > 12)  # after a round that was looked at, there is a loss
 
 
 @pytest.mark.parametrize("where", ["encoder", "decoder", "constraint"])
@@ -234,6 +255,39 @@ def test_a_model_that_looks_across_the_batch_is_searched_one_at_a_time():
         assert torch.allclose(alone.x, found.x[i : i + 1], atol=1e-6)
         assert alone.status[0] == found.status[i]
         assert torch.allclose(alone.confidence, found.confidence[i : i + 1], atol=1e-6)
+
+
+def test_a_random_model_is_noticed_where_its_loss_is_clipped():
+    model, x0 = Dropping().eval(), inputs(3)
+    objective = AtMost(CrossEntropy(model, 1), 50.0)  # a loss of 0, whatever the model says
+    with pytest.warns(InputWarning, match="answers differently each time"):
+        solve(Problem(objective, Box()), x0, max_steps=2)
+
+
+@pytest.mark.parametrize("since", [3, 4, 5, 6])
+def test_what_differs_late_is_not_taken_for_mixing(since):
+    """Dropout may do the same a few times; of a start that has no others, it is no mixing."""
+    calls = []
+
+    def model(x):
+        calls.append(len(x))
+        return bowl(x) + (0.1 * len(calls) if len(calls) > since else 0.0)
+
+    with pytest.warns(InputWarning, match="answers differently each time") as told:
+        found = solve(Problem(model, Box()), inputs(1), max_steps=3)
+    assert not any("another" in str(one.message) for one in told)
+    assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_mixing_is_noticed_whichever_start_shows_it(place):
+    def mixing(x):
+        return (bowl(x) + x.mean(dim=0).sum() - 2.0).clamp_min(0)
+
+    x0 = torch.full((4, 3), 0.3)
+    x0[place] = 1.0  # the loss of all others is clipped to 0, alone and in the batch
+    with pytest.warns(InputWarning, match="lets one candidate change another"):
+        solve(Problem(mixing, Box(-1, 2)), x0, max_steps=2)
 
 
 def test_success_is_never_claimed_of_what_is_infeasible():

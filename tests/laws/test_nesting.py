@@ -206,6 +206,16 @@ def test_pairs_that_do_not_fit_are_refused_when_made(outer, inner):
         made(outer, inner)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_ends_of_its_own_for_every_feature_are_broken_by_a_sum_and_that_is_seen(seed):
+    """The sum moves all features alike, and one of them beyond its own end."""
+    total = float(torch.rand(1, generator=generator(seed, "total"))) + 1.0
+    box = Box(torch.zeros(D), 1 + torch.arange(float(D)))
+    x0 = torch.full((N, D), total / D)
+    with pytest.raises(ValueError, match=r"does not keep what .* promises"):
+        solve(Problem(lambda x: x[:, 0], Held(box, constraints.Simplex(total))), x0, max_steps=1)
+
+
 class Range(Space):
     """A user's own box, as a class of theirs."""
 

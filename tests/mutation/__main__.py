@@ -1,6 +1,6 @@
 """``python -m tests.mutation``: are there tests for what the engine does?
 
-Samples mutants of the rooms ``solve``, ``spaces``, ``constraints`` and ``judges``, and runs for
+Samples mutants of the rooms ``engine``, ``spaces``, ``constraints`` and ``judges``, and runs for
 each the tests that are about its file. A mutant that no test notices survives: either a test is
 missing, or the fault does not matter, and ``reasons.py`` says why.
 """
@@ -41,13 +41,19 @@ QUIET = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-o", "
 
 
 def sampled(n: int, seed: int) -> list[Mutant]:
-    """``n`` mutants, drawn evenly from all of these rooms."""
+    """``n`` mutants, drawn evenly from all of these rooms.
+
+    Every file draws for itself, so that editing one leaves the mutants of the others what they
+    were.
+    """
     source = ROOT / "src" / "xhat"
     files = sorted(file for room in ROOMS for file in (source / room).glob("*.py"))
     texts = {str(file.relative_to(source)): file.read_text() for file in files}
-    places = [(path, k) for path, text in texts.items() for k in range(sites(text))]
-    draw = random.Random(seed)  # noqa: S311 - no secret
-    chosen = sorted(draw.sample(places, min(n, len(places))))
+    drawn: list[tuple[float, str, int]] = []
+    for path, text in texts.items():
+        draw = random.Random(f"{seed}/{path}")  # noqa: S311 - no secret
+        drawn += [(draw.random(), path, number) for number in range(sites(text))]
+    chosen = sorted((path, number) for _, path, number in sorted(drawn)[:n])
     return [mutant(path, texts[path], number) for path, number in chosen]
 
 

@@ -6,12 +6,20 @@ CAMPAIGN = "tests/fuzz/test_campaign.py"
 LAWS = ("tests/laws/test_faults.py", CAMPAIGN)
 
 OWN: dict[str, tuple[str, ...]] = {
-    "spaces/box.py": ("tests/spaces/test_box.py", "tests/spaces/test_structured.py"),
+    "spaces/box.py": (
+        "tests/spaces/test_box.py",
+        "tests/spaces/test_structured.py",
+        "tests/spaces/test_refusals.py",
+    ),
     "spaces/held.py": ("tests/spaces/test_held.py",),
     "spaces/latent.py": ("tests/spaces/test_latent.py",),
-    "spaces/masked.py": ("tests/spaces/test_masked.py",),
+    "spaces/masked.py": ("tests/spaces/test_masked.py", "tests/spaces/test_refusals.py"),
     "spaces/warped.py": ("tests/spaces/test_warped.py",),
-    "spaces": ("tests/spaces/test_structured.py", "tests/spaces/test_masked.py"),
+    "spaces": (
+        "tests/spaces/test_structured.py",
+        "tests/spaces/test_masked.py",
+        "tests/spaces/test_refusals.py",
+    ),
     "constraints/certificate.py": ("tests/constraints/test_certificate.py",),
     "constraints": ("tests/constraints", "tests/test_problem.py"),
     "engine/answers.py": ("tests/engine/test_answers.py", "tests/engine/test_loop.py"),

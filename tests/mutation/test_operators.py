@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutation import __main__ as campaign
 from tests.mutation.__main__ import ROOT, House, sampled
 from tests.mutation.operators import Mutant, mutant, sites
 from tests.mutation.reasons import REASONS
@@ -99,3 +100,22 @@ def test_a_mutant_is_noticed_by_its_tests_and_by_nothing_else(tmp_path):
     assert house.noticed(signs, [str(test)])[0] == "killed"
     assert house.noticed(wrong, [str(test)])[0] == "survived"  # of this test, for a centre of 0
     assert (Path(house.source) / "xhat" / path).read_text() == text
+
+
+def test_editing_one_file_leaves_the_sample_of_the_others(monkeypatch, tmp_path):
+    room = tmp_path / "src" / "xhat" / "constraints"
+    room.mkdir(parents=True)
+    for name in "abc":
+        (room / f"{name}.py").write_text(SOURCE)
+    monkeypatch.setattr(campaign, "ROOT", tmp_path)
+    monkeypatch.setattr(campaign, "ROOMS", ("constraints",))
+
+    def others() -> list[str]:
+        return [each.name for each in sampled(12, 0) if each.path != "constraints/b.py"]
+
+    before = others()
+    assert len(before) >= 4
+    (room / "b.py").write_text(SOURCE.replace("x += 1", "x += 1\n    x *= 1"))
+    # each of the three new faults may push out one of the others, and no more
+    assert set(others()) <= set(before)
+    assert len(before) - len(others()) <= 3

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from xhat.constraints import Monotone
 from xhat.core import generator
 from xhat.engine import Adam, solve
 from xhat.objectives import Proximity
@@ -37,3 +38,5 @@ def test_what_does_not_fit_is_told():
         Held(Box(), "mirrored")
     with pytest.raises(ValueError, match="the reference"):
         Held(Box(), mirrored, torch.full((1, 2), torch.nan))
+    with pytest.raises(TypeError, match="a constraint brings what it needs; drop the reference"):
+        Held(Box(), Monotone(), torch.zeros(1, 2))

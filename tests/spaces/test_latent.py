@@ -97,6 +97,9 @@ def test_a_start_outside_the_box_is_told_of_and_one_inside_is_not():
 
 def test_rounding_does_not_count_as_outside():
     coded(4.0 * (1 + 1e-5)).check(starts(3))
+    coded(4.0 * (1 + 9e-4)).check(starts(3) / starts(3).max())
+    with pytest.warns(InputWarning, match="outside the latent box"):
+        coded(4.0 * (1 + 1.2e-3)).check(starts(3) / starts(3).max())
 
 
 def test_the_shipped_latent_space_holds_real_digits():

@@ -35,3 +35,12 @@ def test_a_ball_holds_as_well():
     assert (result.violation > -0.1).all()  # the border is where it wanted to go
     free = mask().expand_as(result.x)
     assert torch.equal(result.x[~free], starts(3)[~free])
+
+
+def test_a_mask_of_rows_and_columns_is_not_taken_for_one_of_candidates():
+    """Whatever the number of candidates: also as many as there are rows."""
+    free = torch.tensor([[True, False, True], [False, False, True]])
+    for n in (1, 2, 3):
+        values = torch.rand(n, 2, 3)
+        found = Masked(Box(), free, values).decode(torch.full((n, 2, 3), 0.25))
+        assert torch.equal(found, torch.where(free, torch.tensor(0.25), values))

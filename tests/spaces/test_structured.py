@@ -22,9 +22,10 @@ from xhat.spaces import (
     Symmetric,
     Tied,
 )
-from xhat.symmetry import MatrixGroup, Rotations, SignFlips, group
+from xhat.symmetry import MatrixGroup, Mirror, Rotations, SignFlips, group
 
 LIMITS = {torch.float32: 1e-6, torch.float64: 1e-12}
+PAIR = torch.tensor([0, 1, 0])
 TOTALS = torch.tensor([3.0, 9.0, 30.0])
 
 
@@ -75,6 +76,43 @@ class TestEveryInputHolds:
         assert not torch.equal(x[:, 2], x[:, 0])
         x = Rounded(Box(-3, 3)).decode(Box(-3, 3).project(wild(4, 6).to(dtype)))
         assert torch.equal(x, x.round())
+
+
+def test_the_nearest_point_of_a_plane_needs_no_coordinates():
+    rows = wild(2, 3, 4)
+    space = Affine(rows, torch.tensor([[1.0, -2.0], [0.5, 3.0]]))
+    x = wild(2, 3, 4, reach=50.0)
+    assert torch.allclose(space.nearest(x), space.decode(space.encode(x)), rtol=0, atol=1e-11)
+    in_single = space.to(torch.device("cpu"), torch.float32)
+    near = in_single.nearest(x.float())
+    assert float(in_single.violation(near).max()) < 1e-5
+    box = Box(0.0, 1.0)
+    assert torch.equal(box.nearest(x), x.clamp(0, 1))
+
+
+def test_a_ball_is_squashed_by_the_formula_and_back():
+    center, radius = wild(3, 2, 4), torch.tensor([0.5, 2.0, 30.0], dtype=torch.float64)
+    space, z = Squashed(center, radius), wild(3, 2, 4, reach=1.0)
+    length = z.flatten(1).norm(dim=1)
+    wanted = center + (radius / (1 + length.square()).sqrt()).reshape(3, 1, 1) * z
+    assert torch.allclose(space.decode(z), wanted, rtol=0, atol=1e-12)
+    assert torch.allclose(space.encode(space.decode(z)), z, rtol=0, atol=1e-9)
+
+
+def test_a_start_on_the_border_of_the_simplex_is_mixed_with_equal_shares():
+    space, x = Softmax(torch.tensor([2.0, 8.0]), inset=0.1), torch.tensor([[2.0, 0, 0, 0]] * 2)
+    x[1] = torch.tensor([0.0, 4.0, 0.0, 4.0])
+    wanted = torch.tensor([[1.85, 0.05, 0.05, 0.05], [0.2, 3.8, 0.2, 3.8]])
+    assert torch.allclose(space.decode(space.begin(x)), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [lambda: Symmetric(Box(), Mirror()), lambda: Tied(Box(), PAIR)])
+def test_one_feature_that_breaks_the_symmetry_of_a_start_is_enough(wrap):
+    x = torch.tensor([[0.3, 0.5, 0.3]])
+    wrap().check(x)
+    x[0, 2] += 1e-3
+    with pytest.raises(ValueError, match=r"a feature is 0.0005 off"):
+        wrap().check(x)
 
 
 def test_implicit_gradients_are_exact():
@@ -146,6 +184,7 @@ def test_held_to_a_constraint_it_is_narrowed_with_its_rows():
         (lambda: Summed(0.0, 1.0, 1.0, torch.tensor([1.0, 0.0])), "weights of a sum must be above"),
         (lambda: Summed(0.0, 1.0, 9.0).check(torch.ones(1, 3)), "lie between 0 and 3"),
         (lambda: Summed(0.0, 1.0, 1.0).check(torch.ones(1, 3)), "must have the given sum"),
+        (lambda: Summed(0.0, 1.0, 1.0).check(torch.tensor([[1.5, -0.5]])), "the start must lie"),
         (lambda: Symmetric(Box(), Rotations(8)), "interpolates"),
         (
             lambda: Symmetric(Box(), SignFlips([[1, 1], [-1, -1]])).check(torch.zeros(1, 2)),

@@ -1,6 +1,6 @@
 """Linear constraints that exclude each other: found, and named, before a search begins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -14,9 +14,12 @@ from xhat.constraints.intersection import flattened
 __all__ = ["contradiction"]
 
 _INFEASIBLE = 2  # the status of scipy's linprog
+_ROUNDING = 1e-7  # of a number, by which float32 may have rounded what was declared
 
 
-def contradiction(constraints: Sequence[Projected], x: Tensor) -> tuple[str, ...] | None:
+def contradiction(
+    constraints: Sequence[Projected], x: Tensor, tolerance: float = 0.0
+) -> tuple[str, ...] | None:
     """Return the names of linear constraints that no input fulfils together, or None.
 
     A linear program with nothing to minimise (scipy's HiGHS) has a solution, or not. The names are
@@ -25,6 +28,8 @@ def contradiction(constraints: Sequence[Projected], x: Tensor) -> tuple[str, ...
     Args:
         constraints: each narrowed to one candidate; those that are not linear are left out.
         x: ``(1, *x_shape)``, an input of the shape.
+        tolerance: the violation of each, as a distance, that still counts as none. Only one input
+            may be left, such as a corner of a box, and rounding alone excludes that one.
 
     Example:
         >>> from xhat.constraints import Bounds, Halfspace
@@ -35,45 +40,53 @@ def contradiction(constraints: Sequence[Projected], x: Tensor) -> tuple[str, ...
     named = [
         (c.name, linear) for c in flattened(constraints) if (linear := c.linear(x)) is not None
     ]
-    if len(named) < 2 or _possible([linear for _, linear in named], x.numel()):
+    if len(named) < 2 or _possible([each for _, each in named], x.numel(), tolerance):
         return None
     for (one, first), (other, second) in combinations(named, 2):
-        if not _possible([first, second], x.numel()):
+        if not _possible([first, second], x.numel(), tolerance):
             return one, other
     return tuple(name for name, _ in named)
 
 
-def _possible(parts: Sequence[Linear], size: int) -> bool:
+def _possible(parts: Sequence[Linear], size: int, tolerance: float) -> bool:
     low, high = np.full(size, -np.inf), np.full(size, np.inf)
     for part in parts:
         if part.low is not None:
             low = np.maximum(low, _array(part.low))
         if part.high is not None:
             high = np.minimum(high, _array(part.high))
-    slack = 1e-7 * np.maximum(1.0, np.where(np.isfinite(low), np.abs(low), 1.0))
-    if bool((low > high + slack).any()):
+    low, high = low - _slack(low, tolerance), high + _slack(high, tolerance)
+    if bool((low > high).any()):
         return False
-    upper = [part.upper for part in parts if part.upper is not None]
-    equal = [part.equal for part in parts if part.equal is not None]
-    if not upper and not equal:
+    upper = [pair for part in parts for pair in _inequalities(part)]
+    if not upper:
         return True
+    rows = np.concatenate([_array(matrix) for matrix, _ in upper])
+    most = np.concatenate([_array(values) for _, values in upper])
+    norm = np.linalg.norm(rows, axis=1).clip(min=1e-30)
     found = linprog(
         np.zeros(size),
-        *_stacked(upper),
-        *_stacked(equal),
-        bounds=np.stack([np.minimum(low, high), high], axis=1),
+        rows,
+        most + norm * _slack(most / norm, tolerance),
+        bounds=np.stack([low, high], axis=1),
         method="highs",
     )
     return found.status != _INFEASIBLE
 
 
-def _stacked(rows: Sequence[tuple[Tensor, Tensor]]) -> tuple[np.ndarray | None, np.ndarray | None]:
-    if not rows:
-        return None, None
-    matrices, values = zip(*rows, strict=True)
-    return np.concatenate([_array(m) for m in matrices]), np.concatenate(
-        [_array(v) for v in values]
-    )
+def _inequalities(part: Linear) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield all but the bounds: that an equation holds within a tolerance, two of them say."""
+    if part.upper is not None:
+        yield part.upper
+    if part.equal is not None:
+        rows, values = part.equal
+        yield rows, values
+        yield -rows, -values
+
+
+def _slack(values: np.ndarray, tolerance: float) -> np.ndarray:
+    size = np.abs(np.where(np.isfinite(values), values, 0.0))
+    return tolerance + _ROUNDING * np.maximum(1.0, size)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

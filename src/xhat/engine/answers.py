@@ -21,6 +21,8 @@ class Answers:
 
     ``keep_better`` takes over what another try found; ``steps`` and ``evaluations`` then add up,
     while ``ended`` is the last step of the try that was kept, and ``frame`` its last frame.
+    ``own`` says whose loss is that of the problem as it was asked; that of a round of multipliers
+    is a merit, until the candidate has been asked about.
 
     Attributes:
         columns: name to ``(n, ...)`` tensor; those of ``x``, ``z`` appear with the first row.
@@ -41,6 +43,7 @@ class Answers:
         self.columns["steps"] = torch.zeros(self.n, dtype=torch.long)
         self.columns["evaluations"] = torch.zeros(self.n, dtype=torch.long)
         self.columns["reached"] = torch.zeros(self.n, dtype=torch.bool)
+        self.columns["own"] = torch.ones(self.n, dtype=torch.bool)
         self.columns["frame"] = torch.full((self.n,), -1, dtype=torch.long)
 
     def write(self, ids: Tensor, values: dict[str, Tensor], status: list[str]) -> None:
@@ -105,6 +108,7 @@ class Answers:
         )
         tried = torch.zeros_like(won).index_fill_(0, ids, True)
         won &= tried & ~theirs["loss"].isnan()  # a try that never was finite found nothing
+        won &= theirs["own"] | ~ours["own"]  # a merit is no loss to compare
         for name in ("steps", "evaluations"):
             ours[name] += theirs[name]
         if not bool(won.any()):

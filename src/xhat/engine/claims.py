@@ -15,10 +15,11 @@ from xhat.engine.answers import Answers
 from xhat.engine.batch import INFEASIBLE, Setup, measured, snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.stopping import MaxSteps, Snapshot, target_reached
+from xhat.objectives import Measurement
 from xhat.problem import Problem
 from xhat.result import FAILED, INTERRUPTED
 
-__all__ = ["CONVERGED", "ask_again", "certified", "same_losses", "settled"]
+__all__ = ["CONVERGED", "ask_again", "certified", "same_answers", "settled"]
 
 CONVERGED = "constraints hold and the loss no longer falls"
 _DENIED = "{} in the search, but not when asked again"
@@ -46,7 +47,7 @@ def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> bool:
         now = snapshot(found, none, none, setup.clock())
         # who was cut short in a round of multipliers is known by its merit only
         ended = [not answers.status[i].startswith((INTERRUPTED, FAILED)) for i in part.tolist()]
-        agrees &= setup.autocast or same_losses(now.merit.cpu()[ended], had["loss"][part][ended])
+        agrees &= setup.autocast or _same(now.merit.cpu()[ended], had["loss"][part][ended])
         _deny(setup, answers, part, now)
         reached = target_reached(setup.rules, now)
         values = {"loss": now.merit, "confidence": now.confidence, "reached": reached}
@@ -54,20 +55,27 @@ def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> bool:
             if value is not None:
                 had[name][part] = value.detach().to(had[name])
         had["reached"][part] &= now.merit.isfinite().cpu()
+        had["own"][part] = True
 
     parts = list(ids[finite].split(chunk))
     try:
         while parts:
             for i, sentence in guarded(parts[0], ask).items():
-                answers.status[i] = sentence
-                had["reached"][i] = False
+                _leave_unasked(answers, i, sentence)
             parts.pop(0)
     except KeyboardInterrupt:  # what was not asked is not claimed
         setup.stopped.set()
         for i in torch.cat(parts).tolist():
-            answers.status[i] = INTERRUPTED
-            had["reached"][i] = False
+            _leave_unasked(answers, i, INTERRUPTED)
     return agrees
+
+
+def _leave_unasked(answers: Answers, i: int, sentence: str) -> None:
+    """Say why candidate ``i`` was not asked about again, and claim nothing that was not seen."""
+    answers.status[i] = sentence
+    answers.columns["reached"][i] = False
+    if not answers.columns["own"][i]:
+        answers.columns["loss"][i] = torch.nan
 
 
 def _deny(setup: Setup, answers: Answers, ids: Tensor, now: Snapshot) -> None:
@@ -83,8 +91,17 @@ def _deny(setup: Setup, answers: Answers, ids: Tensor, now: Snapshot) -> None:
             answers.status[i] = _DENIED.format(answers.status[i])
 
 
-def same_losses(one: Tensor, other: Tensor) -> bool:
-    """Return whether two passes agree, as far as batches of different size let them."""
+def same_answers(one: Measurement, other: Measurement) -> bool:
+    """Return whether two passes agree, as far as batches of different size let them.
+
+    Of a loss that is clipped, as a margin or ``AtMost`` is, only the confidence shows a difference.
+    """
+    sure, other_sure = one.confidence, other.confidence
+    same = sure is None or other_sure is None or _same(sure, other_sure)
+    return same and _same(one.loss, other.loss)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-5, equal_nan=True)
 
 

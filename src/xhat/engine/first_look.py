@@ -12,7 +12,7 @@ from torch import Tensor
 
 from xhat.core import InputWarning, generator
 from xhat.engine.batch import Setup, measured, snapshot
-from xhat.engine.claims import same_losses
+from xhat.engine.claims import same_answers
 from xhat.objectives import Measurement
 from xhat.problem import Problem
 from xhat.spaces import check_kept
@@ -97,7 +97,7 @@ def _seen(setup: Setup, problem: Problem, x0: Tensor) -> Nature:
     with torch.no_grad():
         try:
             z = problem.project(problem.space.begin(x0))
-            first, *again = (measured(problem, z)[1].loss for _ in range(LOOKS - 1))
+            first, *again = (measured(problem, z)[1] for _ in range(LOOKS - 1))
             found = measured(problem, _others_moved(problem, z))[1]
         except Exception:  # noqa: BLE001 - a start that the model cannot take has its own status
             return Nature()
@@ -105,15 +105,45 @@ def _seen(setup: Setup, problem: Problem, x0: Tensor) -> Nature:
         none = torch.zeros(count, dtype=torch.long, device=setup.device)
         for rule in setup.rules:
             rule.fired(snapshot(found, none, none, 0.0), rule.init(count, setup.device))
-        setup.stepper.step(z, first, torch.ones_like(z), setup.stepper.init(z))
-        if not all(same_losses(first, other) for other in again):
+        setup.stepper.step(z, first.loss, torch.ones_like(z), setup.stepper.init(z))
+        if not all(same_answers(first, other) for other in again):
             return Nature(random=True)
-        one = problem.select(torch.tensor([0]))
         try:
-            alone = measured(one, z[:1])[1].loss
+            return _alone(problem, z, first, found)
         except Exception:  # noqa: BLE001
             return Nature()
-    return Nature(mixes=not all(same_losses(alone, seen[:1]) for seen in (first, found.loss)))
+
+
+def _alone(problem: Problem, z: Tensor, together: Measurement, moved: Measurement) -> Nature:
+    """Return what it shows if a start alone is answered otherwise than in a batch.
+
+    All that are looked at are asked alone: a loss that is clipped may say the same of one of them,
+    whatever the model sees. Dropout that did the same until now may differ here for the first time,
+    so that whoever differs is asked alone once more.
+
+    Args:
+        problem: of the starts.
+        z: ``(n, *z_shape)``, where they begin.
+        together: what is said of them.
+        moved: what is said where all but the first are somewhere else.
+    """
+    for number in range(len(z)):
+        one = problem.select(torch.tensor([number]))
+        here = z[number : number + 1]
+        alone = measured(one, here)[1]
+        others = (together, moved) if number == 0 else (together,)
+        if all(same_answers(alone, _row(other, number)) for other in others):
+            continue
+        again = (measured(one, here)[1] for _ in range(LOOKS - 1))
+        mixes = len(z) > 1 and all(same_answers(alone, other) for other in again)
+        return Nature(random=not mixes, mixes=mixes)
+    return Nature()
+
+
+def _row(found: Measurement, number: int) -> Measurement:
+    sure = found.confidence
+    row = slice(number, number + 1)
+    return Measurement(found.loss[row], confidence=None if sure is None else sure[row])
 
 
 def _others_moved(problem: Problem, z: Tensor) -> Tensor:

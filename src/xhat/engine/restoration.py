@@ -19,6 +19,8 @@ __all__ = ["Linearized", "restore"]
 
 _STEPS = 25
 _AIM = 0.1  # of the tolerance: how far inside an inequality the step goes
+_IDLE, _LESS = 8, 0.99  # steps, in one of which the violation must fall to this share
+_SHARE = 1e-4  # of what a step promises to remove, below which it is noise, and is not taken
 _TURNS = 40  # of conjugate gradients, at most
 _PROBES = 32  # directions along which slopes are measured where there are more features
 
@@ -35,17 +37,18 @@ def restore(problem: Problem, z: Tensor, equality: Tensor) -> Tensor:
     """
     aim = _AIM * problem.tolerance
     best, least = z, _worst(_residuals(_conditions(problem, z), equality, 0.0))
-    length = torch.ones_like(least)
-    free = torch.ones_like(z)
+    length, rounding = torch.ones_like(least), 8 * torch.finfo(least.dtype).eps
+    free, idle = torch.ones_like(z), torch.zeros_like(least)
     for _ in range(_STEPS):
-        if bool(((least <= aim) | (length < _HOPELESS)).all()):
+        # each ends by itself, whoever is beside it
+        going = (least > aim) & (length >= _HOPELESS) & (idle < _IDLE)
+        if not bool(going.any()):
             break
-        here = Linearized(problem, best)
-        broken = _residuals(here.values, equality, aim).nan_to_num(0.0, 0.0, 0.0)
-        wanted = best + per_row(length, z) * _least_norm(here, broken, free)
+        wanted = best + per_row(length, z) * _step(problem, best, equality, free)
         trial = problem.project(wanted)
         found = _worst(_residuals(_conditions(problem, trial), equality, 0.0))
-        better = found < least
+        better = going & (found < least * (1 - (_SHARE * length).clamp_min(rounding)))
+        idle = torch.where(found < _LESS * least, 0.0, idle + 1)
         stopped = (trial != wanted) & (trial == best)  # at a bound, going outward
         free = torch.where(stopped, 0.0, free)
         best = torch.where(per_row(better, z), trial, best)
@@ -53,6 +56,13 @@ def restore(problem: Problem, z: Tensor, equality: Tensor) -> Tensor:
         shorter = ~better & ~stopped.flatten(1).any(dim=1)
         length = torch.where(better, 1.0, torch.where(shorter, length / 3, length))
     return best
+
+
+def _step(problem: Problem, z: Tensor, equality: Tensor, free: Tensor) -> Tensor:
+    """Return the step that removes, to first order, what is broken."""
+    here = Linearized(problem, z)
+    broken = _residuals(here.values, equality, _AIM * problem.tolerance)
+    return _least_norm(here, broken.nan_to_num(0.0, 0.0, 0.0), free)
 
 
 class Linearized:

@@ -192,6 +192,7 @@ class Rounds:
         )
         found = run.along(live, lambda part: state.z[part].to(setup.device), state.steps)
         found.columns["steps"][live] -= state.steps[live]
+        found.columns["own"][live] = False
         return found
 
     def _counted(self, live: int) -> Callable[[Progress], None] | None:
@@ -327,12 +328,13 @@ class _Seen:
 
     def write(self, answers: Answers, ids: Tensor, which: Tensor | None = None) -> None:
         """Put it into the answers of the candidates ``ids``, or of those that are chosen."""
+        chosen = slice(None) if which is None else which
         for name in ("x", "z", "loss", "violation", "reached", "confidence"):
             value = getattr(self, name)
             if value is not None:
                 value = value.to(answers.columns[name])
-                chosen = slice(None) if which is None else which
                 answers.columns[name][ids[chosen]] = value[chosen]
+        answers.columns["own"][ids[chosen]] = True
 
 
 def _first_multipliers(problem: Problem, z: Tensor) -> Multipliers:

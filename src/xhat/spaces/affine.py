@@ -58,10 +58,16 @@ class Affine(Space):
         away = x.flatten(1).double() - self.origin.double()
         return (away @ self.basis[0].double().T).to(x.dtype)
 
+    def nearest(self, x: Tensor) -> Tensor:
+        """Return the orthogonal projection, by the few equations and not the many coordinates."""
+        found = x.double()
+        for _ in range(2):  # once more for what was rounded when the planes were cast to float32
+            found = found - (self._away(found) @ self.planes[0].double()).reshape(x.shape)
+        return found.to(x.dtype)
+
     def violation(self, x: Tensor) -> Tensor:
         """Return the distance from the farthest of the (orthogonal) planes."""
-        away = x.flatten(1).double() @ self.planes[0].double().T - self.offsets.double()
-        return largest(away.abs()).to(x.dtype)
+        return largest(self._away(x).abs()).to(x.dtype)
 
     def equations(self) -> tuple[Tensor, Tensor]:
         """Return the planes, as orthonormal rows."""
@@ -80,3 +86,6 @@ class Affine(Space):
                 f"the start must fulfil A x = b, but is {off:.3g} away from it; project it by "
                 f"xhat.constraints.AffineEquality(A, b).project(x0)."
             )
+
+    def _away(self, x: Tensor) -> Tensor:
+        return x.flatten(1).double() @ self.planes[0].double().T - self.offsets.double()

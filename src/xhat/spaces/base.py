@@ -55,6 +55,10 @@ class Space(PerCandidate, ABC):
         """Return ``z`` moved to the nearest point where the space is defined; idempotent."""
         return z
 
+    def nearest(self, x: Tensor) -> Tensor:
+        """Return the input of the space nearest to each ``x``, where the space ``carries``."""
+        return self.decode(self.project(self.encode(x)))
+
     def violation(self, x: Tensor) -> Tensor:
         """Return by how much each input misses the space, ``(n,)`` from 0, in the unit of ``x``.
 

@@ -17,7 +17,7 @@ __all__ = ["check_kept", "check_made"]
 
 _SHAPES = ((4,), (4, 4), (1, 4, 4))  # tried where a space does not know the shape of its inputs
 _SCALES = (0.1, 1.0, 3.0, 10.0)
-_EACH = 8  # inputs at each of them
+_SHIFTS = (0.0,) * 8 + (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0) * 2  # of all features together
 _ROUNDING = 1e-4
 _AT_ONCE = 100_000  # numbers
 
@@ -53,12 +53,7 @@ def check_kept(space: Space, x: Tensor) -> None:
 def _trouble(space: Wrapped, x: Tensor) -> str | None:
     with torch.no_grad():
         z = space.project(space.begin(x))
-        noise = torch.randn(
-            (len(_SCALES), _EACH, *z.shape[1:]),
-            generator=generator(0, "nesting"),
-            dtype=torch.float64,
-        )
-        noise = (torch.tensor(_SCALES).reshape(-1, *(1,) * z.ndim) * noise).flatten(0, 1).to(z)
+        noise = _noise(z)
         # many at once where a space is the same for every candidate: roots are found for all
         many = max(1, _AT_ONCE // z.numel()) if space.rows == 1 else 1
         for some in noise.split(many):
@@ -68,6 +63,18 @@ def _trouble(space: Wrapped, x: Tensor) -> str | None:
             if bool((space.violation(made) > slack).any()):
                 return _sentence(space, made, slack)
     return None
+
+
+def _noise(z: Tensor) -> Tensor:
+    """Return how far from ``z`` to try, ``(m, *z_shape)``.
+
+    Independent noise leaves a box at half of its lower ends and half of its upper ones, and their
+    sum hardly varies; what is shifted as a whole reaches where most are low, or high.
+    """
+    shape = (len(_SCALES), len(_SHIFTS), *z.shape[1:])
+    noise = torch.randn(shape, generator=generator(0, "nesting"), dtype=torch.float64)
+    noise = noise + torch.tensor(_SHIFTS).reshape(-1, *(1,) * (z.ndim - 1))
+    return (torch.tensor(_SCALES).reshape(-1, *(1,) * z.ndim) * noise).flatten(0, 1).to(z)
 
 
 def _sentence(space: Wrapped, made: Tensor, slack: Tensor) -> str:
