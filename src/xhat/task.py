@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -23,10 +24,22 @@ if TYPE_CHECKING:
     from xhat.judges import Judge
     from xhat.learning import Card
 
-__all__ = ["Cancelled", "Shown", "Stage", "Task", "Tell", "Trained", "task", "tasks"]
+__all__ = [
+    "NOTHING",
+    "Cancelled",
+    "Options",
+    "Shown",
+    "Stage",
+    "Task",
+    "Tell",
+    "Trained",
+    "task",
+    "tasks",
+]
 
 GROUP = "xhat.tasks"
-_NOTHING: Mapping[str, Any] = {}
+Options = Mapping[str, Any]
+NOTHING: Options = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -70,8 +83,7 @@ class Task(ABC):
     Attributes:
         name: as on the command line, and of its entry point.
         caption: what it shows, in one line without a full stop.
-        demo_options: names that ``run`` takes as ``options``.
-        train_options: names that ``train`` takes as ``options``.
+        demo_options, train_options: names that ``demo`` and ``train`` take as ``options``.
         limits: the least and the largest value of every feature; None where they differ.
     """
 
@@ -82,7 +94,7 @@ class Task(ABC):
     limits: ClassVar[tuple[float, float] | None] = None
 
     @abstractmethod
-    def run(self, seed: int, on_progress: Tell | None, options: Mapping[str, Any]) -> Any:
+    def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
         """Search and verify; return all that was found."""
 
     @abstractmethod
@@ -93,7 +105,7 @@ class Task(ABC):
     def say(self, found: Any) -> "RenderableType":
         """Return what a terminal shows of what was found, in a few lines."""
 
-    def command(self, seed: int, options: Mapping[str, Any] = _NOTHING) -> str:
+    def command(self, seed: int, options: Options = NOTHING) -> str:
         """Return the command that shows the same again."""
         said = "".join(f" --{name} {value}" for name, value in options.items())
         return f"xhat demo --task {self.name} --seed {seed}{said}"
@@ -104,15 +116,9 @@ class Task(ABC):
         *,
         seed: int = 0,
         on_progress: Tell | None = None,
-        options: Mapping[str, Any] = _NOTHING,
+        options: Options = NOTHING,
     ) -> Shown:
-        """Show what this task is about: search, verify, draw.
-
-        Args:
-            out: folder for the page and what belongs to it.
-            seed: of every random choice.
-            on_progress: called with a ``Stage``.
-            options: of ``demo_options``.
+        """Show what this task is about in the folder ``out``: search, verify, draw.
 
         Raises:
             ValueError: an option that it does not have.
@@ -132,9 +138,9 @@ class Task(ABC):
         recipe: str | None = None,
         *,
         on_progress: Tell | None = None,
-        options: Mapping[str, Any] = _NOTHING,
+        options: Options = NOTHING,
     ) -> Trained:
-        """Train one of its networks; ``options`` are of ``train_options``."""
+        """Train one of its networks by a recipe, and write it into the folder ``out``."""
         del out, recipe, on_progress, options
         raise self._lacks("networks that can be trained")
 
@@ -152,11 +158,7 @@ class Task(ABC):
         raise self._lacks("judge")
 
     def self_test(
-        self,
-        out: str | Path,
-        *,
-        on_progress: Tell | None = None,
-        options: Mapping[str, Any] = _NOTHING,
+        self, out: str | Path, *, on_progress: Tell | None = None, options: Options = NOTHING
     ) -> Shown:
         """Judge controls, of which the right verdict is known: how far can a verdict be trusted?"""
         del out, on_progress, options
@@ -170,7 +172,7 @@ class Task(ABC):
         """Return what chooses images that people are asked about: ``ask``, ``seen_by_judges``."""
         raise self._lacks("images to be labelled")
 
-    def _check(self, what: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    def _check(self, what: str, options: Options, known: tuple[str, ...]) -> None:
         for name in options:
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"

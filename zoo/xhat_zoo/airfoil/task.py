@@ -1,12 +1,11 @@
 """The task ``airfoil``: airfoils of least drag at a given lift, with XFoil as the truth."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from xhat.task import Task, Tell
+from xhat.task import Options, Task, Tell
 from xhat_zoo.airfoil import demo
 from xhat_zoo.airfoil.catalogue import catalogue
 from xhat_zoo.airfoil.xfoil import XFoil
@@ -20,7 +19,7 @@ class Airfoil(Task):
     name = "airfoil"
     caption = "airfoils of least drag, by NeuralFoil and verified by XFoil"
 
-    def run(self, seed: int, on_progress: Tell | None, options: Mapping[str, Any]) -> Any:
+    def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
         """Search and verify."""
         return demo.run(seed=seed, on_progress=on_progress, **options)
 

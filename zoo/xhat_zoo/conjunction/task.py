@@ -1,12 +1,12 @@
 """The task ``conjunction``: satellites that avoid a collision by the smallest burn."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from xhat.task import Task, Tell
+from xhat.task import Options, Task, Tell
 from xhat_zoo.conjunction import demo
 from xhat_zoo.conjunction.approaching import truth
 from xhat_zoo.conjunction.encounters import Encounters
@@ -20,7 +20,7 @@ class Conjunction(Task):
     name = "conjunction"
     caption = "the smallest burn that avoids a collision, certified by propagation and quadrature"
 
-    def run(self, seed: int, on_progress: Tell | None, options: Mapping[str, Any]) -> Any:
+    def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
         """Search and verify."""
         return demo.run(seed=seed, on_progress=on_progress, **options)
 

@@ -1,13 +1,12 @@
 """The tasks of digits: from one to another, and digits with two readings or with a structure."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from xhat.judges import Judge
-from xhat.task import Shown, Task, Tell, Trained
+from xhat.task import NOTHING, Options, Shown, Task, Tell, Trained
 from xhat_zoo.digits import splits
 
 if TYPE_CHECKING:
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from xhat_zoo.digits.exploring import Explorer
 
 __all__ = ["AmbigramTask", "Digits"]
-
-_NOTHING: Mapping[str, Any] = {}
 
 
 class Digits(Task):
@@ -32,7 +29,7 @@ class Digits(Task):
     )
     limits = (0.0, 1.0)
 
-    def run(self, seed: int, on_progress: Tell | None, options: Mapping[str, Any]) -> Any:
+    def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
         """Search and judge."""
         from xhat_zoo.digits import demo
 
@@ -50,7 +47,7 @@ class Digits(Task):
 
         return demo.said(found)
 
-    def command(self, seed: int, options: Mapping[str, Any] = _NOTHING) -> str:
+    def command(self, seed: int, options: Options = NOTHING) -> str:
         """Return the command that shows the same again."""
         methods = "".join(f" --method {name}" for name in options.get("methods", ()))
         return (
@@ -64,7 +61,7 @@ class Digits(Task):
         recipe: str | None = None,
         *,
         on_progress: Tell | None = None,
-        options: Mapping[str, Any] = _NOTHING,
+        options: Options = NOTHING,
     ) -> Trained:
         """Train a surrogate by a recipe, an embedding, or a shipped model again."""
         from xhat_zoo.digits.task_training import train_any
@@ -88,7 +85,7 @@ class Digits(Task):
         out: str | Path,
         *,
         on_progress: Tell | None = None,
-        options: Mapping[str, Any] = _NOTHING,
+        options: Options = NOTHING,
     ) -> Shown:
         """Judge 37 kinds of controls; options are ``alpha, n, half, weights, seed``."""
         from xhat_zoo.digits import selftest
@@ -115,7 +112,7 @@ class AmbigramTask(Task):
     caption = "digits with two readings, and digits of which something must hold exactly"
     limits = (0.0, 1.0)
 
-    def run(self, seed: int, on_progress: Tell | None, options: Mapping[str, Any]) -> Any:
+    def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
         """Search and judge."""
         from xhat_zoo.digits import ambigrams
 

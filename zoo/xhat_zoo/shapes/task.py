@@ -1,19 +1,16 @@
 """The task ``shapes``: signed distances of solids, whose truth is a closed form."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from xhat.learning import EpochRecord
-from xhat.task import Stage, Task, Tell, Trained
+from xhat.task import NOTHING, Options, Stage, Task, Tell, Trained
 from xhat_zoo.shapes import demo
 from xhat_zoo.shapes.base import Shape
 from xhat_zoo.shapes.catalogue import room
 from xhat_zoo.shapes.training import train_shape
 
 __all__ = ["Shapes"]
-
-_NOTHING: Mapping[str, Any] = {}
 
 
 class Shapes(Task):
@@ -25,7 +22,7 @@ class Shapes(Task):
     )
     train_options = ("seed", "epochs", "limit")
 
-    def run(self, seed: int, on_progress: Tell | None, options: Mapping[str, Any]) -> Any:
+    def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
         """Search and verify."""
         return demo.run(seed=seed, on_progress=on_progress, **options)
 
@@ -47,7 +44,7 @@ class Shapes(Task):
         recipe: str | None = None,
         *,
         on_progress: Tell | None = None,
-        options: Mapping[str, Any] = _NOTHING,
+        options: Options = NOTHING,
     ) -> Trained:
         """Train the surrogate of one shape again; the recipes have the names of the shapes."""
         self._check("training", options, self.train_options)
