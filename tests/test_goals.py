@@ -38,7 +38,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("goal", "met"), VALUES, ids=lambda v: repr(v) if v else "")
+@pytest.mark.parametrize(("goal", "met"), VALUES, ids=[repr(goal) for goal, _ in VALUES])
 def test_a_value_is_reached_and_off_says_so(goal, met):
     result = solve(Problem(goal.objective(total), Box()), X0, stop=TargetReached())
     assert result.reached.all()

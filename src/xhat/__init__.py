@@ -31,7 +31,7 @@ _ROOMS = {
     "xhat.methods": ("Method", "known_methods", "method"),
     "xhat.problem": ("Problem",),
     "xhat.task": ("Task", "task", "tasks"),
-    "xhat.result": ("Result", "Trajectory"),
+    "xhat.result": ("Result", "Status", "Trajectory"),
     "xhat.engine": (
         "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
         "MaxEvaluations", "MaxSeconds", "MaxSteps", "NormalizedDescent", "Plateau", "Progress",

@@ -12,7 +12,7 @@ from xhat.domain import Domain
 from xhat.goals import Class, Goal, as_goal
 from xhat.judged import Judged
 from xhat.judges import Outcome, Simulator, Truth, Verdicts, ask
-from xhat.result import Result
+from xhat.result import Result, Status
 
 __all__ = ["as_truth", "audit", "judged", "wanted"]
 
@@ -210,7 +210,7 @@ def _measured(
         reached=reached,
         violation=torch.zeros(n) if certificate is None else certificate.violation.amax(dim=1),
         feasible=torch.ones(n, dtype=torch.bool) if certificate is None else certificate.feasible,
-        status=("not searched",) * n,
+        status=(Status.NOT_SEARCHED,) * n,
         steps=torch.zeros(n, dtype=torch.long),
         evaluations=torch.zeros(n, dtype=torch.long),
         targeted=targeted,

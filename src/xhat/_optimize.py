@@ -13,7 +13,6 @@ from xhat.domain import Domain
 from xhat.judged import Judged
 from xhat.methods import Method, Options, Surroundings, default_method
 from xhat.methods import method as known_method
-from xhat.result import FAILED, INTERRUPTED
 
 __all__ = ["choose", "optimize"]
 
@@ -87,8 +86,6 @@ def optimize(
     note = around.note if isinstance(around, Surroundings) else None
     if note is not None:
         found = replace(found, notes=(*found.notes, note))
-    if any(status.startswith((INTERRUPTED, FAILED)) for status in found.status):
-        on_training = None
     return judged(
         found,
         model,

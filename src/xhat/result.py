@@ -8,6 +8,7 @@ import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,89 @@ from torch import Tensor
 from xhat.constraints import Certificate
 from xhat.core import SearchFailedError, UnreadableFileError, atomic_write
 
-__all__ = ["FAILED", "INTERRUPTED", "Result", "Trajectory"]
+__all__ = ["Ending", "Result", "Status", "Trajectory"]
 
-INTERRUPTED = "interrupted"
-"""The status of a candidate whose search Ctrl-C has ended."""
-FAILED = "the model failed"
-"""How the status of a candidate begins whose model, space or constraint raised an exception."""
-_CUT_SHORT = (INTERRUPTED, FAILED)
+
+class Status(StrEnum):
+    """Why a candidate's search ended; each value is the sentence that says so.
+
+    Example:
+        >>> Status("target reached") is Status.TARGET_REACHED
+        True
+    """
+
+    TARGET_REACHED = "target reached"
+    LOSS_BELOW = "loss below the wanted value"
+    CONVERGED = "constraints hold and the loss no longer falls"
+    NO_PROGRESS = "no more progress"
+    STEPS_SPENT = "step budget spent"
+    ROUNDS_SPENT = "round budget spent"
+    ROUND_ENDED = "round ended"
+    EVALUATIONS_SPENT = "evaluation budget spent"
+    TIME_SPENT = "time budget spent"
+    STOPPED = "stopped by a rule of one's own"
+    DENIED = "what the search claimed did not hold when asked again"
+    VIOLATED = "a constraint is violated beyond the tolerance"
+    INFEASIBLE = "no feasible point was found"
+    LOSS_NOT_FINITE = "loss became non-finite"
+    GRADIENT_NOT_FINITE = "gradient became non-finite"
+    FLAT_START = (
+        "the gradient is zero at the start: a dead or saturated model, rounding inside it, or "
+        "nothing to improve"
+    )
+    FLAT = "the gradient is zero"
+    TOO_SMALL_STEP = "the step is too small to move the input; raise the rate or search in float64"
+    INTERRUPTED = "interrupted"
+    FAILED = "the model failed"
+    SAMPLED = "sampled"
+    LOOKED_UP = "looked up"
+    NOT_SEARCHED = "not searched"
+
+    def __repr__(self) -> str:
+        """Return the sentence in quotes, as it reads best in tables and notebooks."""
+        return repr(self.value)
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the search was ended from outside: by Ctrl-C, or by the model's exception."""
+        return self in (Status.INTERRUPTED, Status.FAILED)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nothing that the same search could do next would help."""
+        return self.cut_short or self in (
+            Status.LOSS_NOT_FINITE,
+            Status.GRADIENT_NOT_FINITE,
+            Status.FLAT_START,
+            Status.INFEASIBLE,
+        )
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why one candidate's search ended, and what more there is to say of it.
+
+    Attributes:
+        status: why.
+        detail: what follows the status in a sentence, such as `` at step 3``; empty for nothing.
+            Of a stop rule of one's own it is the whole sentence.
+    """
+
+    status: Status
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Status and detail."""
+        return self.detail if self.status is Status.STOPPED else f"{self.status}{self.detail}"
+
 
 _TENSORS = ("x0", "x", "z")
 _NUMBERS = ("loss", "confidence", "violation", "reached", "steps", "evaluations")
 _LONG = ("x0", "x", "evidence")  # what a table in a notebook leaves out
 _ROWS_SHOWN = 20
 _CERTIFIED = "violations"  # one column of lists, a value for each constraint
+_OURS = ("status", "detail", *_NUMBERS, "feasible", *_TENSORS, _CERTIFIED, "path", "path_loss")
 _PATH, _PATH_LOSS = "path", "path_loss"  # the frames of a trajectory, and their losses
 _WHOLE = ("targeted", "seed", "seconds", "notes")  # one value for all candidates
 
@@ -67,7 +138,7 @@ class Result:
             as the objective does); false without a target.
         violation: ``(n,)``, the largest violation of a constraint at ``x``; <= 0 is feasible.
         feasible: ``(n,)`` booleans, whether the violation is within the problem's tolerance.
-        status: one sentence per candidate: why its search ended.
+        status: one ``Status`` per candidate: why its search ended.
         steps: ``(n,)``, gradient steps taken, restarts included.
         evaluations: ``(n,)``, passes through the objective in the search. Each step costs one
             forward and one backward pass; the pass that only looks at the last ``x`` is forward.
@@ -77,6 +148,7 @@ class Result:
         seconds: wall-clock time of the whole search.
         notes: sentences about the search as a whole, such as that the model answers differently
             each time; usually none.
+        details: what follows each status in a sentence, such as `` at step 3``; empty for nothing.
         certificate: by name, the violation at ``x`` of every constraint and of the space itself,
             evaluated in float64, with the tolerance.
         trajectory: where it was asked for.
@@ -90,18 +162,32 @@ class Result:
     reached: Tensor
     violation: Tensor
     feasible: Tensor
-    status: tuple[str, ...]
+    status: tuple[Status, ...]
     steps: Tensor
     evaluations: Tensor
     targeted: bool = False
     seed: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     certificate: Certificate | None = field(default=None, repr=False)
     trajectory: Trajectory | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        """Take sentences for what they mean."""
+        object.__setattr__(self, "status", tuple(map(Status, self.status)))
+        if not any(self.details):
+            object.__setattr__(self, "details", ())
+
     def __len__(self) -> int:
         return self.x.shape[0]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Why each candidate's search ended, with all there is to say of it."""
+        details = self.details or ("",) * len(self.status)
+        pairs = zip(self.status, details, strict=True)
+        return tuple(Ending(status, detail).sentence for status, detail in pairs)
 
     def raise_if_failed(self) -> "Result":
         """Return self, or raise if a candidate failed.
@@ -115,7 +201,7 @@ class Result:
         fine = self.feasible & torch.isfinite(self.loss)
         if self.targeted:
             fine &= self.reached
-        fine &= ~torch.tensor([status.startswith(_CUT_SHORT) for status in self.status])
+        fine &= ~torch.tensor([status.cut_short for status in self.status])
         failed = (~fine).nonzero()[:, 0].tolist()
         if failed:
             raise SearchFailedError(
@@ -129,16 +215,17 @@ class Result:
 
         For code that goes on with the answers, and should end instead.
         """
-        if INTERRUPTED in self.status:
+        if Status.INTERRUPTED in self.status:
             raise KeyboardInterrupt
         return self
 
     def _failure(self, i: int) -> str:
-        if not bool(torch.isfinite(self.loss[i])) or self.status[i].startswith(_CUT_SHORT):
-            return self.status[i]
+        said = self.sentences[i]
+        if not bool(torch.isfinite(self.loss[i])) or self.status[i].cut_short:
+            return said
         if not bool(self.feasible[i]):
-            return f"{self.status[i]}, and {self._broken(i)} is violated by {self.violation[i]:.3g}"
-        return f"{self.status[i]}, and the target is not reached"
+            return f"{said}, and {self._broken(i)} is violated by {self.violation[i]:.3g}"
+        return f"{said}, and the target is not reached"
 
     def _broken(self, i: int) -> str:
         if self.certificate is None:
@@ -158,14 +245,16 @@ class Result:
         """
         arrays = {name: pa.array(values) for name, values in (columns or {}).items()}
         for name, values in arrays.items():
-            if name in ("status", *_NUMBERS, "feasible", *_TENSORS, _CERTIFIED, _PATH, _PATH_LOSS):
+            if name in _OURS:
                 raise ValueError(f"a result has a column {name!r} of its own; choose another name.")
             if len(values) != len(self):
                 raise ValueError(
                     f"the column {name!r} must have one value per candidate ({len(self)}), but "
                     f"has {len(values)}."
                 )
-        arrays["status"] = pa.array(self.status)
+        arrays["status"] = pa.array([str(status) for status in self.status])
+        if any(self.details):
+            arrays["detail"] = pa.array(self.details)
         for name in (*_NUMBERS, "feasible"):
             arrays[name] = pa.array(getattr(self, name).cpu().numpy())
         for name in _TENSORS:
@@ -191,7 +280,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return one list for each column: how each search ended, and the inputs as flat lists."""
-        told: dict[str, Any] = {"status": [str(status) for status in self.status]}
+        told: dict[str, Any] = {"status": list(self.sentences)}
         for name in (*_NUMBERS, "feasible"):
             told[name] = getattr(self, name).cpu().tolist()
         for name in ("x0", "x"):
@@ -281,10 +370,20 @@ class Result:
             frames = _rows(table, _PATH).reshape(table.num_rows, len(steps), *shape)
             losses = _rows(table, _PATH_LOSS).reshape(table.num_rows, len(steps))
             found["trajectory"] = Trajectory(steps, frames.transpose(0, 1), losses.T)
-        status = tuple(table["status"].to_pylist())
+        status = tuple(map(_status, table["status"].to_pylist()))
+        if "detail" in table.column_names:
+            found["details"] = tuple(table["detail"].to_pylist())
         whole = {name: about[name] for name in _WHOLE if name in about}
         whole["notes"] = tuple(whole.get("notes", ()))
         return cls(**found, status=status, **whole)
+
+
+def _status(sentence: str) -> Status:
+    """Return what a sentence in a file means; older files have the detail in it."""
+    for status in Status:
+        if sentence.startswith(status):
+            return status
+    return Status.STOPPED
 
 
 def _short(rows: Tensor) -> bool:

@@ -70,7 +70,7 @@ def test_a_model_that_failed_late_is_told(xhat, folder, monkeypatch):
 
     def failing(*args, **options):
         found = search(*args, **options)
-        status = ("the model failed: no more memory", *found.status[1:])
+        status = ("the model failed: no more memory", *found.sentences[1:])
         return dataclasses.replace(found, status=status)
 
     monkeypatch.setattr(searching, "optimize", failing)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from xhat.engine.answers import Answers
+from xhat.result import Ending, Status
 
 
 def tried(violation, reached, loss):
@@ -20,7 +21,7 @@ def tried(violation, reached, loss):
         "steps": torch.tensor([3]),
         "evaluations": torch.tensor([4]),
     }
-    answers.write(torch.tensor([0]), values, [f"a loss of {loss}"])
+    answers.write(torch.tensor([0]), values, [Ending(Status.FAILED, f" at {loss}")])
     return answers
 
 
@@ -45,7 +46,7 @@ def test_feasible_before_reached_before_the_lower_loss(ours, theirs, won):
     kept, other = tried(*ours), tried(*theirs)
     kept.keep_better(other, torch.tensor([0]), tolerance=1e-5)
     best = theirs if won else ours
-    assert kept.status == [f"a loss of {best[2]}"]
+    assert kept.endings == [Ending(Status.FAILED, f" at {best[2]}")]
     assert kept.columns["loss"].item() == pytest.approx(best[2], nan_ok=True)
     assert kept.columns["reached"].item() == best[1]
     assert kept.columns["x"][0, 0].item() == pytest.approx(best[2], nan_ok=True)

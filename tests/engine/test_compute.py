@@ -31,7 +31,7 @@ def test_what_is_claimed_holds_in_single_precision(precision, stop):
     else:
         assert torch.equal(exact.reached, result.reached)
     if stop == LossBelow(0.8):
-        below = torch.tensor([status == LossBelow.sentence for status in result.status])
+        below = torch.tensor([status == LossBelow.status for status in result.status])
         assert (exact.loss[below] < 0.8 + 1e-6).all()
 
 

@@ -84,7 +84,7 @@ def test_one_candidate_that_is_given_nonsense_does_not_touch_the_others():
     problem = Problem(cost, Box(-9, 9), Equality(lambda x: x.sum(dim=1)), tolerance=1e-6)
     found = solve(problem, torch.tensor([[0.0, 3.0], [5.0, 0.0]]).double(), compute=EXACT)
     assert torch.allclose(found.x[0], torch.zeros(2).double(), atol=1e-6)
-    assert found.status[1] == "loss became non-finite at step 0"
+    assert found.sentences[1] == "loss became non-finite at step 0"
 
 
 def test_what_is_given_belongs_to_each_candidate():

@@ -85,7 +85,7 @@ def test_restarts_find_what_one_try_does_not():
     assert (more.loss < 0.05).sum() >= 3
     assert torch.allclose(problem.objective(more.x), more.loss, atol=1e-6)
     won = more.loss < 0.05
-    assert {s for s, w in zip(more.status, won.tolist(), strict=True) if w} == {LossBelow.sentence}
+    assert {s for s, w in zip(more.status, won.tolist(), strict=True) if w} == {LossBelow.status}
     assert (more.steps > 60).all()
 
 
@@ -258,6 +258,6 @@ def test_a_gradient_that_becomes_zero_ends_what_nothing_else_moves():
     hinge = Problem(lambda x: (x - 0.5).relu().sum(dim=1), Box())
     x0 = torch.tensor([[0.75, 0.9], [0.6, 0.55]])
     found = solve(hinge, x0, stepper=GradientDescent(0.1), max_steps=50)
-    assert found.status == ("the gradient is zero at step 4", "the gradient is zero at step 1")
+    assert found.sentences == ("the gradient is zero at step 4", "the gradient is zero at step 1")
     onward = solve(hinge, x0, stepper=Adam(0.1), max_steps=50)  # its momentum still moves
     assert set(onward.status) == {"step budget spent"}

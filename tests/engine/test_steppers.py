@@ -106,7 +106,9 @@ def test_no_gradient_is_no_step(stepper):
     result = solve(Problem(lambda x: 0 * x.sum(dim=1), Box()), x0, stepper=stepper, max_steps=3)
     assert torch.equal(result.x, x0)
     assert result.steps.tolist() == [0, 0]
-    assert all(status.startswith("the gradient is zero at the start") for status in result.status)
+    assert all(
+        status.startswith("the gradient is zero at the start") for status in result.sentences
+    )
 
 
 def quadratics() -> tuple[Problem, torch.Tensor, torch.Tensor]:
@@ -197,9 +199,9 @@ def test_a_trial_beyond_the_domain_is_taken_back():
     result = solve(problem, x0, stepper=LBFGS(first=10.0), max_steps=80)
     assert torch.allclose(result.x[:2], torch.full((2, 2), 0.2), atol=1e-3)
     assert result.status[:2] == ("step budget spent",) * 2
-    assert result.status[2] == "loss became non-finite at step 0"  # nowhere to go back to
+    assert result.sentences[2] == "loss became non-finite at step 0"  # nowhere to go back to
     plain = solve(problem, x0[:1], stepper=GradientDescent(10.0), max_steps=80)
-    assert plain.status == ("loss became non-finite at step 1",)
+    assert plain.sentences == ("loss became non-finite at step 1",)
 
 
 def test_a_rejected_trial_is_followed_by_the_least_of_the_parabola_through_it():

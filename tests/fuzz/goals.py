@@ -103,6 +103,13 @@ def matched(seen: Seen) -> Reading:
     return Reading(error.square().mean(dim=1), 0.3 - error.abs().amax(dim=1))
 
 
+def between(seen: Seen) -> Reading:
+    high = soft_rows(seen)
+    away = torch.maximum(-0.5 - seen.logits, seen.logits - high).clamp_min(0)
+    square = (away / (high + 0.5)).square().mean(dim=1)
+    return Reading(square, 1e-7 - away.amax(dim=1))
+
+
 def entropy(seen: Seen) -> Reading:
     p = seen.log_p().exp()
     return Reading(-torch.special.xlogy(p, p).sum(dim=1))
@@ -191,6 +198,11 @@ GOALS: dict[str, Goal] = {
             f"objectives.Match(model, soft({seed}, n)[rows].to(base), tolerance=0.3)"
         ),
         matched,
+        aims=True,
+    ),
+    "Interval": Goal(
+        lambda seed, shape: f"objectives.Interval(model, -0.5, soft({seed}, n)[rows].to(base))",
+        between,
         aims=True,
     ),
     "Maximize": Goal(

@@ -32,8 +32,8 @@ SUCCESS = (
     "loss below the wanted value",
     "constraints hold and the loss no longer falls",
 )
-AGAIN = " in the search, but not when asked again"
-DENIED = SUCCESS[0] + AGAIN
+AGAIN = "what the search claimed did not hold when asked again: "
+DENIED = AGAIN + SUCCESS[0]
 VIOLATED = "a constraint is violated beyond the tolerance"
 NONE_FOUND = "no feasible point was found"
 ZERO = "the gradient is zero"
@@ -43,7 +43,7 @@ SENTENCES = re.compile(
         (
             *SUCCESS,
             *BUDGETS,
-            *(success + AGAIN for success in SUCCESS[:2]),
+            *(AGAIN + success for success in SUCCESS[:2]),
             VIOLATED,
             NONE_FOUND,
             "round budget spent",
@@ -151,11 +151,11 @@ def answer(search: Search, result: Result) -> Iterator[Broken]:
         yield Broken(3, "order", "x0 is not what was given")
     if not bool(result.x.isfinite().all()):
         yield Broken(4, "an answer", "x is not finite")
-    for status in dict.fromkeys(result.status):
+    for status in dict.fromkeys(result.sentences):
         if not SENTENCES.fullmatch(status):
             yield Broken(4, "an answer", f"an unknown status: {status!r}")
     interrupts = case.model == "interrupted" or case.told
-    if not interrupts and any(s.startswith("interrupted") for s in result.status):
+    if not interrupts and any(s.startswith("interrupted") for s in result.sentences):
         yield Broken(4, "an answer", "interrupted, but nobody did")
     tries = search.names["options"]["restarts"]
     budget = case.steps * (tries.tries if tries else 1) * (2 * case.rounds if case.general else 1)
@@ -192,7 +192,7 @@ def trajectory(search: Search, result: Result) -> Iterator[Broken]:
 def claims(search: Search, result: Result, found: Answered) -> Iterator[Broken]:
     """Promise 5: what is claimed holds when asked again, and nothing contradicts."""
     case, claim = search.case, result.feasible
-    for i, status in enumerate(result.status):
+    for i, status in enumerate(result.sentences):
         feasible, reached = bool(claim[i]), bool(result.reached[i])
         wrong = (
             (status in SUCCESS and not feasible)
@@ -217,7 +217,7 @@ def claims(search: Search, result: Result, found: Answered) -> Iterator[Broken]:
         told = list(disagreements(search, result, found, MANY))
     yield from told
     fine = claim & result.loss.isfinite() & (result.reached | (not result.targeted))
-    fine &= torch.tensor([not s.startswith(("interrupted", "the model")) for s in result.status])
+    fine &= torch.tensor([not s.startswith(("interrupted", "the model")) for s in result.sentences])
     try:
         result.raise_if_failed()
         raised = False
@@ -288,7 +288,7 @@ def structure(search: Search, result: Result, found: Answered) -> Iterator[Broke
     if not starts_fit(search):
         return  # where a start does not lie in the space, there may be no way into it
     still = (result.x == result.x0.to(result.x)).flatten(1).all(dim=1)
-    waiting = still & torch.tensor([s.startswith("interrupted") for s in result.status])
+    waiting = still & torch.tensor([s.startswith("interrupted") for s in result.sentences])
     for kind, off in found.layers():
         bad = ~(off <= found.rounding() + 1e-5) & ~waiting
         honest = kind == "HeldByFunction" or "HeldByFunction" in search.case.kinds
@@ -321,7 +321,7 @@ def notes(search: Search, result: Result, found: Answered) -> Iterator[Broken]:
     dead = case.model in ("dead", "rounding") and all(goal.models for goal in case.goals)
     if dead and not case.conditions and not case.told:
         fair = (ZERO, *SUCCESS, VIOLATED, *BUDGETS[1:])
-        for i, status in enumerate(result.status):
+        for i, status in enumerate(result.sentences):
             if not status.startswith(fair) or int(result.steps[i]) > 2:
                 yield Broken(7, "zero gradient", f"{status!r} after {int(result.steps[i])} steps")
                 return

@@ -194,6 +194,13 @@ KINDS: dict[str, Kind] = {
         in_box,
         "edges",
     ),
+    "Scaled": Kind(
+        lambda seed, shape, top, _: "spaces.Scaled({}, {}, torch.tensor([4.0]))".format(
+            *open_ends(seed, shape, top)
+        ),
+        in_box,
+        "edges",
+    ),
     "Logit": Kind(
         lambda seed, shape, top, _: "spaces.Logit({}, {})".format(*ends(seed, shape, top)),
         bounded,

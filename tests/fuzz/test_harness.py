@@ -181,7 +181,7 @@ FAULTS: dict[str, tuple[Callable[[Solve], Solve], Case, str]] = {
     "one candidate less": (spoilt(status=lambda r: r.status[:-1]), CALM, "an answer"),
     "not finite": (spoilt(x=lambda r: r.x / 0), CALM, "an answer"),
     "a word that nobody knows": (
-        spoilt(status=lambda r: ("done",) * len(r)), CALM, "an answer",
+        spoilt(details=lambda r: (", says nobody",) * len(r)), CALM, "an answer",
     ),
     "too many steps": (spoilt(steps=lambda r: r.steps + 99), CALM, "budget"),
     "another last frame": (

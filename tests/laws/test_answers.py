@@ -19,13 +19,13 @@ from xhat.engine import Compute, MaxSteps, Plateau, SignDescent, TargetReached, 
 from xhat.objectives import InLatent
 
 FLAT = "the gradient is zero at the start"  # some searches of these begin where nothing falls
-SENTENCES = {TargetReached.sentence, Plateau.sentence, MaxSteps.sentence}
+SENTENCES = {TargetReached.status, Plateau.status, MaxSteps.status}
 
 
 def every_candidate_has_an_answer_in_a_sentence(search: Search, x0: torch.Tensor) -> None:
     problem, result = search.problem, search.result
     assert len(result) == len(result.status) == N
-    assert {status for status in result.status if not status.startswith(FLAT)} <= SENTENCES
+    assert {status for status in result.sentences if not status.startswith(FLAT)} <= SENTENCES
     assert torch.equal(result.x0, x0)
     assert result.x.shape == x0.shape
     assert torch.allclose(problem.space.decode(result.z), result.x, atol=1e-6)
@@ -44,7 +44,7 @@ def the_loss_belongs_to_that_very_x_and_is_the_best_seen(search: Search) -> None
         assert torch.allclose(found.confidence, result.confidence, atol=1e-5)
     if found.reached is not None:
         assert torch.equal(found.reached, result.reached)
-    early = torch.tensor([status == TargetReached.sentence for status in result.status])
+    early = torch.tensor([status == TargetReached.status for status in result.status])
     assert torch.equal(early, result.reached)
     best = torch.where(early, result.loss, result.trajectory.loss[:-1].amin(dim=0))
     assert torch.allclose(result.loss, best, atol=1e-6)
@@ -62,7 +62,7 @@ def every_frame_carries_its_own_loss_and_the_last_is_the_answer(search: Search) 
 
 def work_is_what_the_result_says_and_in_batches_within_the_chunk(search: Search) -> None:
     result = search.result
-    spent = torch.tensor([status == MaxSteps.sentence for status in result.status])
+    spent = torch.tensor([status == MaxSteps.status for status in result.status])
     assert (result.steps[spent] == STEPS).all()
     assert (result.steps <= STEPS).all()
     assert torch.equal(result.evaluations, result.steps + 1)
@@ -93,7 +93,7 @@ def test_who_has_left_is_never_shown_to_the_model_again(space, rule):
     result = solve(problem, x0, compute=Compute(chunk=3), **options)
     assert network.seen == int(result.evaluations.sum()) + looks(n, 3)
     assert network.most == 3
-    assert set(result.status) <= {stop.sentence, MaxSteps.sentence}
+    assert set(result.status) <= {stop.status, MaxSteps.status}
     assert torch.equal(result.x0, x0)
     alone = solve(problem.select(torch.tensor([5])), x0[5:6], **options)
     assert torch.allclose(result.x[5:6], alone.x, atol=1e-4)  # so the order was kept

@@ -117,7 +117,7 @@ def test_an_exception_for_one_candidate_touches_no_other(stepper, error):
     options = {"stepper": stepper.make(N), "max_steps": 4}
     options["compute"] = Compute(chunk=6, precision="float64")
     found = solve(problem, x0, **options)
-    assert found.status[5].startswith(f"the model failed at step 0: {error.__name__}: ")
+    assert found.sentences[5].startswith(f"the model failed at step 0: {error.__name__}: ")
     assert "\n" not in found.status[5]
     healthy = torch.tensor([0, 1, 2, 3, 4, 6, 7])
     clean = solve(problem.select(healthy), x0[healthy], **options)
@@ -141,8 +141,8 @@ def test_a_model_that_fails_late_loses_nothing_that_was_found(constraints):
     x0 = torch.full((4, 3), 0.9)
     problem = Problem(Late(40), Box(), constraints)
     found = solve(problem, x0, stepper=GradientDescent(0.02), max_steps=100)
-    assert all(status.startswith("the model failed") for status in found.status)
-    assert all("OSError: the disk is gone" in status for status in found.status)
+    assert all(status.startswith("the model failed") for status in found.sentences)
+    assert all("OSError: the disk is gone" in status for status in found.sentences)
     assert (bowl(found.x) < 0.5 * bowl(x0)).all()
     # what is told as the loss is the loss, and not what multipliers made of it
     told = found.loss.isfinite()
@@ -197,7 +197,7 @@ def test_what_else_the_user_brought_may_raise(where):
         )
     )
     assert len(found) == N
-    assert any(status.startswith("the model failed") for status in found.status)
+    assert any(status.startswith("the model failed") for status in found.sentences)
     assert torch.isfinite(found.x).all()
 
 
@@ -334,7 +334,7 @@ def test_a_gradient_of_zero_is_named_at_once(objective, stepper):
     x0 = inputs(3)
     x0[:, 0] = 0.99
     found = solve(Problem(objective, Box()), x0, stepper=stepper.make(3), stop=TargetReached(0.99))
-    assert all(status.startswith("the gradient is zero at the start") for status in found.status)
+    assert all(status.startswith("the gradient is zero at the start") for status in found.sentences)
     assert found.evaluations.tolist() == [1, 1, 1]
 
 
@@ -342,7 +342,7 @@ def test_a_step_too_small_for_the_range_is_named_at_once():
     x0 = 1000 + inputs(2)
     problem = Problem(lambda x: x.sum(dim=1), Box(0, 2000))
     found = solve(problem, x0, stepper=SignDescent(1e-6))
-    assert all(status.startswith("the step is too small") for status in found.status)
+    assert all(status.startswith("the step is too small") for status in found.sentences)
     fine = solve(
         problem, x0.double(), stepper=SignDescent(1e-6), compute=Compute(precision="float64")
     )

@@ -117,7 +117,7 @@ def test_one_candidates_nan_touches_no_other(space, worth, where, stepper):
     compute = Compute(precision="float64", chunk=3)
     options = {"stepper": stepper.make(4), "max_steps": 4, "compute": compute}
     result = solve(problem, x0, **options)
-    assert result.status[2] == f"{where} became non-finite at step 0"
+    assert result.sentences[2] == f"{where} became non-finite at step 0"
     healthy = torch.tensor([0, 1, 3])
     clean = solve(problem.select(healthy), x0[healthy], **options)
     for name in NAMES:
@@ -135,7 +135,7 @@ def test_what_was_best_before_the_misfortune_is_the_answer():
         return torch.where(x[:, 0] > 0.5, torch.nan, 1 - x[:, 0])
 
     result = solve(Problem(cliff, Box()), torch.tensor([[0.0], [0.2]]), max_steps=50)
-    assert all(status.startswith("loss became non-finite at step ") for status in result.status)
+    assert all(status.startswith("loss became non-finite at step ") for status in result.sentences)
     assert torch.allclose(result.loss, 1 - result.x[:, 0])
     assert (result.x[:, 0] > 0.4).all()
     assert (result.x[:, 0] <= 0.5).all()

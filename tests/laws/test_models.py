@@ -115,7 +115,7 @@ def test_an_error_or_an_interrupt_leaves_the_model_as_it_was(where):
         with pytest.warns(InputWarning):
             result = solve(problem, starts(2), stepper=stepper, on_progress=progress)
         says = "the model failed" if where == "model" else "interrupted"
-        assert all(status.startswith(says) for status in result.status)
+        assert all(status.startswith(says) for status in result.sentences)
     assert same(before, portrait(net))
 
 

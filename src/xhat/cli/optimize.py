@@ -389,13 +389,16 @@ def _two(text: str, name: str) -> tuple[float, float]:
 
 def _say_unfinished(result: "Result", asked: Answer) -> None:
     """Say of a search that was cut short what there is of it, and end with the code for that."""
-    failed = [status for status in result.status if status.startswith("the model failed")]
+    from xhat.result import Status
+
+    pairs = zip(result.status, result.sentences, strict=True)
+    failed = [said for status, said in pairs if status is Status.FAILED]
     if failed:
         errors.print(
             f"Of {len(result)} candidates {len(failed)} could not be finished: {failed[0]}.",
             markup=False,
         )
-    unfinished = sum(status.startswith("interrupted") for status in result.status)
+    unfinished = result.status.count(Status.INTERRUPTED)
     if unfinished:
         errors.print(
             f"Interrupted with {len(result) - unfinished} of {len(result)} candidates finished; "

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import per_row
-from xhat.result import INTERRUPTED, Trajectory
+from xhat.result import Ending, Status, Trajectory
 
 __all__ = ["ANSWERED", "Answers"]
 
@@ -26,7 +26,7 @@ class Answers:
 
     Attributes:
         columns: name to ``(n, ...)`` tensor; those of ``x``, ``z`` appear with the first row.
-        status: one sentence per candidate.
+        endings: why each candidate's search ended; None of those who are not written yet.
         trace: record every this many steps; 0 for never.
         targeted: whether the objective has a target.
     """
@@ -35,33 +35,33 @@ class Answers:
     trace: int = 0
     targeted: bool = False
     columns: dict[str, Tensor] = field(default_factory=dict)
-    status: list[str] = field(default_factory=list)
+    endings: list[Ending | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Start with no evaluations and no sentence."""
-        self.status = [""] * self.n
+        """Start with no evaluations and no endings."""
+        self.endings = [None] * self.n
         self.columns["steps"] = torch.zeros(self.n, dtype=torch.long)
         self.columns["evaluations"] = torch.zeros(self.n, dtype=torch.long)
         self.columns["reached"] = torch.zeros(self.n, dtype=torch.bool)
         self.columns["own"] = torch.ones(self.n, dtype=torch.bool)
         self.columns["frame"] = torch.full((self.n,), -1, dtype=torch.long)
 
-    def write(self, ids: Tensor, values: dict[str, Tensor], status: list[str]) -> None:
+    def write(self, ids: Tensor, values: dict[str, Tensor], endings: list[Ending]) -> None:
         """Write the final values of the candidates ``ids``."""
         for name, value in {**values, "ended": values["steps"]}.items():
             column = self._column(name, value)
             column[ids] = value.to(column)
-        for candidate, sentence in zip(ids.tolist(), status, strict=True):
-            self.status[candidate] = sentence
+        for candidate, ending in zip(ids.tolist(), endings, strict=True):
+            self.endings[candidate] = ending
 
-    def leave_out(self, sentences: Mapping[int, str], x0: Tensor) -> None:
+    def leave_out(self, endings: Mapping[int, Ending], x0: Tensor) -> None:
         """Write why nothing was searched from some starts, ``(n, ...)``, which stay as they are.
 
         Written last: only whoever was searched knows the shape of ``z``.
         """
-        if not sentences:
+        if not endings:
             return
-        places = torch.tensor(list(sentences))
+        places = torch.tensor(list(endings))
         starts = x0[places].cpu()
         like = self.columns.get("z", starts)
         nothing = torch.full((len(places),), torch.nan, dtype=starts.dtype)
@@ -73,7 +73,7 @@ class Answers:
             "reached": torch.zeros(len(places), dtype=torch.bool),
             **dict.fromkeys(("loss", "confidence", "violation"), nothing),
         }
-        self.write(places, values, list(sentences.values()))
+        self.write(places, values, list(endings.values()))
 
     def record(self, ids: Tensor, steps: Tensor, x: Tensor, loss: Tensor) -> None:
         """Write a frame of the trajectory for those candidates that are due."""
@@ -86,13 +86,18 @@ class Answers:
             self.columns[name][frame, ids[due]] = values.detach().cpu()[due]
         self.columns["frame"][ids[due]] = frame
 
-    def unsuccessful(self, claims: Collection[str]) -> Tensor:
+    @property
+    def status(self) -> list[Status | None]:
+        """Why each candidate's search ended, without details."""
+        return [None if ending is None else ending.status for ending in self.endings]
+
+    def unsuccessful(self, claims: Collection[Ending]) -> Tensor:
         """Return the indices of candidates that neither reached their target nor left by a claim.
 
         Args:
-            claims: the sentences of the stop rules that claim success.
+            claims: the endings of the stop rules that claim success.
         """
-        left = torch.tensor([sentence in claims for sentence in self.status])
+        left = torch.tensor([ending in claims for ending in self.endings])
         return (~self.columns["reached"] & ~left).nonzero()[:, 0]
 
     def keep_better(self, other: "Answers", ids: Tensor, tolerance: float) -> None:
@@ -123,13 +128,13 @@ class Answers:
             else:
                 ours[name][won] = column[won]
         for candidate in won.nonzero()[:, 0].tolist():
-            self.status[candidate] = other.status[candidate]
+            self.endings[candidate] = other.endings[candidate]
 
     def cut_short(self, other: "Answers", ids: Tensor) -> None:
         """Say of whom another try did not finish that it was interrupted."""
         for i in ids.tolist():
-            if other.status[i] == INTERRUPTED:
-                self.status[i] = INTERRUPTED
+            if other.status[i] is Status.INTERRUPTED:
+                self.endings[i] = other.endings[i]
 
     def follow(self, other: "Answers", ids: Tensor) -> None:
         """Append the frames that another pass recorded of ``ids``, which went on from ours."""

@@ -17,10 +17,9 @@ from xhat.engine.steppers import Stepper
 from xhat.engine.stopping import Snapshot, StopRule, TargetReached
 from xhat.objectives import Measurement
 from xhat.problem import Problem
+from xhat.result import Ending, Status
 
-__all__ = ["INFEASIBLE", "LiveBatch", "Setup", "measured", "snapshot"]
-
-INFEASIBLE = "no feasible point was found"
+__all__ = ["LiveBatch", "Setup", "measured", "snapshot"]
 
 # Codes of why a candidate leaves; a rule's code is its place in ``Setup.rules`` plus 1.
 _STAYS, _BAD_LOSS, _BAD_GRADIENT, _FLAT, _TOO_SHORT, _NOWHERE = 0, -1, -2, -3, -4, -5
@@ -178,19 +177,19 @@ class LiveBatch:
         steps = self.rows["steps"].clone()  # the rows' own are counted on in place
         return Live(self.rows["ids"], steps, x.detach(), loss, confidence)
 
-    def leave_all(self, sentence: str) -> None:
+    def leave_all(self, ending: Ending) -> None:
         """Write out all candidates where they are; whose space raises there, with its start."""
         everyone = torch.ones(len(self), dtype=torch.bool)
         try:
-            self._write(everyone, [sentence] * len(self))
+            self._write(everyone, [ending] * len(self))
         except Exception:  # noqa: BLE001 - of a decoder, or a constraint
             rows = self.rows
             if len(self) == 1:
-                self._write(everyone, [sentence], spoilt=True)
+                self._write(everyone, [ending], spoilt=True)
                 return
             for index in torch.arange(len(self)).tensor_split(2):
                 self.rows = take(rows, index)
-                self.leave_all(sentence)
+                self.leave_all(ending)
 
     def _look(self, loss: Tensor, found: Measurement) -> Tensor:
         """Update the best of each candidate; return why each leaves, ``_STAYS`` if it does not."""
@@ -267,15 +266,15 @@ class LiveBatch:
         """Write out the candidates with a code and keep the others."""
         self.rows["z"] = self.rows["z"].detach()
         leaves = code != _STAYS
-        sentences = [
-            self._sentence(why, step)
+        endings = [
+            self._ending(why, step)
             for why, step in zip(
                 code[leaves].tolist(), self.rows["steps"][leaves].tolist(), strict=True
             )
         ]
-        self._write(leaves, sentences)
+        self._write(leaves, endings)
 
-    def _write(self, leaves: Tensor, sentences: list[str], *, spoilt: bool = False) -> None:
+    def _write(self, leaves: Tensor, endings: list[Ending], *, spoilt: bool = False) -> None:
         gone = take(self.rows, leaves)
         ids, problem = gone["ids"], self.setup.narrowed(gone["ids"])
         if spoilt:
@@ -286,24 +285,19 @@ class LiveBatch:
                 gone["x"] = problem.space.decode(gone["best_z"]).to(gone["best_z"].dtype)
                 gone["violation"] = problem.violation(gone["x"])
         gone["z"] = gone["best_z"]
-        self.answers.write(ids, {name: gone[name] for name in ANSWERED}, sentences)
+        self.answers.write(ids, {name: gone[name] for name in ANSWERED}, endings)
         stays = (~leaves).nonzero()[:, 0]
         self.rows = take(self.rows, stays) if len(stays) else {}
         if len(stays):
             self.problem = self.setup.narrowed(self.rows["ids"])
 
-    def _sentence(self, code: int, step: int) -> str:
-        if code == _BAD_LOSS:
-            return f"loss became non-finite at step {step}"
-        if code == _BAD_GRADIENT:
-            return f"gradient became non-finite at step {step}"
-        if code == _FLAT:
-            return _FLAT_AT_START if step == 0 else f"the gradient is zero at step {step}"
-        if code == _NOWHERE:
-            return INFEASIBLE
-        if code == _TOO_SHORT:
-            return "the step is too small to move the input; raise the rate or search in float64"
-        return self.setup.rules[code - 1].sentence
+    def _ending(self, code: int, step: int) -> Ending:
+        if code > _STAYS:
+            return self.setup.rules[code - 1].ending
+        if code == _FLAT and step == 0:
+            return Ending(Status.FLAT_START)
+        status = _STATUS[code]
+        return Ending(status, f" at step {step}" if status in _DATED else "")
 
     def _move(self, loss: Tensor, gradient: Tensor) -> None:
         rows, stepper = self.rows, self.setup.stepper
@@ -332,10 +326,14 @@ class LiveBatch:
         return torch.where(held, 0.0, gradient)
 
 
-_FLAT_AT_START = (
-    "the gradient is zero at the start: a dead or saturated model, rounding inside it, or nothing "
-    "to improve"
-)
+_STATUS = {
+    _BAD_LOSS: Status.LOSS_NOT_FINITE,
+    _BAD_GRADIENT: Status.GRADIENT_NOT_FINITE,
+    _FLAT: Status.FLAT,
+    _TOO_SHORT: Status.TOO_SMALL_STEP,
+    _NOWHERE: Status.INFEASIBLE,
+}
+_DATED = (Status.LOSS_NOT_FINITE, Status.GRADIENT_NOT_FINITE, Status.FLAT)
 
 
 def measured(

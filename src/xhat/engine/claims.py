@@ -12,19 +12,16 @@ from torch import Tensor
 
 from xhat.constraints import Certificate
 from xhat.engine.answers import Answers
-from xhat.engine.batch import INFEASIBLE, Setup, measured, snapshot
+from xhat.engine.batch import Setup, measured, snapshot
 from xhat.engine.faults import guarded
-from xhat.engine.stopping import MaxSteps, Snapshot, target_reached
+from xhat.engine.stopping import Snapshot, target_reached
 from xhat.objectives import Measurement
 from xhat.problem import Problem
-from xhat.result import FAILED, INTERRUPTED
+from xhat.result import Ending, Status
 
-__all__ = ["CONVERGED", "ask_again", "certified", "same_answers", "settled"]
+__all__ = ["ask_again", "certified", "same_answers", "settled"]
 
-CONVERGED = "constraints hold and the loss no longer falls"
-_DENIED = "{} in the search, but not when asked again"
 _ROWS = 1024  # candidates certified together, at least: no model is asked for them
-_BROKEN = "a constraint is violated beyond the tolerance"
 
 
 def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> bool:
@@ -46,7 +43,7 @@ def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> bool:
         none = torch.zeros_like(part)
         now = snapshot(found, none, none, setup.clock())
         # who was cut short in a round of multipliers is known by its merit only
-        ended = [not answers.status[i].startswith((INTERRUPTED, FAILED)) for i in part.tolist()]
+        ended = [not _cut_short(answers.endings[i]) for i in part.tolist()]
         agrees &= setup.autocast or _same(now.merit.cpu()[ended], had["loss"][part][ended])
         _deny(setup, answers, part, now)
         reached = target_reached(setup.rules, now)
@@ -60,35 +57,40 @@ def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> bool:
     parts = list(ids[finite].split(chunk))
     try:
         while parts:
-            for i, sentence in guarded(parts[0], ask).items():
-                _leave_unasked(answers, i, sentence)
+            for i, ending in guarded(parts[0], ask).items():
+                _leave_unasked(answers, i, ending)
             parts.pop(0)
     except KeyboardInterrupt:  # what was not asked is not claimed
         setup.stopped.set()
         for i in torch.cat(parts).tolist():
-            _leave_unasked(answers, i, INTERRUPTED)
+            _leave_unasked(answers, i, Ending(Status.INTERRUPTED))
     return agrees
 
 
-def _leave_unasked(answers: Answers, i: int, sentence: str) -> None:
+def _leave_unasked(answers: Answers, i: int, ending: Ending) -> None:
     """Say why candidate ``i`` was not asked about again, and claim nothing that was not seen."""
-    answers.status[i] = sentence
+    answers.endings[i] = ending
     answers.columns["reached"][i] = False
     if not answers.columns["own"][i]:
         answers.columns["loss"][i] = torch.nan
 
 
 def _deny(setup: Setup, answers: Answers, ids: Tensor, now: Snapshot) -> None:
-    """Take back the sentences that claim what is not so."""
-    holds: dict[str, Tensor] = {}
+    """Take back the claims that are not so."""
+    holds: dict[Ending | None, Tensor] = {}
     for rule in setup.rules:
         if rule.certain:
             fires = rule.fired(now, {})[0] & now.merit.isfinite()
-            holds[rule.sentence] = fires | holds.get(rule.sentence, torch.zeros_like(fires))
+            holds[rule.ending] = fires | holds.get(rule.ending, torch.zeros_like(fires))
     for row, i in enumerate(ids.tolist()):
-        stands = holds.get(answers.status[i])
-        if stands is not None and not bool(stands[row]):
-            answers.status[i] = _DENIED.format(answers.status[i])
+        claim = answers.endings[i]
+        stands = holds.get(claim)
+        if claim is not None and stands is not None and not bool(stands[row]):
+            answers.endings[i] = Ending(Status.DENIED, f": {claim.sentence}")
+
+
+def _cut_short(ending: Ending | None) -> bool:
+    return ending is not None and ending.status.cut_short
 
 
 def same_answers(one: Measurement, other: Measurement) -> bool:
@@ -118,19 +120,21 @@ def certified(problem: Problem, answers: Answers, chunk: int) -> Certificate:
         violation[part], names, precision = found.violation, found.names, found.precision
 
     for part in torch.arange(len(x)).split(max(chunk, _ROWS)):
-        for i, sentence in guarded(part, look).items():
-            answers.status[i] = sentence
+        for i, ending in guarded(part, look).items():
+            answers.endings[i] = ending
     return Certificate(names, violation, problem.tolerance, precision)
 
 
-def settled(answers: Answers, setup: Setup, certificate: Certificate) -> tuple[str, ...]:
-    """Return the sentences, none of which contradicts the certificate."""
-    claims = {CONVERGED, *(rule.sentence for rule in setup.rules if rule.certain)}
-    feasible = certificate.feasible.tolist()
+def settled(answers: Answers, setup: Setup, certificate: Certificate) -> tuple[Ending, ...]:
+    """Return the endings, none of which contradicts the certificate."""
+    claims = {Ending(Status.CONVERGED), *(rule.ending for rule in setup.rules if rule.certain)}
 
-    def true(sentence: str, holds: bool) -> str:
-        if sentence in claims and not holds:
-            return _BROKEN
-        return MaxSteps.sentence if sentence == INFEASIBLE and holds else sentence
+    def true(ending: Ending | None, holds: bool) -> Ending:
+        if ending is None:
+            raise RuntimeError("a candidate has no ending; this is a fault of xhat.")
+        if ending in claims and not holds:
+            return Ending(Status.VIOLATED)
+        found_after_all = ending.status is Status.INFEASIBLE and holds
+        return Ending(Status.STEPS_SPENT) if found_after_all else ending
 
-    return tuple(map(true, answers.status, feasible))
+    return tuple(map(true, answers.endings, certificate.feasible.tolist()))

@@ -8,19 +8,19 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from xhat.result import FAILED
+from xhat.result import Ending, Status
 
 __all__ = ["failure", "guarded"]
 
 
-def failure(error: Exception, step: int | None = None) -> str:
-    """Return the sentence of a candidate whose model, space or constraint raised."""
+def failure(error: Exception, step: int | None = None) -> Ending:
+    """Return the ending of a candidate whose model, space or constraint raised."""
     said = (str(error).strip().splitlines() or ["nothing"])[0]
     when = "" if step is None else f" at step {step}"
-    return f"{FAILED}{when}: {type(error).__name__}: {said}"
+    return Ending(Status.FAILED, f"{when}: {type(error).__name__}: {said}")
 
 
-def guarded(ids: Tensor, work: Callable[[Tensor], None]) -> dict[int, str]:
+def guarded(ids: Tensor, work: Callable[[Tensor], None]) -> dict[int, Ending]:
     """Do ``work`` on candidates together; where it raises, on ever smaller parts of them.
 
     Args:
@@ -28,7 +28,7 @@ def guarded(ids: Tensor, work: Callable[[Tensor], None]) -> dict[int, str]:
         work: takes some of them, and may be asked again for the same.
 
     Returns:
-        The sentence of every candidate for which it raises alone, by number.
+        The ending of every candidate for which it raises alone, by number.
 
     Example:
         >>> import torch
@@ -37,7 +37,7 @@ def guarded(ids: Tensor, work: Callable[[Tensor], None]) -> dict[int, str]:
         ...     if 2 in ids:
         ...         raise RuntimeError("not this one")
         ...     done.extend(ids.tolist())
-        >>> guarded(torch.arange(4), work), done
+        >>> {i: ending.sentence for i, ending in guarded(torch.arange(4), work).items()}, done
         ({2: 'the model failed: RuntimeError: not this one'}, [0, 1, 3])
     """
     if len(ids) == 0:

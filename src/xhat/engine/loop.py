@@ -26,7 +26,7 @@ from xhat.engine.run import Progress, Restarts, Run
 from xhat.engine.steppers import LBFGS, Adam, Stepper
 from xhat.engine.stopping import MaxSteps, StopRule
 from xhat.problem import Problem
-from xhat.result import INTERRUPTED, Result
+from xhat.result import Ending, Result, Status
 
 __all__ = ["Compute", "solve"]
 
@@ -177,7 +177,7 @@ def _all_tries(run: Run, how: AugmentedLagrangian, max_steps: int) -> tuple[Answ
     """Return the best of all tries, each asked about once more, and whether all of it agreed."""
     setup, restarts, agrees = run.setup, run.restarts, True
     search = Rounds(run, how, max_steps) if setup.problem.general else run
-    claims = {rule.sentence for rule in setup.rules if rule.certain}
+    claims = {rule.ending for rule in setup.rules if rule.certain}
     answers, todo = Answers(len(run.x0), run.trace), torch.arange(len(run.x0))
     for number in range(restarts.tries if restarts else 1):
         further = _interruptible(run, lambda: search.once(todo, number), todo)  # noqa: B023
@@ -201,7 +201,7 @@ def _interruptible(run: Run, once: Callable[[], Answers], ids: Tensor) -> Answer
         except KeyboardInterrupt:
             run.setup.stopped.set()
     answers = Answers(len(run.x0), run.trace)
-    answers.leave_out(dict.fromkeys(ids.tolist(), INTERRUPTED), run.starts)
+    answers.leave_out(dict.fromkeys(ids.tolist(), Ending(Status.INTERRUPTED)), run.starts)
     return answers
 
 
@@ -210,12 +210,14 @@ def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]
     found = {name: answers.columns[name] for name in ANSWERED}
     certificate = certified(run.setup.problem, answers, run.chunk)
     found["violation"] = certificate.worst
+    endings = settled(answers, run.setup, certificate)
     return Result(
         x0=run.x0.cpu(),  # where all columns are
         **found,
         feasible=certificate.feasible,
         certificate=certificate,
-        status=settled(answers, run.setup, certificate),
+        status=tuple(ending.status for ending in endings),
+        details=tuple(ending.detail for ending in endings),
         targeted=answers.targeted,
         seed=run.seed,
         seconds=clock(),

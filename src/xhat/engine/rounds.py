@@ -14,8 +14,7 @@ from torch import Tensor
 
 from xhat.core import check_count
 from xhat.engine.answers import Answers
-from xhat.engine.batch import INFEASIBLE, snapshot
-from xhat.engine.claims import CONVERGED
+from xhat.engine.batch import snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.lagrangian import AugmentedLagrangian, Lagrangian, Multipliers, columns
 from xhat.engine.restoration import Linearized, restore
@@ -30,24 +29,15 @@ from xhat.engine.stopping import (
     target_reached,
 )
 from xhat.problem import Problem
-from xhat.result import FAILED, INTERRUPTED
+from xhat.result import Ending, Status
 
 __all__ = ["Rounds", "Settled"]
 
-SPENT = "round budget spent"
 _PATIENCE = 12  # steps: more than a line search rejects in a row
 _SAME = 1e-6  # relative change of the loss between two rounds that counts as none
 _STUCK = 5  # rounds in a row that do not reduce a violation
 _AWAY = 1e4  # times the first violation: the penalty was too weak to keep the candidate
 _FIRMER = 100.0  # times the penalty that failed
-_BROKEN = (
-    "loss became",
-    "gradient became",
-    "the gradient is zero at the start",
-    FAILED,
-    INFEASIBLE,
-    INTERRUPTED,
-)
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,7 @@ class Settled(StopRule):
 
     steps: int
     tolerance: float
-    sentence: ClassVar[str] = "round ended"
+    status: ClassVar[Status] = Status.ROUND_ENDED
 
     def __post_init__(self) -> None:
         """Check the steps."""
@@ -95,7 +85,7 @@ class Rounds:
         self.run, self.how, self.steps = run, how, steps
         rules = run.setup.rules
         final = tuple(rule for rule in rules if rule.certain or isinstance(rule, MaxSeconds))
-        self.final = {rule.sentence for rule in final}
+        self.final = {rule.ending for rule in final}
         self.kept = final + tuple(rule for rule in rules if isinstance(rule, Plateau))
         self.budget = min((r.count for r in rules if isinstance(r, MaxEvaluations)), default=None)
         self.tolerance = run.setup.problem.tolerance
@@ -119,13 +109,13 @@ class Rounds:
         answers = state.answers
         if stopped.is_set():
             unfinished = (~state.done).nonzero()[:, 0].tolist()
-            state.failed = dict.fromkeys(unfinished, INTERRUPTED) | state.failed
+            state.failed = dict.fromkeys(unfinished, Ending(Status.INTERRUPTED)) | state.failed
         else:
             self._each(state, ids[~state.lost[ids]], lambda part: self._restore(state, part))
-        unwritten = {i: why for i, why in state.failed.items() if not answers.status[i]}
+        unwritten = {i: why for i, why in state.failed.items() if answers.endings[i] is None}
         answers.leave_out(unwritten, self.run.starts)
         for i, why in state.failed.items():
-            answers.status[i] = why
+            answers.endings[i] = why
         return answers
 
     def _one_round(self, state: "_State", live: Tensor, count: int) -> None:
@@ -134,7 +124,7 @@ class Rounds:
         if count == 0:
             state.answers = found
         looked = found.columns["evaluations"][live] > 0
-        looked |= torch.tensor([found.status[i] == MaxSeconds.sentence for i in live.tolist()])
+        looked |= torch.tensor([found.status[i] is Status.TIME_SPENT for i in live.tolist()])
         self._each(state, live[looked], lambda part: self._look(state, part, found))
         if count > 0:
             state.answers.follow(found, live)
@@ -143,13 +133,13 @@ class Rounds:
         self._decide(state, live, found, last=count == self.how.rounds - 1)
 
     def _each(self, state: "_State", ids: Tensor, work: Callable[[Tensor], None]) -> None:
-        """Work on a chunk at a time; whoever makes it raise is done, and a sentence says so."""
+        """Work on a chunk at a time; whoever makes it raise is done, and it is told."""
         for part in ids.split(self.run.chunk):
-            for i, sentence in guarded(part, work).items():
-                state.failed[i] = sentence
+            for i, ending in guarded(part, work).items():
+                state.failed[i] = ending
                 state.done[i] = state.lost[i] = True
 
-    def _begin(self, ids: Tensor, number: int) -> "tuple[_State | None, dict[int, str]]":
+    def _begin(self, ids: Tensor, number: int) -> "tuple[_State | None, dict[int, Ending]]":
         """Return where the candidates stand, and why some could not begin."""
         n, parts = len(self.run.x0), list[tuple[Tensor, Tensor, Multipliers, Tensor]]()
 
@@ -161,7 +151,7 @@ class Rounds:
             multipliers = _first_multipliers(problem, z).to("cpu", z.dtype)
             parts.append((part, z.cpu(), multipliers, first.cpu()))
 
-        failed = dict[int, str]()
+        failed = dict[int, Ending]()
         for part in ids.split(self.run.chunk):
             failed |= guarded(part, begin)
         if not parts:
@@ -226,8 +216,9 @@ class Rounds:
         state.stuck[live] = torch.where(stuck, state.stuck[live] + 1, 0)
         away = ~(state.violation[live] <= _AWAY * (1 + state.first[live]))
         state.stuck[live] = torch.where(away, _STUCK, state.stuck[live])
+        endings = [found.endings[i] for i in live.tolist()]
         ended = torch.tensor(
-            [found.status[i] in self.final or found.status[i].startswith(_BROKEN) for i in live]
+            [e is not None and (e in self.final or e.status.hopeless) for e in endings]
         )
         ended |= state.lost[live]
         lost = (state.stuck[live] >= _STUCK) & ~ended
@@ -238,16 +229,16 @@ class Rounds:
             state.done[live] |= spent
         for row, i in enumerate(live.tolist()):
             if bool(ended[row]):
-                answers.status[i] = found.status[i]
+                answers.endings[i] = found.endings[i]
                 continue
             if bool(converged[row]):
-                answers.status[i] = CONVERGED
+                answers.endings[i] = Ending(Status.CONVERGED)
             elif bool(spent[row]):
-                answers.status[i] = MaxEvaluations.sentence
+                answers.endings[i] = Ending(Status.EVALUATIONS_SPENT)
             elif bool(state.done[i]):  # lost a second time; what was kept may still be feasible
-                answers.status[i] = Plateau.sentence
+                answers.endings[i] = Ending(Status.NO_PROGRESS)
             elif last:
-                answers.status[i] = SPENT
+                answers.endings[i] = Ending(Status.ROUNDS_SPENT)
         state.multipliers = _joined(
             [multipliers.updated(conditions, self.how)], live, len(state.z), state.multipliers
         )
@@ -280,8 +271,8 @@ class Rounds:
             better = (seen.violation.cpu() < had["violation"][part]) & seen.loss.isfinite().cpu()
             seen.write(answers, part, better)
         for i in ids[~(had["violation"][ids] <= self.tolerance)].tolist():
-            if answers.status[i] not in self.final:
-                answers.status[i] = INFEASIBLE
+            if answers.endings[i] not in self.final:
+                answers.endings[i] = Ending(Status.INFEASIBLE)
 
 
 class _State:
@@ -299,7 +290,7 @@ class _State:
         self.done = torch.ones(n, dtype=torch.bool)
         self.done[ids] = False
         self.rescued, self.lost = torch.zeros(2, n, dtype=torch.bool)
-        self.failed: dict[int, str] = {}
+        self.failed: dict[int, Ending] = {}
 
 
 @dataclass(frozen=True)

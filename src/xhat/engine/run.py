@@ -12,7 +12,7 @@ from xhat.engine.batch import LiveBatch, Setup
 from xhat.engine.faults import guarded
 from xhat.engine.rows import Live
 from xhat.engine.stopping import MaxSeconds
-from xhat.result import INTERRUPTED
+from xhat.result import Ending, Status
 
 __all__ = ["Progress", "Restarts", "Run"]
 
@@ -100,7 +100,7 @@ class Run:
         answers = Answers(len(self.x0), self.trace)
         batch = LiveBatch(self.setup, answers, self.x0, watched=self.on_progress is not None)
         steps = torch.zeros(len(self.x0), dtype=torch.long) if steps is None else steps
-        waiting, refused = ids, dict[int, str]()
+        waiting, refused = ids, dict[int, Ending]()
         while (len(waiting) or len(batch)) and not self.setup.stopped.is_set():
             room = self.chunk - len(batch)
             entering, rest = waiting[:room], waiting[room:]
@@ -113,9 +113,9 @@ class Run:
             except KeyboardInterrupt:
                 self.setup.stopped.set()
         if len(batch):
-            batch.leave_all(INTERRUPTED)
-        left = [i for i in ids.tolist() if not answers.status[i] and i not in refused]
-        answers.leave_out(refused | dict.fromkeys(left, INTERRUPTED), self.starts)
+            batch.leave_all(Ending(Status.INTERRUPTED))
+        left = [i for i in ids.tolist() if answers.endings[i] is None and i not in refused]
+        answers.leave_out(refused | dict.fromkeys(left, Ending(Status.INTERRUPTED)), self.starts)
         return answers
 
     @property
@@ -132,7 +132,7 @@ class Run:
             return
         late = LiveBatch(self.setup, batch.answers, self.x0)
         late.admit(ids, begin(ids), steps[ids])
-        late.leave_all(MaxSeconds.sentence)
+        late.leave_all(Ending(Status.TIME_SPENT))
 
     def _tell(self, done: int, live: Live | None) -> None:
         if self.on_progress is not None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_fraction, check_positive
+from xhat.result import Ending, Status
 
 __all__ = [
     "LossBelow",
@@ -59,12 +60,21 @@ class StopRule(ABC):
     """A condition under which a candidate's search ends.
 
     Attributes:
-        sentence: what ``Result.status`` says when the rule fired.
+        status: what ``Result.status`` says when the rule fired.
+        sentence: what a rule of one's own says; ours are said by their status.
         certain: whether it claims success, and so must hold in full precision.
     """
 
-    sentence: ClassVar[str]
+    status: ClassVar[Status] = Status.STOPPED
+    sentence: ClassVar[str] = ""
     certain: ClassVar[bool] = False
+
+    @property
+    def ending(self) -> Ending:
+        """What is said of a candidate whose search it ends."""
+        if self.status is not Status.STOPPED:
+            return Ending(self.status)
+        return Ending(self.status, self.sentence or f"stopped by {type(self).__name__}")
 
     def init(self, n: int, device: torch.device) -> Memory:  # noqa: ARG002 - most have none
         """Return the rule's memory for ``n`` candidates: tensors with one row each."""
@@ -85,7 +95,7 @@ class TargetReached(StopRule):
     """
 
     confidence: float | None = None
-    sentence: ClassVar[str] = "target reached"
+    status: ClassVar[Status] = Status.TARGET_REACHED
     certain: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -121,7 +131,7 @@ class LossBelow(StopRule):
     """The loss is below a value."""
 
     value: float
-    sentence: ClassVar[str] = "loss below the wanted value"
+    status: ClassVar[Status] = Status.LOSS_BELOW
     certain: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -142,7 +152,7 @@ class Plateau(StopRule):
 
     patience: int = 20
     tolerance: float = 1e-4
-    sentence: ClassVar[str] = "no more progress"
+    status: ClassVar[Status] = Status.NO_PROGRESS
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -167,7 +177,7 @@ class MaxSteps(StopRule):
     """The candidate has taken ``count`` steps."""
 
     count: int
-    sentence: ClassVar[str] = "step budget spent"
+    status: ClassVar[Status] = Status.STEPS_SPENT
 
     def __post_init__(self) -> None:
         """Check the count."""
@@ -183,7 +193,7 @@ class MaxEvaluations(StopRule):
     """The candidate has cost ``count`` passes through the objective."""
 
     count: int
-    sentence: ClassVar[str] = "evaluation budget spent"
+    status: ClassVar[Status] = Status.EVALUATIONS_SPENT
 
     def __post_init__(self) -> None:
         """Check the count."""
@@ -199,7 +209,7 @@ class MaxSeconds(StopRule):
     """The whole search has taken this long; candidates still waiting keep their start."""
 
     seconds: float
-    sentence: ClassVar[str] = "time budget spent"
+    status: ClassVar[Status] = Status.TIME_SPENT
 
     def __post_init__(self) -> None:
         """Check the time."""

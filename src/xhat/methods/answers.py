@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from xhat.problem import Problem
-from xhat.result import Result
+from xhat.result import Result, Status
 
 __all__ = ["answered"]
 
@@ -14,7 +14,7 @@ def answered(
     x0: Tensor,
     x: Tensor,
     *,
-    status: str,
+    status: Status,
     confidence: float | None,
     seed: int,
     seconds: float,

@@ -24,7 +24,7 @@ from xhat.methods.answers import answered
 from xhat.methods.base import Around, Method, Model, Options, Plan, Training, distinct, held
 from xhat.objectives import AtMost, Central, CrossEntropy, InLatent, Objective, Proximity
 from xhat.problem import Problem
-from xhat.result import Result
+from xhat.result import Result, Status
 from xhat.spaces import Warped
 from xhat.surrogates import Exemplars
 
@@ -97,7 +97,7 @@ class Nearest(_FromReal):
             problem,
             x0,
             x,
-            status="looked up",
+            status=Status.LOOKED_UP,
             confidence=given.confidence,
             seed=given.seed,
             seconds=time.perf_counter() - began,

@@ -20,7 +20,7 @@ from xhat.methods.answers import answered
 from xhat.methods.base import Around, Method, Model, Options, Plan, distinct
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
-from xhat.result import Result
+from xhat.result import Result, Status
 from xhat.surrogates.diffusion import (
     ClassifierFree,
     ClassifierGuided,
@@ -109,7 +109,7 @@ class Diffused(Method):
             self.plan(model, goal, x0, domain, constraints).problem,
             x0,
             x,
-            status="sampled",
+            status=Status.SAMPLED,
             confidence=0.95 if given.confidence is None else given.confidence,
             seed=given.seed,
             seconds=time.perf_counter() - began,

@@ -74,7 +74,7 @@ def _summary(found: Any) -> dict[str, Any]:
         "method": found.method,
         "reached": int(found.reached.sum()) if found.targeted else None,
         "feasible": int(found.feasible.sum()),
-        "status": {s: found.status.count(s) for s in dict.fromkeys(found.status)},
+        "status": {str(s): found.status.count(s) for s in dict.fromkeys(found.status)},
         "verdicts": {str(outcome): count for outcome, count in counts.items() if count},
         "verdict": found.summary(),
         "confidence": float(found.confidence[sure].mean()) if sure.any() else None,
@@ -100,7 +100,7 @@ def _shades(found: Any) -> tuple[float, float]:
 def _captions(found: Any) -> list[str]:
     moved = (found.x - found.x0).flatten(1).norm(dim=1)
     said = []
-    for i, status in enumerate(found.status):
+    for i, status in enumerate(found.sentences):
         verdict = "not judged" if found.verdicts is None else str(found.verdicts.outcomes[i])
         sure = float(found.confidence[i])
         said.append(

@@ -16,7 +16,7 @@ from torch import Tensor
 from xhat.core import check_tensor, generator
 from xhat.objectives import CrossEntropy, ScorePrior
 from xhat.problem import Problem
-from xhat.result import Result
+from xhat.result import Result, Status
 from xhat.spaces import Space
 from xhat.surrogates.diffusion import (
     ClassifierFree,
@@ -110,7 +110,7 @@ class Diffused(Method):
             reached=sure >= confidence,
             violation=x.new_zeros(len(x)),
             feasible=torch.ones(len(x), dtype=torch.bool),
-            status=("sampled",) * len(x),
+            status=(Status.SAMPLED,) * len(x),
             steps=torch.full((len(x),), self.levels),
             evaluations=torch.full((len(x),), passes),
             targeted=True,
