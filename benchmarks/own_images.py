@@ -143,8 +143,8 @@ def main() -> None:
         text += (
             f"\n**{name}**: {found['n']} images; the network that is searched reads "
             f"{100 * found['accuracy']:.1f} % of 200 held-out ones. Trained once, in processor "
-            f"seconds: {trained}. Of the held-out images the judge calls {right:.0f} % genuine, and "
-            f"{wrong:.0f} % where a wrong class is asked for.\n\n"
+            f"seconds: {trained}. Of the held-out images the judge calls {right:.0f} % genuine, "
+            f"and {wrong:.0f} % where a wrong class is asked for.\n\n"
         )
         columns = ("reached", "genuine", "adversarial", "off_manifold", "out_of_distribution")
         head = ("method", "reached", "genuine", "adversarial", "off manifold", "out of d.",
