@@ -136,7 +136,7 @@ class Judged(Result):
         about: dict[str, Any] = {"goal": self.goal, "method": self.method}
         if self.verdicts is not None:
             about["alpha"] = self.verdicts.alpha
-        table = self.to_table({**self.columns(), **(columns or {})})
+        table = self.with_path(self.to_table({**self.columns(), **(columns or {})}))
         metadata = {**(table.schema.metadata or {}), b"judged": json.dumps(about).encode()}
         if self.model:
             metadata[b"model"] = self.model.encode()

@@ -253,8 +253,7 @@ class Result:
                     f"has {len(values)}."
                 )
         arrays["status"] = pa.array([str(status) for status in self.status])
-        if any(self.details):
-            arrays["detail"] = pa.array(self.details)
+        arrays["detail"] = pa.array(self.details or [""] * len(self))
         for name in (*_NUMBERS, "feasible"):
             arrays[name] = pa.array(getattr(self, name).cpu().numpy())
         for name in _TENSORS:
@@ -271,11 +270,6 @@ class Result:
                 name: getattr(self.certificate, name)
                 for name in ("names", "tolerance", "precision")
             }
-        if (path := self.trajectory) is not None:
-            frames = path.x.cpu().transpose(0, 1).flatten(1)
-            arrays[_PATH] = _lists(frames.float().numpy() if _short(frames) else frames.numpy())
-            arrays[_PATH_LOSS] = _lists(path.loss.cpu().float().T.numpy())
-            about["path_steps"] = list(path.steps)
         return pa.table(arrays).replace_schema_metadata({"xhat": json.dumps(about)})
 
     def to_dict(self) -> dict[str, Any]:
@@ -326,7 +320,20 @@ class Result:
             ValueError: a further column has another length, or the name of one of ours.
         """
         with atomic_write(path) as temporary:
-            pq.write_table(self.to_table(columns), temporary)
+            pq.write_table(self.with_path(self.to_table(columns)), temporary)
+
+    def with_path(self, table: pa.Table) -> pa.Table:
+        """Return a table of this result with the trajectory, if there is one, as ``save`` does."""
+        path = self.trajectory
+        if path is None:
+            return table
+        frames = path.x.cpu().transpose(0, 1).flatten(1)
+        frames = (frames.float() if _short(frames) else frames).numpy()
+        table = table.append_column(_PATH, _lists(frames))
+        table = table.append_column(_PATH_LOSS, _lists(path.loss.cpu().float().T.numpy()))
+        metadata = dict(table.schema.metadata or {})
+        about = json.loads(metadata[b"xhat"]) | {"path_steps": list(path.steps)}
+        return table.replace_schema_metadata(metadata | {b"xhat": json.dumps(about).encode()})
 
     @classmethod
     def load(cls, path: str | Path) -> "Result":

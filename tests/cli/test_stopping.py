@@ -10,6 +10,7 @@ from tests.cli.shell import interrupt_when, start
 from xhat import _optimize as searching
 from xhat.cli.stopping import SAID, Stopped, answering, stoppable
 from xhat.core import claimed_folder
+from xhat.result import Status
 
 WORDS = ["optimize", "--inputs", "x.npy", "--target", "1", "--out", "found", "--model"]
 
@@ -50,7 +51,7 @@ class TestASignal:
             found = search(*args, **options)
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
-            status = ("interrupted after 3 steps", *found.status[1:])
+            status = (Status.INTERRUPTED, *found.status[1:])
             return dataclasses.replace(found, status=status)
 
         monkeypatch.setattr(searching, "optimize", interrupted)
@@ -62,7 +63,7 @@ class TestASignal:
             "others.\n"
         )
         table = pd.read_parquet(folder / "found" / "results.parquet")
-        assert table["status"][0] == "interrupted after 3 steps"
+        assert table["status"][0] == "interrupted"
 
 
 def test_a_model_that_failed_late_is_told(xhat, folder, monkeypatch):
@@ -70,8 +71,8 @@ def test_a_model_that_failed_late_is_told(xhat, folder, monkeypatch):
 
     def failing(*args, **options):
         found = search(*args, **options)
-        status = ("the model failed: no more memory", *found.sentences[1:])
-        return dataclasses.replace(found, status=status)
+        status = (Status.FAILED, *found.status[1:])
+        return dataclasses.replace(found, status=status, details=(": no more memory", "", ""))
 
     monkeypatch.setattr(searching, "optimize", failing)
     code, _, err = xhat(*WORDS, "own_models:classifier")

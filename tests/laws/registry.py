@@ -266,6 +266,11 @@ OBJECTIVES: list[Entry] = [
         "match", lambda n: objectives.Match(ConvNet(), soft_targets(n), 0.01), (objectives.Match,)
     ),
     Entry(
+        "interval",
+        lambda n: objectives.Interval(ConvNet(), -0.1, soft_targets(n)),
+        (objectives.Interval,),
+    ),
+    Entry(
         "maximize", lambda n: objectives.Maximize(lambda x: -ink(x - 0.4)), (objectives.Maximize,)
     ),
     Entry("leave", lambda n: objectives.Leave(ConvNet(), targets(n)), (objectives.Leave,)),

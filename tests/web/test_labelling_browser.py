@@ -157,7 +157,9 @@ def test_a_lost_connection_loses_no_vote(collection, label):
     for key in ("1", "Enter", "2", "Enter"):
         page.keyboard.press(key)
     page.wait_for_selector("#offline:visible")
-    assert "2 answers wait here" in page.inner_text("#offline")
+    page.wait_for_function(
+        "document.getElementById('offline').innerText.includes('2 answers wait here')"
+    )
     assert len(collection.votes()) == 0
     page.context.set_offline(False)
     page.wait_for_selector("#offline", state="hidden")

@@ -296,7 +296,7 @@ def save(folder, shape=(1, 28, 28), rows=5, columns=None, metadata=None):
         reached=one.bool(),
         violation=one,
         feasible=one.bool(),
-        status=("fine",) * rows,
+        status=("target reached",) * rows,
         steps=one.long(),
         evaluations=one.long(),
     )
