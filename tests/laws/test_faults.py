@@ -129,6 +129,36 @@ def test_an_exception_for_one_candidate_touches_no_other(stepper, error):
         found.raise_if_failed()
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_a_first_start_that_the_model_cannot_take_keeps_no_other_from_being_searched(number):
+    """Each with a target of its own: what is tried of another start is its own problem."""
+    x0 = starts(4)
+    x0[:, 0, 0, 0] = 0.0
+    x0[:number, 0, 0, 0] = 1.0
+    problem = Problem(CrossEntropy(Allergic(RuntimeError).eval(), targets(4)), Box())
+    found = solve(problem, x0, stepper=GradientDescent(0.01), max_steps=2)
+    failed = [status.startswith("the model failed at step 0") for status in found.status]
+    assert failed == [i < number for i in range(4)]
+
+
+def test_who_is_lost_between_two_rounds_is_not_searched_in_the_next():
+    """The model fails where nothing is differentiated: when a round is looked at."""
+
+    def shy(x):
+        if not torch.is_grad_enabled() and len(x) == 1 and bool((x[:, 0] > 0.79).any()):
+            raise RuntimeError("not while anybody looks")
+        return bowl(x)
+
+    still = torch.tensor([0.0, 1.0, 1.0])
+    x0 = torch.tensor([[0.1, 0.9, 0.9], [0.1, 0.8, 0.7], [0.8, 0.9, 0.9]])
+    space = Held(Box(), lambda x, start: torch.where(still > 0, x, start), x0)
+    how = {"multipliers": AugmentedLagrangian(4), "stepper": GradientDescent(0.01)}
+    found = solve(Problem(shy, space, ROOF), x0, max_steps=3, compute=Compute(chunk=1), **how)
+    assert found.status[2].startswith("the model failed: RuntimeError: not while anybody looks")
+    assert found.steps[2] <= 3  # those of one round
+    assert (found.steps[:2] > 3).all()
+
+
 @pytest.mark.parametrize("constraints", [(), (ROOF,)], ids=["free", "multipliers"])
 def test_a_model_that_fails_late_loses_nothing_that_was_found(constraints):
     class Late(Interrupting):
