@@ -174,6 +174,16 @@ def test_a_wrong_function_is_told_before_the_search(function, kind, said):
             Inequality(wrong)
 
 
+def test_a_constraint_that_never_holds_anything_up_costs_one_round():
+    far = Inequality(lambda x: x.sum(dim=1) - 100)
+    for stepper in (None, Adam(0.1)):
+        how = {"multipliers": AugmentedLagrangian(rounds=1), "stepper": stepper}
+        bowl = Problem(lambda x: (x - 0.3).square().sum(dim=1), Box(), far)
+        found = solve(bowl, torch.zeros(1, 2).double(), compute=EXACT, max_steps=400, **how)
+        assert found.status == ("constraints hold and the loss no longer falls",)
+        assert torch.allclose(found.x, torch.full((1, 2), 0.3).double(), atol=1e-2)
+
+
 def test_the_first_penalty_looks_at_what_is_broken_only():
     """Birgin and Martinez: 10 max(1, |f|) / max(1, |broken|^2 / 2), at most 10."""
     conditions = torch.tensor([[-5.0, -0.1, -3.0, -2.0], [4.0, -9.0, -1.0, 2.0], [0.5, 0, 0, 0]])

@@ -309,6 +309,19 @@ def test_what_differs_late_is_not_taken_for_mixing(since):
     assert len(found.notes) == 1
 
 
+@pytest.mark.parametrize("once", [3, 4])
+def test_one_pass_that_differs_is_enough(once):
+    """Of those that only look again: the others of them may agree."""
+    calls = []
+
+    def model(x):
+        calls.append(len(x))
+        return bowl(x) + (0.1 if len(calls) == once else 0.0)
+
+    with pytest.warns(InputWarning, match="answers differently each time"):
+        solve(Problem(model, Box()), inputs(2), max_steps=3)
+
+
 @pytest.mark.parametrize("place", range(4))
 def test_mixing_is_noticed_whichever_start_shows_it(place):
     def mixing(x):

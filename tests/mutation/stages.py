@@ -51,6 +51,7 @@ OF_JUDGES = {
     "answers": ("test_truth.py", "test_verifying.py"),
     "deciding": ("test_verdict.py", "test_judge.py"),
     "inputs": ("test_judge.py", "test_validity.py"),
+    "judge": ("test_judge.py", "test_independence.py"),
     "outcomes": ("test_verdict.py",),
     "simulator": ("test_simulator.py",),
     "workers": ("test_simulator.py",),
