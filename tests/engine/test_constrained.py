@@ -7,7 +7,15 @@ from tests.engine.hock_schittkowski import CONTRADICTORY, PROBLEMS
 from tests.engine.program import Program
 from tests.laws.registry import ConvNet, autoencoder, starts, targets
 from xhat.constraints import Equality, Inequality, L2Ball
-from xhat.engine import Adam, AugmentedLagrangian, Compute, LossBelow, TargetReached, solve
+from xhat.engine import (
+    Adam,
+    AugmentedLagrangian,
+    Compute,
+    LossBelow,
+    MaxEvaluations,
+    TargetReached,
+    solve,
+)
 from xhat.engine.lagrangian import Multipliers
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
@@ -182,6 +190,17 @@ def test_a_constraint_that_never_holds_anything_up_costs_one_round():
         found = solve(bowl, torch.zeros(1, 2).double(), compute=EXACT, max_steps=400, **how)
         assert found.status == ("constraints hold and the loss no longer falls",)
         assert torch.allclose(found.x, torch.full((1, 2), 0.3).double(), atol=1e-2)
+
+
+def test_no_further_round_begins_when_the_evaluations_are_spent():
+    """They are counted over all rounds; the one in which they run out is finished."""
+    line = Equality(lambda x: x.sum(dim=1) - 1.5)
+    problem = Problem(lambda x: (x - 0.1).square().sum(dim=1), Box(), line, tolerance=1e-9)
+    how = {"multipliers": AugmentedLagrangian(rounds=20), "stepper": Adam(0.01), "max_steps": 3}
+    found = solve(problem, torch.zeros(1, 3), stop=MaxEvaluations(12), **how)
+    assert 12 <= int(found.evaluations[0]) <= 18
+    endless = solve(problem, torch.zeros(1, 3), **how)
+    assert int(endless.evaluations[0]) > 30
 
 
 def test_the_first_penalty_looks_at_what_is_broken_only():
