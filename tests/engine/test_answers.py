@@ -100,3 +100,8 @@ def test_who_was_not_tried_again_keeps_what_it_has():
     kept = tried(0.0, False, 1.0)
     kept.keep_better(tried(0.0, True, 0.1), torch.tensor([], dtype=torch.long), tolerance=1e-5)
     assert kept.columns["loss"].item() == 1.0
+
+
+def test_nothing_is_recorded_that_nobody_asked_for():
+    assert Answers(2).trace == 0
+    assert tried(0.0, False, 1.0).trajectory() is None
