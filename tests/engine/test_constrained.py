@@ -203,6 +203,23 @@ def test_no_further_round_begins_when_the_evaluations_are_spent():
     assert int(endless.evaluations[0]) > 30
 
 
+@pytest.mark.parametrize(("limit", "wall"), [(0.9, 0.3), (0.5, 0.8)])
+def test_a_target_counts_where_the_model_gives_it_and_the_constraints_hold(limit, wall):
+    """Class 1 is beyond ``wall``; what must hold, up to ``limit``: from both sides of it."""
+    net = CrossEntropy(lambda x: torch.cat([wall - x, x - wall], dim=1) * 50, 1)
+    problem = Problem(net, Box(), Inequality(lambda x: x[:, 0] - limit))
+    how = {"stepper": Adam(0.02), "multipliers": AugmentedLagrangian(3), "max_steps": 60}
+    begun = torch.tensor([[0.1], [0.95]])
+    found = solve(problem, begun, stop=TargetReached(), **how)
+    possible = wall < limit
+    for status, x in zip(found.status, found.x[:, 0].tolist(), strict=True):
+        assert (status == "target reached") == possible
+        assert "in the search" not in status
+        assert not possible or wall < x <= limit + 1e-5
+    assert found.reached.tolist() == [possible] * 2
+    assert (found.steps > 0).all()
+
+
 def test_the_first_penalty_looks_at_what_is_broken_only():
     """Birgin and Martinez: 10 max(1, |f|) / max(1, |broken|^2 / 2), at most 10."""
     conditions = torch.tensor([[-5.0, -0.1, -3.0, -2.0], [4.0, -9.0, -1.0, 2.0], [0.5, 0, 0, 0]])

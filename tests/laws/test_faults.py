@@ -21,7 +21,7 @@ from xhat.engine import (
 from xhat.engine.first_look import LOOKS
 from xhat.objectives import AtMost, CrossEntropy, Leave
 from xhat.problem import Problem
-from xhat.spaces import Box, Held, Latent, Normalized
+from xhat.spaces import Box, Held, Latent, Masked, Normalized
 
 N = 8
 
@@ -131,11 +131,14 @@ def test_an_exception_for_one_candidate_touches_no_other(stepper, error):
 
 @pytest.mark.parametrize("number", range(4))
 def test_a_first_start_that_the_model_cannot_take_keeps_no_other_from_being_searched(number):
-    """Each with a target of its own: what is tried of another start is its own problem."""
+    """Each with frozen features of its own: what is tried of another start is its own problem."""
     x0 = starts(4)
     x0[:, 0, 0, 0] = 0.0
     x0[:number, 0, 0, 0] = 1.0
-    problem = Problem(CrossEntropy(Allergic(RuntimeError).eval(), targets(4)), Box())
+    free = torch.ones(1, 6, 6, dtype=torch.bool)
+    free[0, 0, 0] = False
+    space = Masked(Box(), free, x0)
+    problem = Problem(CrossEntropy(Allergic(RuntimeError).eval(), targets(4)), space)
     found = solve(problem, x0, stepper=GradientDescent(0.01), max_steps=2)
     failed = [status.startswith("the model failed at step 0") for status in found.status]
     assert failed == [i < number for i in range(4)]
