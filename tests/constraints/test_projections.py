@@ -323,3 +323,10 @@ def test_redundant_rows_are_fine():
     more = AffineEquality(rows, torch.tensor([1.0, 2.0, 3.0]))
     same = AffineEquality(ROWS, torch.tensor([1.0, 2.0]))
     assert torch.allclose(more.project(points()), same.project(points()), atol=1e-12)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_one_pixel_of_four_breaks_counts_whichever_way_it_is_off(sign):
+    x = torch.zeros(1, 1, 2, 2)
+    x[0, 0, 0, 0] = sign  # the mean of its orbit is a quarter
+    assert Invariance(Rotations(4)).violation(x).tolist() == [0.75]

@@ -82,7 +82,27 @@ def test_frames_of_a_pass_that_went_on_follow_those_that_were_there():
     assert torch.equal(found.x, found.loss[:, :, None].expand_as(found.x))
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(4, 2), (2, 4), (3, 3)])
+def test_the_path_of_the_try_that_is_kept_is_shown_whichever_is_longer(ours, theirs):
+    first = path(2, [[5.0 + k, 50.0 + k] for k in range(ours)])
+    second = path(2, [[1.0 + k, 10.0 + k] for k in range(theirs)])
+    for answers in (first, second):
+        answers.columns |= {"violation": torch.zeros(2), "confidence": torch.zeros(2)}
+    second.columns["loss"] = torch.tensor([8.0, 99.0])  # better, and worse, than 9
+    first.keep_better(second, torch.arange(2), tolerance=1e-5)
+    found = first.trajectory().loss.T.tolist()
+    longest = max(ours, theirs) + 1
+    kept = [1.0 + k for k in range(theirs)] + [8.0] * (longest - theirs)
+    had = [50.0 + k for k in range(ours)] + [9.0] * (longest - ours)
+    assert found == [kept, had]
+
+
 def test_who_was_not_tried_again_keeps_what_it_has():
     kept = tried(0.0, False, 1.0)
     kept.keep_better(tried(0.0, True, 0.1), torch.tensor([], dtype=torch.long), tolerance=1e-5)
     assert kept.columns["loss"].item() == 1.0
+
+
+def test_nothing_is_recorded_that_nobody_asked_for():
+    assert Answers(2).trace == 0
+    assert tried(0.0, False, 1.0).trajectory() is None

@@ -7,7 +7,15 @@ from tests.engine.hock_schittkowski import CONTRADICTORY, PROBLEMS
 from tests.engine.program import Program
 from tests.laws.registry import ConvNet, autoencoder, starts, targets
 from xhat.constraints import Equality, Inequality, L2Ball
-from xhat.engine import Adam, AugmentedLagrangian, Compute, LossBelow, TargetReached, solve
+from xhat.engine import (
+    Adam,
+    AugmentedLagrangian,
+    Compute,
+    LossBelow,
+    MaxEvaluations,
+    TargetReached,
+    solve,
+)
 from xhat.engine.lagrangian import Multipliers
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
@@ -172,6 +180,44 @@ def test_a_wrong_function_is_told_before_the_search(function, kind, said):
     for wrong in (3.0, Inequality):
         with pytest.raises(TypeError, match="must be callable"):
             Inequality(wrong)
+
+
+def test_a_constraint_that_never_holds_anything_up_costs_one_round():
+    far = Inequality(lambda x: x.sum(dim=1) - 100)
+    for stepper in (None, Adam(0.1)):
+        how = {"multipliers": AugmentedLagrangian(rounds=1), "stepper": stepper}
+        bowl = Problem(lambda x: (x - 0.3).square().sum(dim=1), Box(), far)
+        found = solve(bowl, torch.zeros(1, 2).double(), compute=EXACT, max_steps=400, **how)
+        assert found.status == ("constraints hold and the loss no longer falls",)
+        assert torch.allclose(found.x, torch.full((1, 2), 0.3).double(), atol=1e-2)
+
+
+def test_no_further_round_begins_when_the_evaluations_are_spent():
+    """They are counted over all rounds; the one in which they run out is finished."""
+    line = Equality(lambda x: x.sum(dim=1) - 1.5)
+    problem = Problem(lambda x: (x - 0.1).square().sum(dim=1), Box(), line, tolerance=1e-9)
+    how = {"multipliers": AugmentedLagrangian(rounds=20), "stepper": Adam(0.01), "max_steps": 3}
+    found = solve(problem, torch.zeros(1, 3), stop=MaxEvaluations(12), **how)
+    assert 12 <= int(found.evaluations[0]) <= 18
+    endless = solve(problem, torch.zeros(1, 3), **how)
+    assert int(endless.evaluations[0]) > 30
+
+
+@pytest.mark.parametrize(("limit", "wall"), [(0.9, 0.3), (0.5, 0.8)])
+def test_a_target_counts_where_the_model_gives_it_and_the_constraints_hold(limit, wall):
+    """Class 1 is beyond ``wall``; what must hold, up to ``limit``: from both sides of it."""
+    net = CrossEntropy(lambda x: torch.cat([wall - x, x - wall], dim=1) * 50, 1)
+    problem = Problem(net, Box(), Inequality(lambda x: x[:, 0] - limit))
+    how = {"stepper": Adam(0.02), "multipliers": AugmentedLagrangian(3), "max_steps": 60}
+    begun = torch.tensor([[0.1], [0.95]])
+    found = solve(problem, begun, stop=TargetReached(), **how)
+    possible = wall < limit
+    for status, x in zip(found.status, found.x[:, 0].tolist(), strict=True):
+        assert (status == "target reached") == possible
+        assert "in the search" not in status
+        assert not possible or wall < x <= limit + 1e-5
+    assert found.reached.tolist() == [possible] * 2
+    assert (found.steps > 0).all()
 
 
 def test_the_first_penalty_looks_at_what_is_broken_only():

@@ -18,7 +18,15 @@ from xhat.engine import (
     TargetReached,
     solve,
 )
-from xhat.objectives import CrossEntropy, InLatent, Margin, Maximize, Proximity
+from xhat.objectives import (
+    CrossEntropy,
+    InLatent,
+    Margin,
+    Maximize,
+    Measurement,
+    Objective,
+    Proximity,
+)
 from xhat.problem import Problem
 from xhat.spaces import Box, Logit
 
@@ -261,3 +269,20 @@ def test_a_gradient_that_becomes_zero_ends_what_nothing_else_moves():
     assert found.sentences == ("the gradient is zero at step 4", "the gradient is zero at step 1")
     onward = solve(hinge, x0, stepper=Adam(0.1), max_steps=50)  # its momentum still moves
     assert set(onward.status) == {"step budget spent"}
+
+
+class Below(Objective):
+    """A target that is reached where a step has overshot the least loss."""
+
+    def measure(self, x, z):
+        return Measurement((x - 0.5).abs().sum(dim=1), x[:, 0] < 0.4)
+
+
+def test_what_claims_success_is_what_is_returned_though_its_loss_was_lower_before():
+    x0 = torch.tensor([[0.6], [2.5], [3.5]])  # the others go on
+    options = {"stepper": GradientDescent(0.3), "stop": TargetReached(), "max_steps": 4}
+    found = solve(Problem(Below(), Box(-9, 9)), x0, **options)
+    assert found.status == ("target reached", "step budget spent", "step budget spent")
+    assert found.reached.tolist() == [True, False, False]
+    assert found.x[0].item() == pytest.approx(0.3)
+    assert found.loss[0].item() == pytest.approx(0.2)

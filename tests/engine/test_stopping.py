@@ -167,3 +167,10 @@ def test_a_time_budget_with_a_trajectory_and_everyone_waiting():
     assert set(result.status) == {"time budget spent"}
     assert result.trajectory is None
     assert torch.equal(result.x, starts(N))
+
+
+def test_a_confidence_needs_a_model_that_has_one():
+    now = Snapshot(*torch.zeros(2, 3), torch.ones(3).bool(), None, *torch.zeros(2, 3).long(), 0.0)
+    assert TargetReached().fired(now, {})[0].all()
+    with pytest.raises(ValueError, match="needs a model with class probabilities"):
+        TargetReached(0.5).fired(now, {})

@@ -167,8 +167,9 @@ def _scatter(draws: list[Tensor]) -> Tensor:
 
 
 def _moved(draws: list[Tensor]) -> Tensor:
+    """The scatter, or what a rare draw, twice as far away as all that were seen, does to a mean."""
     far = (torch.stack(draws) - _mean(draws)).abs().amax(dim=0)
-    return torch.maximum(_scatter(draws), far / PASSES)
+    return torch.maximum(_scatter(draws), 2 * far / PASSES)
 
 
 def answered(case: Case, names: dict[str, Any], result: Result) -> Answered:

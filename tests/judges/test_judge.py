@@ -26,6 +26,7 @@ from tests.judges.world import (
 from xhat.constraints import LinfBall
 from xhat.core import InputWarning, generator
 from xhat.judges import Judge, Jury, Likelihood, Neighbours, Outcome, Penultimate, Truth
+from xhat.judges.inputs import check_labelled
 
 WIDE, NARROW = LinfBall(torch.zeros(1, 2), 100.0), LinfBall(torch.zeros(1, 2), 0.01)
 
@@ -378,3 +379,10 @@ def test_what_was_learnt_once_need_not_be_learnt_again(judge):
     assert (first.alpha, again.alpha) == (0.05, 0.1)
     other = replace(first.usual, scores=first.usual.scores + 1)
     assert not torch.equal(Judge.assemble(*parts, usual=other).judge(*some).p, first.judge(*some).p)
+
+
+def test_without_a_jury_labels_may_be_of_any_classes():
+    x, labels = torch.zeros(3, 2), torch.tensor([2, 7, 0])
+    assert check_labelled("samples", x, labels, None)[1].tolist() == [2, 7, 0]
+    with pytest.raises(ValueError, match="labels of samples"):
+        check_labelled("samples", x, labels - 1, None)

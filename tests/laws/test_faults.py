@@ -21,7 +21,7 @@ from xhat.engine import (
 from xhat.engine.first_look import LOOKS
 from xhat.objectives import AtMost, CrossEntropy, Leave
 from xhat.problem import Problem
-from xhat.spaces import Box, Held, Latent, Normalized
+from xhat.spaces import Box, Held, Latent, Masked, Normalized
 
 N = 8
 
@@ -127,6 +127,39 @@ def test_an_exception_for_one_candidate_touches_no_other(stepper, error):
     assert torch.equal(found.x[5], x0[5])
     with pytest.raises(SearchFailedError, match="candidates failed"):
         found.raise_if_failed()
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_first_start_that_the_model_cannot_take_keeps_no_other_from_being_searched(number):
+    """Each with frozen features of its own: what is tried of another start is its own problem."""
+    x0 = starts(4)
+    x0[:, 0, 0, 0] = 0.0
+    x0[:number, 0, 0, 0] = 1.0
+    free = torch.ones(1, 6, 6, dtype=torch.bool)
+    free[0, 0, 0] = False
+    space = Masked(Box(), free, x0)
+    problem = Problem(CrossEntropy(Allergic(RuntimeError).eval(), targets(4)), space)
+    found = solve(problem, x0, stepper=GradientDescent(0.01), max_steps=2)
+    failed = [status.startswith("the model failed at step 0") for status in found.status]
+    assert failed == [i < number for i in range(4)]
+
+
+def test_who_is_lost_between_two_rounds_is_not_searched_in_the_next():
+    """The model fails where nothing is differentiated: when a round is looked at."""
+
+    def shy(x):
+        if not torch.is_grad_enabled() and len(x) == 1 and bool((x[:, 0] > 0.79).any()):
+            raise RuntimeError("not while anybody looks")
+        return bowl(x)
+
+    still = torch.tensor([0.0, 1.0, 1.0])
+    x0 = torch.tensor([[0.1, 0.9, 0.9], [0.1, 0.8, 0.7], [0.8, 0.9, 0.9]])
+    space = Held(Box(), lambda x, start: torch.where(still > 0, x, start), x0)
+    how = {"multipliers": AugmentedLagrangian(4), "stepper": GradientDescent(0.01)}
+    found = solve(Problem(shy, space, ROOF), x0, max_steps=3, compute=Compute(chunk=1), **how)
+    assert found.status[2].startswith("the model failed: RuntimeError: not while anybody looks")
+    assert found.steps[2] <= 3  # those of one round
+    assert (found.steps[:2] > 3).all()
 
 
 @pytest.mark.parametrize("constraints", [(), (ROOF,)], ids=["free", "multipliers"])
@@ -277,6 +310,19 @@ def test_what_differs_late_is_not_taken_for_mixing(since):
         found = solve(Problem(model, Box()), inputs(1), max_steps=3)
     assert not any("another" in str(one.message) for one in told)
     assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize("once", [3, 4])
+def test_one_pass_that_differs_is_enough(once):
+    """Of those that only look again: the others of them may agree."""
+    calls = []
+
+    def model(x):
+        calls.append(len(x))
+        return bowl(x) + (0.1 if len(calls) == once else 0.0)
+
+    with pytest.warns(InputWarning, match="answers differently each time"):
+        solve(Problem(model, Box()), inputs(2), max_steps=3)
 
 
 @pytest.mark.parametrize("place", range(4))

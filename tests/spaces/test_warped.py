@@ -57,6 +57,7 @@ def test_encoding_bends_towards_the_input():
     z = space.encode(x)
     before, after = ((y - x).flatten(1).norm(dim=1) for y in (exemplars, space.decode(z)))
     assert (after < before).all()
+    assert float(z.abs().max()) == pytest.approx(1.0, abs=1e-5)  # a pixel, however far it is
     assert float(space.encode(exemplars).abs().max()) < 1e-3
 
 
@@ -86,3 +87,12 @@ def test_wrong_exemplars_levels_and_starts_are_told():
     problem = Problem(Proximity(starts(2)), Warped(digit()))
     with pytest.raises(ValueError, match=r"have shape \(1, 28, 28\), but the starts \(1, 6, 6\)"):
         solve(problem, starts(2))
+
+
+def test_a_lattice_point_moves_by_a_share_of_the_spacing_along_its_own_axis():
+    space = Warped(torch.rand(1, 1, 9, 21), levels=(5, 7), limit=0.25)
+    far = space.project(torch.full((1, 2 * (25 + 49)), 1e3))[0]
+    across, down = 0.25 * 20, 0.25 * 8  # of a spacing: so many pixels for one cell
+    wanted = [across / 2] * 25 + [down / 2] * 25 + [across / 4] * 49 + [down / 4] * 49
+    assert far.tolist() == pytest.approx(wanted)
+    assert torch.equal(space.project(-1e3 * torch.ones_like(far)[None])[0], -far)
