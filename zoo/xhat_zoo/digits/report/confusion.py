@@ -15,10 +15,10 @@ from PIL import Image, ImageDraw
 
 from xhat.core import atomic_write
 from xhat.judges.outcomes import Outcome
-from xhat.report.canvas import FAINT, INK, MUTED, PAPER, Box
 from xhat.report.drawing import enlarge, exact_percent, font_of, write
-from xhat.report.palette import COLOURS, MARKS, ink_on, label, legend
-from xhat.report.selftest import SelfTestRow
+from xhat.report.palette import COLOURS, FAINT, INK, MARKS, MUTED, PAPER, ink_on, label, legend
+from xhat_zoo.digits.report.board import Box
+from xhat_zoo.digits.report.selftest import SelfTestRow
 
 __all__ = ["save_selftest_png"]
 

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xhat.report import COLOURS, save_morph_gif
-from xhat.report.morph import _board
+from xhat.report import COLOURS
 from xhat.report.palette import rgb
+from xhat_zoo.digits.report import save_morph_gif
+from xhat_zoo.digits.report.morph import _board
 
 
 def frames_of(path):

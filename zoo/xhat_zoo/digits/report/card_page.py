@@ -14,10 +14,9 @@ from PIL import Image
 
 from xhat.core import atomic_write
 from xhat.judges.outcomes import Outcome
-from xhat.report.canvas import INK
 from xhat.report.checks import as_outcome
 from xhat.report.pages import LESS, MORE, picture_of, render, segments
-from xhat.report.palette import ORDER, rgb
+from xhat.report.palette import INK, ORDER, rgb
 
 __all__ = ["ModelPage", "save_gradients_png", "save_model_page"]
 
@@ -82,6 +81,7 @@ def save_model_page(path: str | Path, page: ModelPage) -> Path:
     """
     html = render(
         "model.html",
+        Path(__file__).parent / "templates",
         title=page.name,
         lead=page.lead,
         page=page,

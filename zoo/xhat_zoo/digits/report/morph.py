@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xhat.core import atomic_write, check_positive
-from xhat.report.canvas import FAINT, INK, MUTED, Board
 from xhat.report.drawing import colour_index, enlarge
-from xhat.report.palette import COLOURS
-from xhat.report.records import MethodGrid, check_alike
+from xhat.report.palette import COLOURS, FAINT, INK, MUTED
+from xhat_zoo.digits.report.board import Board
+from xhat_zoo.digits.report.records import MethodGrid, check_alike
 
 __all__ = ["save_morph_gif"]
 

@@ -17,7 +17,13 @@ from xhat.core import UnreadableFileError, atomic_write
 from xhat.judges.outcomes import Outcome
 from xhat.report.pages import Sprites, data_uri, render, segments
 from xhat.report.palette import legend
-from xhat.report.records import MethodGrid, Summary, SummaryRow, check_alike, typical_pair
+from xhat_zoo.digits.report.records import (
+    MethodGrid,
+    Summary,
+    SummaryRow,
+    check_alike,
+    typical_pair,
+)
 
 __all__ = ["save_page"]
 
@@ -65,6 +71,7 @@ def save_page(
     sprites = Sprites()
     html = render(
         "report.html",
+        Path(__file__).parent / "templates",
         title=title,
         lead=lead,
         panels=[_panel(grid, sprites) for grid in grids],

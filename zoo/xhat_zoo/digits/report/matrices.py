@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xhat.report.canvas import FAINT, INK, MUTED
 from xhat.report.checks import SLACK
-from xhat.report.palette import ink_on
+from xhat.report.palette import FAINT, INK, MUTED, ink_on
 from xhat.report.plots import LINE, MARGIN, WIDTH, Sheet, fold, title_height, title_lines
 
 if TYPE_CHECKING:

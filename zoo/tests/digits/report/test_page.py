@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from xhat.core import UnreadableFileError
-from xhat.report import save_morph_gif, save_page
 from xhat.report.pages import Sprite
+from xhat_zoo.digits.report import save_morph_gif, save_page
 
 VOID = {"meta", "img", "source", "br", "input", "link"}
 

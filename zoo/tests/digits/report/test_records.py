@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from xhat.judges.outcomes import Outcome
-from xhat.report import Summary, SummaryRow, typical_pair
-from xhat.report.records import check_alike
+from xhat_zoo.digits.report import Summary, SummaryRow, typical_pair
+from xhat_zoo.digits.report.records import check_alike
 
 
 def test_shares_leave_out_cells_whose_start_is_of_the_target(make_grid):

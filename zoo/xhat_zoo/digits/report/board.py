@@ -15,12 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from xhat.judges.outcomes import Outcome
 from xhat.report.drawing import enlarge, font_of, percent, shorten, wrap
-from xhat.report.palette import COLOURS, ink_on, label, legend
-from xhat.report.records import MethodGrid
+from xhat.report.palette import COLOURS, FAINT, INK, MUTED, PAPER, ink_on, label, legend
+from xhat_zoo.digits.report.records import MethodGrid
 
-__all__ = ["FAINT", "INK", "MUTED", "PAPER", "Board", "Box", "panels_across"]
-
-PAPER, INK, MUTED, FAINT = "#ffffff", "#16181c", "#5c6067", "#c9ccd1"
+__all__ = ["Board", "Box", "panels_across"]
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two lie outside
 

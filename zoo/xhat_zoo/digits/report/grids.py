@@ -7,9 +7,9 @@ from pathlib import Path
 from PIL import Image
 
 from xhat.core import atomic_write, check_positive
-from xhat.report.canvas import Board, panels_across
 from xhat.report.drawing import enlarge
-from xhat.report.records import MethodGrid, check_alike
+from xhat_zoo.digits.report.board import Board, panels_across
+from xhat_zoo.digits.report.records import MethodGrid, check_alike
 
 __all__ = ["save_grid_png"]
 

@@ -5,10 +5,11 @@ import pytest
 from PIL import Image
 
 from xhat.judges.outcomes import Outcome
-from xhat.report import COLOURS, save_selftest_png
-from xhat.report.confusion import _Board, _state, _widths
+from xhat.report import COLOURS
 from xhat.report.drawing import exact_percent
 from xhat.report.palette import rgb
+from xhat_zoo.digits.report import save_selftest_png
+from xhat_zoo.digits.report.confusion import _Board, _state, _widths
 
 
 @pytest.mark.parametrize(

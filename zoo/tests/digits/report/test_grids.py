@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from xhat.report import COLOURS, save_grid_png
-from xhat.report.canvas import FAINT, panels_across
+from xhat.report import COLOURS
 from xhat.report.drawing import enlarge, shorten, wrap
-from xhat.report.grids import board_of
-from xhat.report.palette import rgb
+from xhat.report.palette import FAINT, rgb
+from xhat_zoo.digits.report import save_grid_png
+from xhat_zoo.digits.report.board import panels_across
+from xhat_zoo.digits.report.grids import board_of
 
 
 def test_the_border_of_every_cell_has_the_colour_of_its_verdict(tmp_path, make_grid):
