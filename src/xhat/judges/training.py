@@ -70,7 +70,7 @@ def train_judge(
         images: ``(n, 1, size, size)`` in [0, 1], upright.
         labels: ``(n,)`` int64, 0 to ``classes - 1``.
         seed: of weights, order, augmentation and negatives.
-        architecture: a name in ``xhat.learning.NETWORKS``.
+        architecture: a name in ``xhat.learning.architectures()``.
         arguments: of that architecture; the number of outputs is added.
         fold: which fifth of the images only sets the temperature, 0 to 4.
         classes: the number of real classes.

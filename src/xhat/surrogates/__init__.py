@@ -20,7 +20,6 @@ from xhat.surrogates.classifier import train_classifier
 from xhat.surrogates.consistency import RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
 from xhat.surrogates.diffusion import train_denoiser
-from xhat.surrogates.distances import train_distance
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 from xhat.surrogates.exemplars import Exemplars
 from xhat.surrogates.geodesics import AlongCurve, CurveEnergy, Curves, geodesic
@@ -73,7 +72,6 @@ __all__ = [
     "steerable_cnn",
     "train_classifier",
     "train_denoiser",
-    "train_distance",
     "train_regression",
     "train_softness",
     "train_vae",

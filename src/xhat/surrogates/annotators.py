@@ -50,7 +50,7 @@ def machine_labels(
         readers: how many annotators read an image.
         folds: each reader's parts of the data; one is read by an annotator that learnt the others.
         views: how many changed copies of an image each annotator looks at.
-        architecture: of the annotators, a name in ``xhat.learning.NETWORKS``.
+        architecture: of the annotators, a name in ``xhat.learning.architectures()``.
         classes: how many there are.
         on_fold: called with how many annotators are trained, and of how many.
         **schedule: instead of the default schedule's numbers.

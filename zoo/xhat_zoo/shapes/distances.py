@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import check_tensor
-from xhat.learning import DistanceField, EpochRecord, build, fit
+from xhat.learning import EpochRecord, build, fit
+from xhat_zoo.shapes.fields import DistanceField
 
 __all__ = ["train_distance"]
 

@@ -2,7 +2,7 @@
 
 Source: Sitzmann, Martel, Bergman, Lindell, Wetzstein, "Implicit Neural Representations with
 Periodic Activation Functions" (NeurIPS 2020), whose layers and initial weights these are, with a
-lower first frequency; the loss that trains it is in ``xhat.surrogates``.
+lower first frequency; the loss that trains it is in ``xhat_zoo.shapes.distances``.
 """
 
 import math

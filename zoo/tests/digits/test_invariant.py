@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.learning import TurnInvariantCNN, build
+from xhat.learning import build
+from xhat_zoo.digits.invariant import TurnInvariantCNN
 
 X = torch.rand(5, 1, 28, 28, generator=generator(0))
 
