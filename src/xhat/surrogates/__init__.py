@@ -1,4 +1,4 @@
-"""Recipes that train what a search differentiates: classifiers, and the latent space of a VAE.
+"""Recipes that train what a search differentiates: classifiers, regressors, embeddings, denoisers.
 
 A classifier is trained on images in [0, 1] and on labels or distributions. What makes a training
 more than textbook is a list of *signals*, each a small frozen record: smoother targets, damaged
@@ -15,7 +15,6 @@ from an input to its code where there is no encoder (``invert``).
 """
 
 from xhat.surrogates.adversarial import Adversarial, Trades, worst_inputs
-from xhat.surrogates.annotators import machine_labels
 from xhat.surrogates.classifier import train_classifier
 from xhat.surrogates.consistency import RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
@@ -35,7 +34,6 @@ from xhat.surrogates.regression import RegressionEnsemble, train_regression
 from xhat.surrogates.signals import Batch, LabelSmoothing, Signal, as_distributions
 from xhat.surrogates.steerable import SteerableCNN, exported, steerable_cnn
 from xhat.surrogates.symmetric import Equivariant, Invariant
-from xhat.surrogates.vae import train_vae
 
 __all__ = [
     "TEST_KINDS",
@@ -67,13 +65,11 @@ __all__ = [
     "fit_softness",
     "geodesic",
     "invert",
-    "machine_labels",
     "refuse_overlap",
     "steerable_cnn",
     "train_classifier",
     "train_denoiser",
     "train_regression",
     "train_softness",
-    "train_vae",
     "worst_inputs",
 ]

@@ -3,12 +3,12 @@ import torch
 from torch import nn
 
 from xhat.core import generator
-from xhat.judges import kernel_training
-from xhat.judges.kernel_training import _NearnessLoss, train_kernel_judge
-from xhat.judges.morphs import Morphs
 from xhat.learning import KernelClassifier, predict
 from xhat.learning.negatives import Negatives
 from xhat_zoo import digits
+from xhat_zoo.digits.morphs import Morphs
+from xhat_zoo.digits.recipes import kernel_judge
+from xhat_zoo.digits.recipes.kernel_judge import _NearnessLoss, train_kernel_judge
 
 OPTIONS = {
     "digits": 500,
@@ -80,9 +80,9 @@ def test_of_many_known_samples_as_many_are_morphed_as_have_a_label(monkeypatch):
         seen.append((fields, labels))
         return Morphs(fields, labels)
 
-    monkeypatch.setattr(kernel_training, "signed_distance", lambda x: x)
-    monkeypatch.setattr(kernel_training, "Morphs", noted)
-    monkeypatch.setattr(kernel_training, "fit", lambda *_, **__: None)
+    monkeypatch.setattr(kernel_judge, "signed_distance", lambda x: x)
+    monkeypatch.setattr(kernel_judge, "Morphs", noted)
+    monkeypatch.setattr(kernel_judge, "fit", lambda *_, **__: None)
     images, labels = data(400)
     train_kernel_judge(images, labels, seed=0, digits=2100, others=5, dimensions=4)
     ((fields, named),) = seen

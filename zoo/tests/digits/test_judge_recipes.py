@@ -4,9 +4,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from xhat.core import generator
-from xhat.judges import training
-from xhat.judges.morphs import Morphs, signed_distance
-from xhat.judges.training import (
+from xhat.learning import build, predict, random_affine
+from xhat.learning.negatives import Negatives
+from xhat_zoo import digits
+from xhat_zoo.digits.morphs import Morphs, signed_distance
+from xhat_zoo.digits.recipes import judges
+from xhat_zoo.digits.recipes.judges import (
     JudgeLoss,
     _moved_against,
     calibrate,
@@ -15,9 +18,6 @@ from xhat.judges.training import (
     train_autoencoder,
     train_judge,
 )
-from xhat.learning import build, predict, random_affine
-from xhat.learning.negatives import Negatives
-from xhat_zoo import digits
 
 SCHEDULE = {"epochs": 3, "batch_size": 50, "learning_rate": 2e-3}
 SMALL = {"hidden": [64]}
@@ -212,7 +212,7 @@ def test_the_autoencoder_learns_to_rebuild_and_repeats_with_its_seed():
 def test_an_autoencoder_is_shown_digits_turned_by_45_degrees_and_little_more(monkeypatch):
     """Turned farther, a 6 would be learnt as a 9."""
     asked = []
-    monkeypatch.setattr(training, "fit_vae", lambda images, **options: asked.append(options))
+    monkeypatch.setattr(judges, "fit_vae", lambda images, **options: asked.append(options))
     train_autoencoder(*data(10), seed=0)
     assert 45 <= asked[0]["jitter"].angle <= 50
     assert asked[0]["jitter"].shift == 1.0

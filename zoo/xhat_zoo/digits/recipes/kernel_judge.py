@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import generator
-from xhat.judges.training import JudgeLoss, Morphs, held_out, signed_distance
 from xhat.learning import EpochRecord, KernelClassifier, build, fit, random_affine
 from xhat.learning.negatives import Negatives
+from xhat_zoo.digits.morphs import Morphs, signed_distance
+from xhat_zoo.digits.recipes.judges import JudgeLoss, held_out
 
 __all__ = ["train_kernel_judge"]
 

@@ -4,8 +4,8 @@ import torch
 from scipy.spatial.distance import cdist
 
 from xhat.core import generator
-from xhat.judges.morphs import Morphs, signed_distance
 from xhat_zoo import digits
+from xhat_zoo.digits.morphs import Morphs, signed_distance
 
 
 def squares():

@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import check_count, check_fraction, check_positive, generator
-from xhat.judges.morphs import Morphs, signed_distance
 from xhat.learning import (
     EpochRecord,
     Jitter,
@@ -34,6 +33,7 @@ from xhat.learning import (
     random_affine,
 )
 from xhat.learning.negatives import Negatives
+from xhat_zoo.digits.morphs import Morphs, signed_distance
 
 __all__ = [
     "JudgeLoss",
