@@ -52,7 +52,7 @@ test-oldest: $(OLDEST_STAMP)
 		tests/core tests/engine tests/spaces tests/constraints tests/objectives tests/laws tests/learning tests/test_symmetry.py tests/test_problem.py tests/test_result.py \
 		tests/cli/test_shell.py tests/cli/test_optimize.py tests/cli/test_judge.py tests/cli/test_label.py studies/tests/test_main.py zoo/tests/test_laws.py \
 		tests/cli/test_train.py::test_a_recipe_is_trained_from_the_embedded_data tests/cli/test_demo.py \
-		tests/labels/test_exchange.py tests/metrics/test_dimension.py tests/report/test_page.py studies/tests/test_tuning.py \
+		tests/apps/label/test_exchange.py tests/metrics/test_dimension.py zoo/tests/digits/report/test_page.py studies/tests/test_tuning.py \
 		tests/surrogates/test_embeddings.py tests/surrogates/test_steerable.py tests/cli/test_serving.py tests/test_versions.py
 
 docs: setup

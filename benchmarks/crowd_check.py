@@ -20,7 +20,7 @@ import pandas as pd
 from crowdkit.aggregation.classification import DawidSkene as Theirs
 from record import provenance, table, write
 
-from xhat.labels import Votes, dawid_skene, draw_annotator, mean_shares
+from xhat.apps.label import Votes, dawid_skene, draw_annotator, mean_shares
 
 SEED, STEPS, TOLERANCE = 0, (1, 5, 20), 1e-6
 SMOOTHINGS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from xhat import labels
-from xhat.labels import Ballot, Database
-from xhat.labels.schema import tickets
+from xhat.apps import label as labels
+from xhat.apps.label import Ballot, Database
+from xhat.apps.label.schema import tickets
 
 SEED = 4
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"

@@ -39,8 +39,8 @@ from voting import Annotator, Server
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.labels.locks import locked
-from tests.labels.postgres import Postgres
+from tests.apps.label.locks import locked
+from tests.apps.label.postgres import Postgres
 
 SEED = 0
 PEOPLE, IMAGES = 20, 3_000

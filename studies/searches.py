@@ -19,10 +19,10 @@ from torch import Tensor
 
 from studies.report.frontier import FrontierDot, save_frontier_png
 from studies.runner.experiment import Arm, Cell, Context, Details, Pictures, Table
-from xhat.report import MethodGrid, save_grid_png
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge
 from xhat_zoo.digits.methods import Exemplary, Method
+from xhat_zoo.digits.report import MethodGrid, save_grid_png
 from xhat_zoo.digits.steering import Steering, steer
 
 __all__ = ["SHOWN", "draw_grids", "own_pairs", "search_arm"]

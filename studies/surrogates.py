@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from studies.annotators import machine_labels
 from studies.runner.experiment import Arm, Cell, Context
 from xhat.core import generator
 from xhat.core.cache import kept
@@ -28,7 +29,6 @@ from xhat.surrogates import (
     OutlierExposure,
     Signal,
     Softness,
-    machine_labels,
     train_classifier,
     train_softness,
 )

@@ -18,10 +18,9 @@ from PIL import Image, ImageDraw
 
 from xhat.core import atomic_write, check_positive
 from xhat.judges.outcomes import Outcome
-from xhat.report.canvas import INK, MUTED, PAPER
 from xhat.report.checks import as_outcome, as_pixels, check_shape
 from xhat.report.drawing import colour_index, enlarge, font_of, wrap, write
-from xhat.report.palette import COLOURS, label, legend
+from xhat.report.palette import COLOURS, INK, MUTED, PAPER, label, legend
 
 __all__ = ["Film", "save_films_gif", "save_films_png"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xhat.report.canvas import INK
+from xhat.report.palette import INK
 from xhat.report.plots import MARGIN, WIDTH, Sheet, spread, title_height, title_lines
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from studies.report.records import ANSWERS, StudyPage
 from studies.report.words import answer_line, size_line
 from xhat.report import Estimate
-from xhat.report.canvas import MUTED, PAPER
-from xhat.report.palette import ink_on
+from xhat.report.palette import MUTED, PAPER, ink_on
 from xhat.report.plots import (
     LINE,
     MARGIN,

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xhat.judges.outcomes import Outcome
-from xhat.report.canvas import INK, MUTED, PAPER
-from xhat.report.palette import COLOURS, legend
+from xhat.report.palette import COLOURS, INK, MUTED, PAPER, legend
 from xhat.report.plots import MARGIN, WIDTH, Sheet, fold, title_height, title_lines
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xhat.report.canvas import MUTED
+from xhat.report.palette import MUTED
 from xhat.report.plots import MARGIN, WIDTH, Sheet, fold, title_height, title_lines
 
 __all__ = ["save_planes_png"]

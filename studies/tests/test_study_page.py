@@ -8,8 +8,8 @@ from PIL import Image
 from studies.report.page import save_study_page, study_markdown
 from studies.report.records import ArmRow, ClaimRow
 from studies.tests.studies import make_arms, make_page
-from tests.report.test_page import Page
 from xhat.core import UnreadableFileError
+from zoo.tests.digits.report.test_page import Page
 
 EVIL = "<script>alert(1)</script>\"'& | `x` _y_ *z* [w](v) {u} \\"
 

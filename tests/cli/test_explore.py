@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from xhat.web.serving import listen
+from xhat.apps.web.serving import listen
 
 QUICKLY = """
 from xhat.cli import main

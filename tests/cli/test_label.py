@@ -3,10 +3,10 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from tests.labels.collections import NOW, collection, vote
-from tests.labels.conftest import own_postgresql  # noqa: F401 - a fixture
+from tests.apps.label.collections import NOW, collection, vote
+from tests.apps.label.conftest import own_postgresql  # noqa: F401 - a fixture
+from xhat.apps.label import Settings, simulate
 from xhat.cli.labels import open_database
-from xhat.labels import Settings, simulate
 
 SETTINGS = Settings(classes=("0", "1", "2"), each=2, repeats=0.2, golds=0.2, quota=30)
 SURE, OTHER = [1.0, 0, 0, 0], [0, 1.0, 0, 0]
@@ -111,7 +111,7 @@ def test_without_a_collection(refused, tmp_path, monkeypatch, command):
 
 
 def test_without_the_extra(refused, db, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("xhat.labels")]:
+    for name in [name for name in sys.modules if name.startswith("xhat.apps.label")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     assert "pip install 'xhat[web]'" in refused("label", "progress")

@@ -8,9 +8,9 @@ import pytest
 from httpx2 import Client
 
 from tests.cli.shell import start
-from xhat import labels
-from xhat.labels import Database
-from xhat.web.serving import listen
+from xhat.apps import label as labels
+from xhat.apps.label import Database
+from xhat.apps.web.serving import listen
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ def test_a_first_start_that_the_model_cannot_take_keeps_no_other_from_being_sear
     space = Masked(Box(), free, x0)
     problem = Problem(CrossEntropy(Allergic(RuntimeError).eval(), targets(4)), space)
     found = solve(problem, x0, stepper=GradientDescent(0.01), max_steps=2)
-    failed = [status.startswith("the model failed at step 0") for status in found.status]
+    failed = [status.startswith("the model failed at step 0") for status in found.sentences]
     assert failed == [i < number for i in range(4)]
 
 
@@ -157,7 +157,7 @@ def test_who_is_lost_between_two_rounds_is_not_searched_in_the_next():
     space = Held(Box(), lambda x, start: torch.where(still > 0, x, start), x0)
     how = {"multipliers": AugmentedLagrangian(4), "stepper": GradientDescent(0.01)}
     found = solve(Problem(shy, space, ROOF), x0, max_steps=3, compute=Compute(chunk=1), **how)
-    assert found.status[2].startswith("the model failed: RuntimeError: not while anybody looks")
+    assert found.sentences[2].startswith("the model failed: RuntimeError: not while anybody looks")
     assert found.steps[2] <= 3  # those of one round
     assert (found.steps[:2] > 3).all()
 

@@ -13,7 +13,7 @@ from xhat.problem import Problem
 from xhat.spaces import Box
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 
-CLASSIFIERS = ("SmallCNN", "WideCNN", "ResidualNet", "MLP", "TurnInvariantCNN")
+CLASSIFIERS = ("SmallCNN", "WideCNN", "ResidualNet", "MLP")
 
 
 def images(n: int = 3) -> torch.Tensor:

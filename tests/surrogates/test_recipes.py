@@ -4,8 +4,9 @@ import torch.nn.functional as F
 
 from xhat.core import generator
 from xhat.learning import predict
-from xhat.surrogates import train_classifier, train_vae, worst_inputs
+from xhat.surrogates import train_classifier, worst_inputs
 from xhat_zoo import digits
+from xhat_zoo.digits.recipes.vae import train_vae
 
 SCHEDULE = {"epochs": 1, "batch_size": 50, "learning_rate": 1e-3}
 

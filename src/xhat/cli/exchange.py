@@ -11,7 +11,7 @@ from xhat.cli.labels import DEFAULT_DB, Db, Whose, label, labelling_of, open_dat
 from xhat.cli.shell import console, progress_bar
 
 if TYPE_CHECKING:
-    from xhat.labels import Database
+    from xhat.apps.label import Database
 
 __all__ = ["export_command", "import_command", "simulate"]
 
@@ -26,7 +26,7 @@ def export_command(
 ) -> None:
     """Write labels, votes, a datasheet and checksums into a new folder."""
     with open_database(db) as database:
-        from xhat.labels import export
+        from xhat.apps.label import export
 
         found = export(database, out, time.time(), simulated=simulated, format=format, seed=seed)
     who = "simulated annotators, marked as such" if simulated else "people"
@@ -54,7 +54,7 @@ def import_command(
 ) -> None:
     """Take votes from files, all of them or none."""
     with open_database(db, create=True) as database:
-        from xhat.labels import import_folder, import_plain
+        from xhat.apps.label import import_folder, import_plain
 
         now = time.time()
         if path.is_dir():
@@ -89,7 +89,7 @@ def simulate(
 ) -> None:
     """Let simulated annotators answer; they stay marked, and are never exported as people."""
     with open_database(db, create=images is not None) as database:
-        from xhat.labels import simulate as answer
+        from xhat.apps.label import simulate as answer
 
         now = time.time()
         if images:
@@ -116,7 +116,7 @@ def _ask(
     limit: int | None = None,
     seed: int = 0,
 ) -> None:
-    from xhat.labels import Settings
+    from xhat.apps.label import Settings
 
     with progress_bar() as update:
         ask = labelling_of(images).ask

@@ -33,11 +33,11 @@ def explore(
     """Draw a digit, choose what it should become, and watch it change in the browser."""
     import torch
 
+    from xhat.apps.explorer import Gallery, explorer_part
+    from xhat.apps.web import build, own_names, serve
+    from xhat.apps.web.serving import listen
     from xhat.core import check_count
     from xhat.task import task
-    from xhat.web import build, own_names, serve
-    from xhat.web.explorer import Gallery, explorer_part
-    from xhat.web.serving import listen
 
     check_count("--searches", searches)
     gallery = None if results is None else Gallery.open(results)

@@ -19,7 +19,7 @@ from xhat.cli.names import DEFAULT_TASK
 from xhat.cli.shell import console
 
 if TYPE_CHECKING:
-    from xhat.labels import Database, GoldCheck, PersonRow
+    from xhat.apps.label import Database, GoldCheck, PersonRow
 
 __all__ = ["DEFAULT_DB", "Db", "Whose", "label", "labelling_of", "open_database"]
 
@@ -43,7 +43,7 @@ def open_database(url: str, *, create: bool = False) -> "Iterator[Database]":
         ValueError: the extra is not installed, or there is no such collection.
     """
     try:
-        from xhat.labels import Database, settings_of
+        from xhat.apps.label import Database, settings_of
     except ModuleNotFoundError as error:
         raise ValueError(
             f"{error.name} is needed for labelling; install it: pip install 'xhat[web]'."
@@ -83,7 +83,7 @@ def labelling_of(sources: Sequence[str] = ()) -> Any:
 def _check_tables(database: "Database") -> None:
     from sqlalchemy import inspect
 
-    from xhat.labels.schema import metadata
+    from xhat.apps.label.schema import metadata
 
     if not {*metadata.tables} <= {*inspect(database.engine).get_table_names()}:
         raise ValueError(
@@ -95,7 +95,7 @@ def _check_tables(database: "Database") -> None:
 def show_progress(db: Db = DEFAULT_DB) -> None:
     """Say how far a collection is."""
     with open_database(db) as database:
-        from xhat.labels import is_paused, person_rows, progress
+        from xhat.apps.label import is_paused, person_rows, progress
 
         with database.read() as connection:
             far, people = progress(connection), person_rows(connection, time.time())
@@ -121,8 +121,8 @@ def show_agreement(
 ) -> None:
     """Say how far people agree: with each other, with themselves, and with verdicts."""
     with open_database(db) as database:
-        from xhat.labels import agreement, read_votes
-        from xhat.labels.datasheet import quality
+        from xhat.apps.label import agreement, read_votes
+        from xhat.apps.label.datasheet import quality
 
         with database.read() as connection:
             found = agreement(
@@ -172,8 +172,8 @@ def show_annotators(
 ) -> None:
     """List who was invited, and who misses too many gold images."""
     with open_database(db) as database:
-        from xhat.labels import check_golds, person_rows
-        from xhat.labels.gold import RULE
+        from xhat.apps.label import check_golds, person_rows
+        from xhat.apps.label.gold import RULE
 
         with database.read() as connection:
             now = time.time()
@@ -225,7 +225,7 @@ def resume(
 
 def _set_paused(db: str, name: str | None, *, paused: bool) -> None:
     with open_database(db) as database:
-        from xhat.labels import pause, set_paused
+        from xhat.apps.label import pause, set_paused
 
         if name is None:
             database.write(lambda connection: pause(connection, paused=paused))
@@ -240,14 +240,14 @@ def revoke(
 ) -> None:
     """End somebody's invitation at once; their votes stay."""
     with open_database(db) as database:
-        from xhat.labels import revoke
+        from xhat.apps.label import revoke
 
         database.write(lambda connection: revoke(connection, name, time.time()))
     console.print(f"Revoked {name}; the votes stay.", markup=False)
 
 
 def _settings(connection):
-    from xhat.labels import settings_of
+    from xhat.apps.label import settings_of
 
     settings = settings_of(connection)
     if settings is None:

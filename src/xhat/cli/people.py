@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xhat.apps.label import Database, mean_shares, read_votes, settings_of, wilson
+from xhat.apps.label.schema import images
 from xhat.core import atomic_folder_check, check_count
 from xhat.judges import Outcome
-from xhat.labels import Database, mean_shares, read_votes, settings_of, wilson
-from xhat.labels.schema import images
 from xhat.report import PageTable, SeenSample, TaskPage, save_seen_png, save_task_page
 
 __all__ = ["People", "VerdictRow", "people_and_verdicts", "write_people"]

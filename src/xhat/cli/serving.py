@@ -11,7 +11,7 @@ from xhat.cli.labels import DEFAULT_DB, Db, label, labelling_of, open_database
 from xhat.cli.shell import console, progress_bar
 
 if TYPE_CHECKING:
-    from xhat.labels import Database, Invitation, Settings
+    from xhat.apps.label import Database, Invitation, Settings
 
 __all__ = ["serve_labelling"]
 
@@ -55,8 +55,8 @@ def serve_labelling(
     purpose = purpose or ("results" if made_by_search else "labels")
     check_choice("purpose", purpose, _PURPOSES)
     with open_database(db, create=True) as database:
-        from xhat.labels import Settings
-        from xhat.web import serving
+        from xhat.apps.label import Settings
+        from xhat.apps.web import serving
 
         settings = Settings(
             each=each, repeats=repeats, golds=golds, quota=quota, purpose=purpose, seed=seed
@@ -75,7 +75,7 @@ def _put(
     random: float,
 ) -> None:
     """Put the images into the database; there must be some in the end."""
-    from xhat.labels import progress, settings_of
+    from xhat.apps.label import progress, settings_of
 
     with database.read() as connection:
         known = settings_of(connection)
@@ -105,7 +105,7 @@ def _put(
 
 
 def _invite(database: "Database", count: int, days: float) -> "list[Invitation]":
-    from xhat.labels import invite
+    from xhat.apps.label import invite
 
     if not count:
         return []
@@ -121,9 +121,9 @@ def _serve(
     *,
     proxied: bool,
 ) -> None:
-    from xhat.labels import settings_of
-    from xhat.web import build, own_names, serve
-    from xhat.web.labelling import CLASSROOM, labelling
+    from xhat.apps.label import settings_of
+    from xhat.apps.label.pages import CLASSROOM, labelling
+    from xhat.apps.web import build, own_names, serve
 
     with database.read() as connection:
         settings = settings_of(connection)

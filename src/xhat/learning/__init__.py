@@ -7,21 +7,18 @@ A checkpoint is a safetensors file of weights beside a JSON ``Card`` that says w
 from, and the two are only ever loaded together.
 """
 
-from xhat.learning.architectures import NETWORKS, build
+from xhat.learning.architectures import NETWORKS, architectures, build, network
 from xhat.learning.augment import Jitter, Shift, random_affine, random_rotation, rotate
 from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, save_checkpoint
 from xhat.learning.corruptions import CORRUPTIONS, corrupt
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.denoising import DenoisingLoss
 from xhat.learning.dense import DenseVAE
-from xhat.learning.fields import DistanceField
 from xhat.learning.flows import FlowAutoencoder, FlowPrior, negative_log_likelihood
-from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.line import Line, LineLoss
 from xhat.learning.metric import ContrastiveLoss, MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
-from xhat.learning.perceptron import Perceptron
 from xhat.learning.precision import has_fast_bfloat16, short_passes
 from xhat.learning.temperature import Tempered, fit_temperature
 from xhat.learning.training import Augment, EpochRecord, Loss, fit, predict
@@ -38,7 +35,6 @@ __all__ = [
     "Denoiser",
     "DenoisingLoss",
     "DenseVAE",
-    "DistanceField",
     "EpochRecord",
     "FlowAutoencoder",
     "FlowPrior",
@@ -48,14 +44,13 @@ __all__ = [
     "LineLoss",
     "Loss",
     "MetricEmbedding",
-    "Perceptron",
     "ResidualNet",
     "Shift",
     "SmallCNN",
     "Tempered",
-    "TurnInvariantCNN",
     "VariationalLoss",
     "WideCNN",
+    "architectures",
     "build",
     "corrupt",
     "count_parameters",
@@ -65,6 +60,7 @@ __all__ = [
     "has_fast_bfloat16",
     "load_checkpoint",
     "negative_log_likelihood",
+    "network",
     "predict",
     "random_affine",
     "random_rotation",

@@ -1,5 +1,13 @@
-"""Every architecture by name: with its arguments, a name is enough to build a network again."""
+"""Every architecture by name: with its arguments, a name is enough to build a network again.
 
+Networks of other packages are found by the entry points ``xhat.networks``. In the
+``pyproject.toml`` of a package with a network of your own::
+
+    [project.entry-points."xhat.networks"]
+    Kettle = "mypackage.kettle:Kettle"  # an nn.Module of which every argument has a default
+"""
+
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import torch
@@ -8,16 +16,15 @@ from torch import nn
 from xhat.core import check_choice
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.dense import DenseVAE
-from xhat.learning.fields import DistanceField
 from xhat.learning.flows import FlowAutoencoder
-from xhat.learning.invariant import TurnInvariantCNN
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.line import Line
 from xhat.learning.metric import MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
-from xhat.learning.perceptron import Perceptron
 
-__all__ = ["NETWORKS", "build"]
+__all__ = ["NETWORKS", "architectures", "build", "network"]
+
+GROUP = "xhat.networks"
 
 NETWORKS: dict[str, type[nn.Module]] = {
     network.__name__: network
@@ -26,7 +33,6 @@ NETWORKS: dict[str, type[nn.Module]] = {
         WideCNN,
         ResidualNet,
         MLP,
-        TurnInvariantCNN,
         KernelClassifier,
         VAE,
         Denoiser,
@@ -34,17 +40,48 @@ NETWORKS: dict[str, type[nn.Module]] = {
         FlowAutoencoder,
         MetricEmbedding,
         Line,
-        DistanceField,
-        Perceptron,
     )
 }
+"""The networks of this room."""
+
+
+def architectures() -> tuple[str, ...]:
+    """Return the names of all networks: those of this room, then those of installed packages."""
+    return (*NETWORKS, *sorted(name for name in _registered() if name not in NETWORKS))
+
+
+def network(architecture: str) -> type[nn.Module]:
+    """Return the class of a network by name; a name of this room is never another's.
+
+    Raises:
+        ValueError: there is none of that name, or it cannot be loaded.
+        TypeError: what is registered under the name is no class of networks.
+
+    Example:
+        >>> network("MLP").__name__
+        'MLP'
+    """
+    check_choice("architecture", architecture, architectures())
+    if architecture in NETWORKS:
+        return NETWORKS[architecture]
+    entry = _registered()[architecture]
+    try:
+        made = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"the network {architecture} cannot be loaded: {error}.") from error
+    if not (isinstance(made, type) and issubclass(made, nn.Module)):
+        raise TypeError(
+            f"{entry.value} is registered as the network {architecture}, but is no class of the "
+            f"kind torch.nn.Module."
+        )
+    return made
 
 
 def build(architecture: str, *, seed: int, **arguments: Any) -> nn.Module:
     """Return a network by name, its weights drawn from ``seed``; no global state changes.
 
     Args:
-        architecture: a name in ``NETWORKS``.
+        architecture: a name in ``architectures()``.
         seed: of the initial weights.
         **arguments: of the network's constructor.
 
@@ -53,7 +90,11 @@ def build(architecture: str, *, seed: int, **arguments: Any) -> nn.Module:
         >>> bool((a.layers[0].weight == b.layers[0].weight).all())
         True
     """
-    check_choice("architecture", architecture, NETWORKS)
+    made = network(architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return NETWORKS[architecture](**arguments)
+        return made(**arguments)
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in reversed(tuple(entry_points(group=GROUP)))}

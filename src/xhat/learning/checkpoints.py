@@ -18,7 +18,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from xhat.core import UnreadableFileError, atomic_write, sha256_of
-from xhat.learning.architectures import NETWORKS, build
+from xhat.learning.architectures import architectures, build
 
 __all__ = [
     "Card",
@@ -37,7 +37,7 @@ class Card:
     Attributes:
         name: of the checkpoint; its files are ``NAME.safetensors`` and ``NAME.json``.
         task: whose data it was trained on.
-        architecture: a name in ``NETWORKS``.
+        architecture: a name in ``architectures()``.
         arguments: of that architecture.
         recipe: the name of the training recipe.
         hyperparameters: of the recipe.
@@ -169,9 +169,9 @@ def _read_card(path: Path) -> Card:
         raise UnreadableFileError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, TypeError) as error:
         raise UnreadableFileError(f"{path} is not a checkpoint's card.") from error
-    if card.architecture not in NETWORKS:
+    if card.architecture not in (known := architectures()):
         raise UnreadableFileError(
             f"{path} names the unknown architecture {card.architecture!r}; "
-            f"known are {', '.join(NETWORKS)}."
+            f"known are {', '.join(known)}."
         )
     return card

@@ -81,7 +81,7 @@ def fit_vae(
         latent: the number of latent values.
         beta: weight of the divergence from the standard normal prior.
         jitter: how every image is changed afresh, such as ``Jitter``; None leaves it as it is.
-        architecture: the name of an autoencoder in ``NETWORKS``: ``"VAE"`` or ``"DenseVAE"``.
+        architecture: the name of an autoencoder, ``"VAE"`` or ``"DenseVAE"``.
         on_epoch: called with a record after each epoch.
         **schedule: passed to ``fit``.
 

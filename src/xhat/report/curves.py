@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xhat.report.canvas import MUTED
 from xhat.report.estimates import Estimate
+from xhat.report.palette import MUTED
 from xhat.report.plots import (
     LINE,
     MARGIN,

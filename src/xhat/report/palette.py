@@ -13,7 +13,23 @@ from types import MappingProxyType
 
 from xhat.judges.outcomes import Outcome
 
-__all__ = ["COLOURS", "MARKS", "ORDER", "LegendEntry", "ink_on", "label", "legend", "rgb"]
+__all__ = [
+    "COLOURS",
+    "FAINT",
+    "INK",
+    "MARKS",
+    "MUTED",
+    "ORDER",
+    "PAPER",
+    "LegendEntry",
+    "ink_on",
+    "label",
+    "legend",
+    "rgb",
+]
+
+PAPER, INK, MUTED, FAINT = "#ffffff", "#16181c", "#5c6067", "#c9ccd1"
+"""Of what is drawn and says nothing about an outcome."""
 
 COLOURS: Mapping[Outcome, str] = MappingProxyType(
     {

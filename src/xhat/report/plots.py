@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from xhat.core import atomic_write
-from xhat.report.canvas import FAINT, INK, MUTED, PAPER
 from xhat.report.drawing import font_of, wrap
+from xhat.report.palette import FAINT, INK, MUTED, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

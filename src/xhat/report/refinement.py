@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from xhat.report.canvas import MUTED
+from xhat.report.palette import MUTED
 from xhat.report.plots import MARGIN, TINTS, WIDTH, Sheet, fold, title_height, title_lines
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from PIL import Image, ImageDraw
 
 from xhat.core import atomic_write
 from xhat.judges.outcomes import Outcome
-from xhat.report.canvas import INK, MUTED, PAPER
 from xhat.report.drawing import write
-from xhat.report.palette import COLOURS
+from xhat.report.palette import COLOURS, INK, MUTED, PAPER
 
 __all__ = ["SeenSample", "save_seen_png"]
 

@@ -1,4 +1,4 @@
-"""Recipes that train what a search differentiates: classifiers, and the latent space of a VAE.
+"""Recipes that train what a search differentiates: classifiers, regressors, embeddings, denoisers.
 
 A classifier is trained on images in [0, 1] and on labels or distributions. What makes a training
 more than textbook is a list of *signals*, each a small frozen record: smoother targets, damaged
@@ -15,12 +15,10 @@ from an input to its code where there is no encoder (``invert``).
 """
 
 from xhat.surrogates.adversarial import Adversarial, Trades, worst_inputs
-from xhat.surrogates.annotators import machine_labels
 from xhat.surrogates.classifier import train_classifier
 from xhat.surrogates.consistency import RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
 from xhat.surrogates.diffusion import train_denoiser
-from xhat.surrogates.distances import train_distance
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 from xhat.surrogates.exemplars import Exemplars
 from xhat.surrogates.geodesics import AlongCurve, CurveEnergy, Curves, geodesic
@@ -36,7 +34,6 @@ from xhat.surrogates.regression import RegressionEnsemble, train_regression
 from xhat.surrogates.signals import Batch, LabelSmoothing, Signal, as_distributions
 from xhat.surrogates.steerable import SteerableCNN, exported, steerable_cnn
 from xhat.surrogates.symmetric import Equivariant, Invariant
-from xhat.surrogates.vae import train_vae
 
 __all__ = [
     "TEST_KINDS",
@@ -68,14 +65,11 @@ __all__ = [
     "fit_softness",
     "geodesic",
     "invert",
-    "machine_labels",
     "refuse_overlap",
     "steerable_cnn",
     "train_classifier",
     "train_denoiser",
-    "train_distance",
     "train_regression",
     "train_softness",
-    "train_vae",
     "worst_inputs",
 ]

@@ -34,7 +34,7 @@ def train_classifier(
         targets: ``(n,)`` int64 labels, or ``(n, classes)`` distributions from people or machines.
         seed: of weights, order, augmentation and whatever the signals draw.
         signals: what the training is told besides, in this order.
-        architecture: a name in ``xhat.learning.NETWORKS``.
+        architecture: a name in ``xhat.learning.architectures()``.
         arguments: of that architecture; the number of classes is added where it is not 10.
         model: trained in place, instead of a new network of ``architecture``: one of your own, or
             one whose predictions are averaged over a group.

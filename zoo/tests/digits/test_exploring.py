@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from xhat.apps.explorer.gallery import Gallery
+from xhat.apps.explorer.tiles import tiled
 from xhat.core import UnreadableFileError
 from xhat.report import as_pictures
 from xhat.result import Result
 from xhat.task import Cancelled
-from xhat.web.explorer.gallery import Gallery
-from xhat.web.explorer.tiles import tiled
 from xhat_zoo import digits
 from xhat_zoo.digits import judging
 from xhat_zoo.digits.exploring import (
@@ -21,8 +21,8 @@ from xhat_zoo.digits.exploring import (
     Explorer,
     Question,
     centred,
-    knobs,
     python_code,
+    settings,
     structures,
 )
 from xhat_zoo.digits.methods import METHODS
@@ -92,18 +92,18 @@ class TestDrawing:
 
 class TestQuestion:
     @pytest.mark.parametrize("name", METHODS)
-    def test_the_knobs_stand_where_the_method_stands(self, name):
-        own = {knob.name: knob.default for knob in knobs(name)}
+    def test_the_settings_stand_where_the_method_stands(self, name):
+        own = {setting.name: setting.default for setting in settings(name)}
         assert ask(method=name, weights=own).how == METHODS[name]
-        for knob in knobs(name):
-            assert knob.low <= knob.default <= knob.high, knob.name
+        for setting in settings(name):
+            assert setting.low <= setting.default <= setting.high, setting.name
 
     @pytest.mark.parametrize("name", METHODS)
-    def test_every_knob_turns_something(self, name):
-        for knob in knobs(name):
-            question = ask(method=name, weights={knob.name: knob.high})
+    def test_every_setting_turns_something(self, name):
+        for setting in settings(name):
+            question = ask(method=name, weights={setting.name: setting.high})
             changed = question.how != METHODS[name] or question.confidence != 0.95
-            assert changed or knob.high == knob.default, knob.name
+            assert changed or setting.high == setting.default, setting.name
 
     @pytest.mark.parametrize(
         ("options", "said"),

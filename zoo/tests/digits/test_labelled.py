@@ -7,8 +7,7 @@ import torch
 
 from studies import STUDIES, Context, with_labels
 from studies.surrogates import Plan, surrogate
-from xhat.core import UnreadableFileError, sha256_of
-from xhat.labels import (
+from xhat.apps.label import (
     Ballot,
     Database,
     Settings,
@@ -20,6 +19,7 @@ from xhat.labels import (
     invite,
     upcoming,
 )
+from xhat.core import UnreadableFileError, sha256_of
 from xhat.learning import load_checkpoint
 from xhat_zoo import digits
 from xhat_zoo.digits.labelled import read_labelled

@@ -6,11 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from xhat.cli import people
-from xhat.cli.people import people_and_verdicts, write_people
-from xhat.core import UnreadableFileError
-from xhat.judges import Jury
-from xhat.labels import (
+from xhat.apps.label import (
     Ballot,
     Database,
     Item,
@@ -23,6 +19,10 @@ from xhat.labels import (
     settings_of,
     upcoming,
 )
+from xhat.cli import people
+from xhat.cli.people import people_and_verdicts, write_people
+from xhat.core import UnreadableFileError
+from xhat.judges import Jury
 from xhat_zoo import digits
 from xhat_zoo.digits.labelling import ask, asking, gold_items, read_source
 

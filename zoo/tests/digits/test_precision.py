@@ -6,12 +6,13 @@ import torch
 from xhat.core import generator
 from xhat.judges.fitting import default_jury, split_reference
 from xhat.learning import fit
-from xhat.surrogates import train_distance, train_regression
+from xhat.surrogates import train_regression
 from xhat.surrogates.embeddings import EMBEDDINGS, train_embedding
 from xhat_zoo import digits
 from xhat_zoo.conjunction.training import Recipe as Encounters
 from xhat_zoo.conjunction.training import train as train_encounters
 from xhat_zoo.digits.recipes import PARTS, SHIPPED, recipe
+from xhat_zoo.shapes.distances import train_distance
 
 COMPOSED = ("robust+outliers+noise-soft", "trades+astray", "smooth+noise+consistent")
 STILL = {"learning_rate": 1e-12}  # a training that leaves the weights where they began

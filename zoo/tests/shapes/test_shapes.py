@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from xhat.core import generator
-from xhat.learning import DistanceField
 from xhat_zoo import shapes
 from xhat_zoo.shapes import (
     Body,
@@ -19,6 +18,7 @@ from xhat_zoo.shapes import (
     Torus,
     Union,
 )
+from xhat_zoo.shapes.fields import DistanceField
 
 QUATERNION = (0.8, 0.5, 0.2, 0.1)
 SOLIDS = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xhat.report.canvas import FAINT, MUTED
+from xhat.report.palette import FAINT, MUTED
 from xhat.report.plots import MARGIN, MARKERS, TINTS, WIDTH, Sheet, title_height, title_lines
 
 if TYPE_CHECKING:

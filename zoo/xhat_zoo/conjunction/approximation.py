@@ -20,10 +20,10 @@ from math import log
 import torch
 from torch import Tensor, nn
 
-from xhat.learning import Perceptron
 from xhat_zoo.conjunction.approaching import inertial
 from xhat_zoo.conjunction.encounters import Encounters
 from xhat_zoo.conjunction.orbits import MU, rtn_axes
+from xhat_zoo.conjunction.perceptron import Perceptron
 from xhat_zoo.conjunction.probability import encounter_plane
 
 __all__ = ["CONTEXT", "Surrogate", "describe"]

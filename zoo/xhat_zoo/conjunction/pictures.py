@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xhat.report.canvas import FAINT, INK, MUTED
+from xhat.report.palette import FAINT, INK, MUTED
 from xhat.report.plots import MARGIN, WIDTH, Sheet, fold, title_height, title_lines
 
 if TYPE_CHECKING:

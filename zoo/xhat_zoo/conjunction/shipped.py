@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 from xhat.core import check_choice
-from xhat.learning import Card, Perceptron, load_checkpoint, save_checkpoint
+from xhat.learning import Card, load_checkpoint, save_checkpoint
 from xhat_zoo.conjunction.approximation import Surrogate
+from xhat_zoo.conjunction.perceptron import Perceptron
 from xhat_zoo.conjunction.training import HELD_OUT, Recipe, errors, rows, train
 
 __all__ = ["PARTS", "WEIGHTS", "card", "surrogate", "train_shipped"]

@@ -23,8 +23,12 @@ from xhat.core import atomic_folder_check, atomic_write, check_fraction
 from xhat.engine import Progress
 from xhat.judges import Outcome
 from xhat.learning.checkpoints import versions
-from xhat.report import (
-    COLOURS,
+from xhat.report import COLOURS
+from xhat.task import Stage, Tell
+from xhat_zoo import digits
+from xhat_zoo.digits.judging import digits_judge
+from xhat_zoo.digits.methods import METHODS, method
+from xhat_zoo.digits.report import (
     MethodGrid,
     Summary,
     SummaryRow,
@@ -32,10 +36,6 @@ from xhat.report import (
     save_morph_gif,
     save_page,
 )
-from xhat.task import Stage, Tell
-from xhat_zoo import digits
-from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS, method
 from xhat_zoo.digits.steering import Steering, steer
 
 __all__ = ["Demo", "run", "said", "write"]

@@ -109,10 +109,13 @@ def _digits_judge(alpha: float, weights: Path) -> Judge:
 
 
 def _made_from(weights: Path) -> str:
-    names = (*digits.JUDGES, digits.AUTOENCODER)
-    files = [weights / f"{name}{ending}" for name in names for ending in (".safetensors", ".json")]
+    nets = (*digits.JUDGES, digits.AUTOENCODER)
+    files = [weights / f"{name}{ending}" for name in nets for ending in (".safetensors", ".json")]
     rooms = ("xhat.core", "xhat.judges", "xhat.learning")
-    own = (f"xhat_zoo.digits.{name}" for name in ("judging", "mnist", "networks", "splits"))
+    own = (
+        f"xhat_zoo.digits.{name}"
+        for name in ("invariant", "judging", "mnist", "networks", "splits")
+    )
     return fingerprint([*files, mnist.DATA / "SHA256SUMS"], (*rooms, *own))
 
 

@@ -17,18 +17,12 @@ from torch import nn
 
 from xhat.core import atomic_folder_check, atomic_write
 from xhat.learning import Card
-from xhat.report import (
-    CurvePanel,
-    ModelPage,
-    save_curves_png,
-    save_gradients_png,
-    save_matrices_png,
-    save_model_page,
-)
+from xhat.report import CurvePanel, save_curves_png
 from xhat.surrogates.robustness import Robustness, autoattack_accuracy
 from xhat_zoo import digits
 from xhat_zoo.digits.appraisal import TABLED, Appraisal, Scope, appraise, record
 from xhat_zoo.digits.judging import digits_judge
+from xhat_zoo.digits.report import ModelPage, save_gradients_png, save_matrices_png, save_model_page
 
 __all__ = ["Independent", "ModelReport", "report_model", "write_report"]
 

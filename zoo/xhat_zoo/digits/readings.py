@@ -13,9 +13,8 @@ from PIL import Image, ImageDraw
 
 from xhat.core import atomic_write
 from xhat.judges.outcomes import Outcome
-from xhat.report.canvas import INK, MUTED, PAPER
 from xhat.report.drawing import enlarge, font_of, shorten
-from xhat.report.palette import COLOURS, label
+from xhat.report.palette import COLOURS, INK, MUTED, PAPER, label
 
 __all__ = ["StructureRow", "save_readings_png", "save_structures_png"]
 

@@ -20,10 +20,10 @@ from xhat.judges import Judge, Verdicts
 from xhat.learning.checkpoints import hardware, versions
 from xhat.metrics import auroc, fpr_at_tpr
 from xhat.metrics.density import binomial_interval
-from xhat.report import SelfTestRow, save_selftest_png
 from xhat.task import Shown, Stage, Tell
 from xhat_zoo.digits.controls import Kind, Planted, kinds, material
 from xhat_zoo.digits.judging import digits_judge
+from xhat_zoo.digits.report import SelfTestRow, save_selftest_png
 
 __all__ = ["Row", "SelfTest", "self_test", "show", "write"]
 

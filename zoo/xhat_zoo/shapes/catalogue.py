@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_choice, check_count, generator
-from xhat.learning import Card, DistanceField, load_checkpoint
+from xhat.learning import Card, load_checkpoint
 from xhat_zoo.shapes.base import Shape
 from xhat_zoo.shapes.bodies import Body
 from xhat_zoo.shapes.composed import Complement, Learned, Moved, Union
+from xhat_zoo.shapes.fields import DistanceField
 from xhat_zoo.shapes.sampling import region_of
 from xhat_zoo.shapes.solids import Capsule, Cuboid, Sphere, Torus
 

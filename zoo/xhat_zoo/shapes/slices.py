@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xhat.report.canvas import INK, MUTED
+from xhat.report.palette import INK, MUTED
 from xhat.report.plots import MARGIN, WIDTH, Sheet, fold, title_height, title_lines
 
 if TYPE_CHECKING:

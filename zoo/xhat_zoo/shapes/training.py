@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from xhat.core import atomic_folder_check, check_choice, check_count, check_positive
-from xhat.learning import Card, DistanceField, EpochRecord, save_checkpoint
-from xhat.surrogates import train_distance
+from xhat.learning import Card, EpochRecord, save_checkpoint
 from xhat_zoo import shapes
 from xhat_zoo.shapes.base import Shape
+from xhat_zoo.shapes.distances import train_distance
+from xhat_zoo.shapes.fields import DistanceField
 
 __all__ = ["RECIPES", "fit_shape", "measure_field", "normal_errors", "train_shape"]
 

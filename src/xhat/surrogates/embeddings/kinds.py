@@ -58,7 +58,7 @@ class Embedding:
     Attributes:
         name: as on the command line.
         caption: what it is, in one line.
-        architecture: a name in ``xhat.learning.NETWORKS``.
+        architecture: a name in ``xhat.learning.architectures()``.
         loss: of the training; ``beta`` is given to it where there is one.
         latent: the number of latent values, where none is asked for.
         beta: likewise the weight of the divergence; None where there is none.

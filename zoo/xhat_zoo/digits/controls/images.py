@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xhat.judges.morphs import signed_distance
 from xhat.learning import random_affine
 from xhat_zoo.digits.controls.material import Material, Planted, slanted
+from xhat_zoo.digits.morphs import signed_distance
 
 __all__ = [
     "blank",

@@ -6,8 +6,8 @@ from dataclasses import fields
 
 from torch import Tensor
 
-from xhat_zoo.digits.exploring.knobs import STRUCTURES
 from xhat_zoo.digits.exploring.question import FREE, Question
+from xhat_zoo.digits.exploring.settings import STRUCTURES
 from xhat_zoo.digits.methods import METHODS
 
 __all__ = ["python_code"]

@@ -19,8 +19,8 @@ from xhat.task import Cancelled, Stage, Tell
 from xhat_zoo import digits
 from xhat_zoo.digits.exploring.code import python_code
 from xhat_zoo.digits.exploring.drawing import centred
-from xhat_zoo.digits.exploring.knobs import knobs, structures
 from xhat_zoo.digits.exploring.question import Question
+from xhat_zoo.digits.exploring.settings import settings, structures
 from xhat_zoo.digits.judging import digits_judge
 from xhat_zoo.digits.methods import METHODS, Exemplary, Known, Method, digits_known
 
@@ -184,7 +184,7 @@ class Explorer:
                 "name": name,
                 "caption": how.caption,
                 "surrogate": how.surrogate,
-                "knobs": [vars(knob) for knob in knobs(name)],
+                "settings": [vars(setting) for setting in settings(name)],
                 "structures": [
                     {"name": each.name, "title": each.title} for each in structures(name)
                 ],

@@ -10,7 +10,7 @@ from xhat.constraints import Projected
 from xhat.core import check_choice, check_range, check_tensor
 from xhat.spaces import Held, Space
 from xhat_zoo import digits
-from xhat_zoo.digits.exploring.knobs import STRUCTURES, knobs, structures, turned
+from xhat_zoo.digits.exploring.settings import STRUCTURES, settings, structures, turned
 from xhat_zoo.digits.methods import METHODS, Method
 
 __all__ = ["Question"]
@@ -29,7 +29,7 @@ class Question:
         start: ``(1, 1, 28, 28)`` in [0, 1].
         target: the digit that it should become, 0 to 9.
         method: a name in ``xhat_zoo.digits.methods.METHODS``.
-        weights: knob → value, of ``knobs(method)``; what is missing has the method's own value.
+        weights: name → value, of ``settings(method)``; what is missing has the method's own value.
         structure: ``"free"``, or a name in ``STRUCTURES``.
         index: of the start among the test digits; None where it was drawn.
 
@@ -59,7 +59,7 @@ class Question:
         check_range("the start", start, 0.0, 1.0)
         _check_class("the target", self.target)
         check_choice("method", self.method, METHODS)
-        own = {knob.name: knob for knob in knobs(self.method)}
+        own = {setting.name: setting for setting in settings(self.method)}
         for name, value in self.weights.items():
             if name not in own:
                 raise ValueError(

@@ -1,6 +1,6 @@
 """Labelling by people, put together: which images to ask about, and what the answers are good for.
 
-The room ``xhat.labels`` knows nothing of digits, judges or searches; here they meet.
+The room ``xhat.apps.label`` knows nothing of digits, judges or searches; here they meet.
 """
 
 from xhat.cli.people import People, VerdictRow, people_and_verdicts, write_people

@@ -21,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xhat.apps.label import Database, Item, Settings, add_images, create, entropy, interleave
+from xhat.apps.label import settings_of as labels_settings
+from xhat.apps.label.schema import images
 from xhat.core import check_count, generator, numpy_generator
 from xhat.judges import Jury
-from xhat.labels import Database, Item, Settings, add_images, create, entropy, interleave
-from xhat.labels import settings_of as labels_settings
-from xhat.labels.schema import images
 from xhat.learning import predict
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge

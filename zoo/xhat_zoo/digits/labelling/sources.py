@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xhat.apps.label import Item
 from xhat.cli.inputs import read_samples
 from xhat.core import UnreadableFileError, check_choice, check_range
-from xhat.labels import Item
 from xhat_zoo import digits
 
 __all__ = ["KEPT", "as_bytes", "read_source", "split_of"]

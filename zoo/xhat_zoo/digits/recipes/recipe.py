@@ -46,7 +46,7 @@ class Recipe:
         caption: what it is, in one line.
         run: trains it.
         split: the name of the split that it is trained on.
-        architecture: a name in ``xhat.learning.NETWORKS``.
+        architecture: a name in ``xhat.learning.architectures()``.
         arguments: of that architecture, as the recipe builds it for digits.
         hyperparameters: everything else that ``run`` needs.
         seed: of the training, where none is given; shipped weights were made with it.

@@ -5,12 +5,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xhat.judges.kernel_training import train_kernel_judge
-from xhat.judges.training import train_autoencoder, train_judge
 from xhat.learning import EpochRecord, Jitter
-from xhat.surrogates import train_denoiser, train_vae
+from xhat.surrogates import train_denoiser
 from xhat_zoo import digits
+from xhat_zoo.digits.recipes.judges import train_autoencoder, train_judge
+from xhat_zoo.digits.recipes.kernel_judge import train_kernel_judge
 from xhat_zoo.digits.recipes.recipe import Made, Recipe, Run
+from xhat_zoo.digits.recipes.vae import train_vae
 
 __all__ = ["SHIPPED"]
 
