@@ -10,7 +10,7 @@ import torch
 
 import xhat
 from tests.domains import cultivar, small_classifier, small_digits, wine
-from xhat.core import UnreadableFileError
+from xhat.core import InputWarning, UnreadableFileError
 from xhat.goals import Value
 
 LIMIT = 0.5  # processor seconds; 0.05 on a quiet machine
@@ -80,6 +80,16 @@ def test_frames_names_and_columns_go_through():
     assert "<table>" in found._repr_html_()
     assert repr(found).startswith("Judged(Class(2): 3 of 3 reached; ")
     assert xhat.optimize(cultivar, frame, ["a", "b", "c"], domain=domain).reached.all()
+
+
+def test_classes_in_another_order_are_noticed():
+    domain = wine()
+    turned = xhat.Domain(domain.x, 2 - domain.labels, classes=["c", "b", "a"])
+    with pytest.warns(InputWarning, match=r"for most samples of 'a', class 2, it gives 0"):
+        xhat.optimize(cultivar, domain.x[:2], "a", domain=turned)
+    wide = domain.x[:3].double().numpy()
+    for method in ("proximal", "nearest"):  # no warning, and numbers of any precision
+        assert xhat.optimize(cultivar, wide, "c", domain=domain, method=method).reached.all()
 
 
 def test_a_file_keeps_verdicts_and_the_path(tmp_path):

@@ -1,14 +1,16 @@
 """``xhat.optimize``: search, and say of every result whether it can be believed."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from xhat._audit import judged, wanted
 from xhat.constraints import Constraint
-from xhat.core import check_tensor, modules_of
+from xhat.core import InputWarning, check_tensor, evaluation_mode, modules_of
 from xhat.domain import Domain
 from xhat.judged import Judged
 from xhat.methods import Method, Options, Surroundings, default_method
@@ -66,7 +68,7 @@ def optimize(
         >>> iris = load_iris(as_frame=True)
         >>> fitted = LogisticRegression(max_iter=1000).fit(iris.data.values, iris.target)
         >>> w, b = (torch.tensor(part).float() for part in (fitted.coef_, fitted.intercept_))
-        >>> domain = Domain(iris.data, iris.target_names[iris.target])
+        >>> domain = Domain(iris.data, iris.target, classes=iris.target_names)
         >>> found = optimize(lambda x: x @ w.T + b, iris.data[:2], "virginica", domain=domain)
         >>> found.reached.tolist(), len(found.verdicts)
         ([True, True], 2)
@@ -81,6 +83,7 @@ def optimize(
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)
     given = _options(how, options)
+    _check_order(model, goal, domain)
     how.prepare(around, on_training)
     found = how.search(model, goal, starts, around, tuple(constraints), given)
     note = around.note if isinstance(around, Surroundings) else None
@@ -129,6 +132,38 @@ def choose(
             f"but is {method!r}."
         )
     return method
+
+
+def _check_order(model: Model, goal: Any, domain: Domain | None) -> None:
+    """Warn where the classes of the model seem to be in another order than those of the domain."""
+    if domain is None or domain.labels is None or not goal.by_class:
+        return
+    some = torch.arange(0, len(domain), max(1, len(domain) // _ASKED))
+    try:
+        with torch.no_grad(), evaluation_mode(*modules_of(model), warn=False):
+            said = model(domain.x[some]).argmax(dim=1).cpu()
+    except Exception:  # noqa: BLE001 - the search says better what is wrong with a model
+        return
+    labels, count = domain.labels[some], len(domain.classes)
+    if int(said.max()) >= count:
+        return
+    table = torch.zeros(count, count).index_put(
+        (labels, said), torch.ones(len(some)), accumulate=True
+    )
+    right, best = table.diagonal().sum(), table.max(dim=1).values.sum()
+    if right < _GUESSED * len(some) and best > _OTHERWISE * len(some):
+        worst = int((table.max(dim=1).values - table.diagonal()).argmax())
+        warnings.warn(
+            f"the model's classes seem to be in another order than the domain's: for most samples "
+            f"of {domain.classes[worst]!r}, class {worst}, it gives {int(table[worst].argmax())}; "
+            f"say the model's order by Domain(…, classes=[…]).",
+            InputWarning,
+            stacklevel=3,
+        )
+
+
+_ASKED = 300  # samples of the domain
+_GUESSED, _OTHERWISE = 0.6, 0.8  # shares of right answers, as they are numbered and at best
 
 
 def _options(how: Method, options: dict[str, Any]) -> Options:

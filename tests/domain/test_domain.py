@@ -136,6 +136,9 @@ def test_classes_by_name_and_number():
     assert (domain.class_of("b"), domain.class_of(2)) == (1, 2)
     assert Domain(RANDOM.random((30, 3)), [True, False] * 15).classes == ("False", "True")
     assert Domain(RANDOM.random((30, 3)), [7, 9] * 15).classes[-1] == "9"
+    named = Domain(RANDOM.random((4, 3)), ["no", "yes"] * 2, classes=["yes", "no"])
+    assert named.labels.tolist() == [1, 0, 1, 0]
+    assert Domain(RANDOM.random((4, 3)), [0, 1] * 2, classes=["yes", "no"]).class_of("no") == 1
     with pytest.raises(ValueError, match="'d' is none of the classes a, b, c"):
         domain.class_of("d")
 
@@ -188,6 +191,16 @@ def test_networks_serve_images_of_any_size_and_range():
         (lambda: Domain(RANDOM.random((5, 3)), [1, 2]), ValueError, "one for each of the 5"),
         (lambda: Domain(RANDOM.random((4, 3)), [1] * 4), ValueError, "at least two classes"),
         (lambda: Domain(RANDOM.random((2, 3)), [0.5, 1.5]), TypeError, "use values="),
+        (
+            lambda: Domain(RANDOM.random((2, 3)), ["a", "b"], classes=["a", "c"]),
+            ValueError,
+            "'b' is none of the classes a, c",
+        ),
+        (
+            lambda: Domain(RANDOM.random((2, 3)), [0, 2], classes=["a", "c"]),
+            ValueError,
+            "numbers from 0 to 1",
+        ),
         (lambda: Domain(RANDOM.random((5, 3)), values=[1.0]), ValueError, "one row for each"),
         (lambda: Domain(RANDOM.random((5, 3)), kind="image"), ValueError, "of the kind image"),
         (lambda: Domain(RANDOM.random((5, 3)), kind="sound"), ValueError, "must be one of image"),

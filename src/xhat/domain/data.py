@@ -68,12 +68,18 @@ def as_samples(samples: Any) -> tuple[Tensor, tuple[str, ...] | None]:
     return x, names
 
 
-def as_labels(labels: Any, n: int) -> Labels:
+def as_labels(labels: Any, n: int, classes: Sequence[Any] | None = None) -> Labels:
     """Return classes from 0 for labels of any kind: numbers or words, ``n`` of them.
+
+    Args:
+        labels: ``(n,)``.
+        n: how many there must be.
+        classes: the names of the classes in the order of the model's outputs; None for the numbers
+            themselves, or for words in the order of the alphabet.
 
     Raises:
         TypeError: numbers with a fraction, which are values and no classes.
-        ValueError: another number of them, or a single class.
+        ValueError: another number of them, a single class, or a label that is none of the classes.
 
     Example:
         >>> as_labels(["b", "a", "b"], 3)
@@ -90,6 +96,8 @@ def as_labels(labels: Any, n: int) -> Labels:
                 "labels must be classes, but have fractions; for quantities use values=."
             )
         known = known.astype(np.int64)
+    if classes is not None:
+        return _named(known, tuple(map(str, classes)))
     if known.dtype.kind in "iu" and known.min() >= 0 and known.max() < 10 * len(np.unique(known)):
         index, count = torch.from_numpy(known.astype(np.int64)), int(known.max()) + 1
         names = tuple(map(str, range(count)))
@@ -99,6 +107,23 @@ def as_labels(labels: Any, n: int) -> Labels:
     if len(index.unique()) < 2:
         raise ValueError(f"labels must tell at least two classes apart, but all are {names[-1]}.")
     return Labels(index, names)
+
+
+def _named(known: np.ndarray, classes: tuple[str, ...]) -> Labels:
+    """Return labels by names that the user gave: numbers of them, or the names themselves."""
+    if known.dtype.kind in "iu":
+        if known.min() < 0 or known.max() >= len(classes):
+            raise ValueError(
+                f"labels must be numbers from 0 to {len(classes) - 1}, the classes that are named, "
+                f"but reach from {known.min()} to {known.max()}."
+            )
+        return Labels(torch.from_numpy(known.astype(np.int64)), classes)
+    words = known.astype(str)
+    strange = sorted(set(words.tolist()) - set(classes))
+    if strange:
+        raise ValueError(f"the label {strange[0]!r} is none of the classes {', '.join(classes)}.")
+    place = {name: number for number, name in enumerate(classes)}
+    return Labels(torch.tensor([place[word] for word in words.tolist()]), classes)
 
 
 def as_values(values: Any, n: int) -> Tensor:

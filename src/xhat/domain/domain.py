@@ -29,6 +29,8 @@ class Domain:
         samples: ``(m, *x_shape)`` real samples: an array, a tensor, or a frame of numbers (pandas,
             polars, Arrow). Images ``(m, h, w)`` and ``(m, h, w, 1 or 3)`` are understood.
         labels: ``(m,)`` classes, numbers or words; None if there are none.
+        classes: their names, in the order of the model's outputs; None for the numbers themselves,
+            or for words in the order of the alphabet.
         values: ``(m,)`` or ``(m, *y_shape)`` quantities; None if there are none.
         kind: ``"image"``, ``"field"``, ``"signal"`` or ``"table"``; None to see it from the data.
         names: of the columns of a table, or of the channels; a frame has its own.
@@ -49,7 +51,7 @@ class Domain:
     Example:
         >>> from sklearn.datasets import load_iris
         >>> iris = load_iris(as_frame=True)
-        >>> flowers = Domain(iris.data, iris.target_names[iris.target])
+        >>> flowers = Domain(iris.data, iris.target, classes=iris.target_names)
         >>> flowers
         Domain(150 samples, table of 4 columns, 3 classes)
         >>> flowers.class_of("virginica"), flowers.names[0]
@@ -61,6 +63,7 @@ class Domain:
         samples: Any,
         labels: Any = None,
         *,
+        classes: Sequence[Any] | None = None,
         values: Any = None,
         kind: str | None = None,
         names: Sequence[str] | None = None,
@@ -76,7 +79,7 @@ class Domain:
         x, columns = as_samples(samples)
         self.x = x = shaped(x, kind)
         self.kind = kind_of(x, kind)
-        known = None if labels is None else as_labels(labels, len(x))
+        known = None if labels is None else as_labels(labels, len(x), classes)
         self.labels = None if known is None else known.index
         self.classes = () if known is None else known.names
         self.values = None if values is None else as_values(values, len(x))
@@ -144,7 +147,7 @@ class Domain:
             x = _ordered(x, self.names)
             x, _ = as_samples(x) if len(x) > 1 else (_row(x), None)
         x = check_tensor(name, x, floating=False)
-        x = x if x.is_floating_point() else x.float()
+        x = x.float()  # as the samples are, and all that is made of them
         if tuple(x.shape[1:]) != self.shape:
             x = shaped(x, self.kind)
         if tuple(x.shape[1:]) == self.shape:
