@@ -30,7 +30,6 @@ _ROOMS = {
     ),
     "xhat.methods": ("Method", "known_methods", "method"),
     "xhat.problem": ("Problem",),
-    "xhat.task": ("Task", "task", "tasks"),
     "xhat.result": ("Result", "Status", "Trajectory"),
     "xhat.engine": (
         "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
