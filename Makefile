@@ -53,7 +53,7 @@ test-oldest: $(OLDEST_STAMP)
 		tests/cli/test_shell.py tests/cli/test_optimize.py tests/cli/test_judge.py tests/cli/test_label.py studies/tests/test_main.py zoo/tests/test_laws.py \
 		tests/cli/test_train.py::test_a_recipe_is_trained_from_the_embedded_data tests/cli/test_demo.py \
 		tests/apps/label/test_exchange.py tests/metrics/test_dimension.py zoo/tests/digits/report/test_page.py studies/tests/test_tuning.py \
-		tests/surrogates/test_embeddings.py tests/surrogates/test_steerable.py tests/cli/test_serving.py tests/test_versions.py
+		zoo/tests/digits/test_embeddings.py tests/surrogates/test_steerable.py tests/cli/test_serving.py tests/test_versions.py
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean --site-dir site
@@ -92,14 +92,14 @@ python:
 $(STAMP): pyproject.toml zoo/pyproject.toml constraints.txt | python
 	@echo "Setting up $(VENV) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev,docs]' --editable 'zoo[mesh]'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev,docs]' --editable 'zoo[flow,mesh]'
 	@touch $@
 
 $(OLDEST_STAMP): pyproject.toml zoo/pyproject.toml constraints-oldest.txt | python
 	@echo "Setting up $(OLDEST) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(OLDEST)
 	@$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints-oldest.txt \
-		--editable '.[dimension,flow,postgresql,robustness,steerable,test,tune,web]' --editable 'zoo[mesh]'
+		--editable '.[dimension,postgresql,robustness,steerable,test,tune,web]' --editable 'zoo[flow,mesh]'
 	@touch $@
 
 # torchattacks asks for another torch than the one in use, so it comes without what it asks for.

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from xhat.core import generator
-from xhat.learning import Card, FlowAutoencoder, load_checkpoint
-from xhat.surrogates.embeddings import EMBEDDINGS, embedding, train_embedding
+from xhat.learning import Card, load_checkpoint
 from xhat_zoo import digits
+from xhat_zoo.digits.embeddings import EMBEDDINGS, embedding, train_embedding
+from xhat_zoo.digits.embeddings.flows import FlowAutoencoder
 
 SEED, TIMED, ROW = 0, 2_560, 14
 PICTURE = HERE.parent / "docs" / "images" / "embeddings.png"

@@ -18,8 +18,8 @@ from xhat.learning import VAE, build, fit_vae, predict
 from xhat.metrics import Density, Region, rare_density
 from xhat.spaces import Latent
 from xhat.surrogates.classifier import ROTATION
-from xhat.surrogates.embeddings import classes_per_place, latent_box
 from xhat_zoo import digits
+from xhat_zoo.digits.embeddings import classes_per_place, latent_box
 from xhat_zoo.digits.methods import METHODS, Method
 from xhat_zoo.digits.steering import Steering, steer
 

@@ -11,9 +11,9 @@ from rich.console import Console
 from xhat.cli import names, shell
 from xhat.core import InputWarning
 from xhat.methods import known_methods
-from xhat.surrogates.embeddings import EMBEDDINGS
 from xhat.task import tasks
 from xhat_zoo.digits.controls import HALVES
+from xhat_zoo.digits.embeddings import EMBEDDINGS
 from xhat_zoo.digits.methods import METHODS
 from xhat_zoo.digits.recipes import known_recipes
 

@@ -139,7 +139,7 @@ def show_agreement(
 
 
 def _compare(database: "Database", out: Path, *, simulated: bool) -> None:
-    from xhat.cli.people import people_and_verdicts, write_people
+    from xhat.apps.label.verdicts import people_and_verdicts, write_people
     from xhat.core import claimed_folder
 
     command = f"xhat label agreement --results {out}" + (" --simulated" if simulated else "")

@@ -14,10 +14,7 @@ from xhat.learning.corruptions import CORRUPTIONS, corrupt
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.denoising import DenoisingLoss
 from xhat.learning.dense import DenseVAE
-from xhat.learning.flows import FlowAutoencoder, FlowPrior, negative_log_likelihood
 from xhat.learning.kernels import KernelClassifier
-from xhat.learning.line import Line, LineLoss
-from xhat.learning.metric import ContrastiveLoss, MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 from xhat.learning.precision import has_fast_bfloat16, short_passes
 from xhat.learning.temperature import Tempered, fit_temperature
@@ -31,19 +28,13 @@ __all__ = [
     "VAE",
     "Augment",
     "Card",
-    "ContrastiveLoss",
     "Denoiser",
     "DenoisingLoss",
     "DenseVAE",
     "EpochRecord",
-    "FlowAutoencoder",
-    "FlowPrior",
     "Jitter",
     "KernelClassifier",
-    "Line",
-    "LineLoss",
     "Loss",
-    "MetricEmbedding",
     "ResidualNet",
     "Shift",
     "SmallCNN",
@@ -59,7 +50,6 @@ __all__ = [
     "fit_vae",
     "has_fast_bfloat16",
     "load_checkpoint",
-    "negative_log_likelihood",
     "network",
     "predict",
     "random_affine",

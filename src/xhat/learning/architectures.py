@@ -16,10 +16,7 @@ from torch import nn
 from xhat.core import check_choice
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.dense import DenseVAE
-from xhat.learning.flows import FlowAutoencoder
 from xhat.learning.kernels import KernelClassifier
-from xhat.learning.line import Line
-from xhat.learning.metric import MetricEmbedding
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 
 __all__ = ["NETWORKS", "architectures", "build", "network"]
@@ -37,9 +34,6 @@ NETWORKS: dict[str, type[nn.Module]] = {
         VAE,
         Denoiser,
         DenseVAE,
-        FlowAutoencoder,
-        MetricEmbedding,
-        Line,
     )
 }
 """The networks of this room."""

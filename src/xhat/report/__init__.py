@@ -5,8 +5,7 @@ gallery and the reasons of every sample (:func:`save_judged_page`).
 
 An :class:`Estimate` is one measurement over seeds with its 95 % interval. Figures are drawn from
 such or from plain numbers: :func:`save_tradeoff_png`, :func:`save_curves_png`. The page of a task's
-demo is a :class:`TaskPage` (:func:`save_task_page`). A :class:`SeenSample` is a sample with its
-verdict and what people saw in it; many stand side by side (:func:`save_seen_png`).
+demo is a :class:`TaskPage` (:func:`save_task_page`).
 
 The colour of a border or a bar always is the colour of a verdict (:data:`COLOURS`), and colour is
 never the only sign of it on a page. Nothing here judges or searches, and every file appears whole
@@ -20,7 +19,6 @@ from xhat.report.judged import JudgedSamples
 from xhat.report.judged_page import save_judged_page
 from xhat.report.palette import COLOURS, LegendEntry, legend
 from xhat.report.refinement import save_gaps_png
-from xhat.report.seen import SeenSample, save_seen_png
 from xhat.report.task_page import PageTable, TaskPage, save_task_page
 
 __all__ = [
@@ -30,7 +28,6 @@ __all__ = [
     "JudgedSamples",
     "LegendEntry",
     "PageTable",
-    "SeenSample",
     "TaskPage",
     "as_pictures",
     "legend",
@@ -38,7 +35,6 @@ __all__ = [
     "save_curves_png",
     "save_gaps_png",
     "save_judged_page",
-    "save_seen_png",
     "save_task_page",
     "save_tradeoff_png",
 ]

@@ -12,9 +12,9 @@ from xhat.learning import load_checkpoint
 from xhat.objectives import CrossEntropy, InLatent, PriorEnergy
 from xhat.problem import Problem
 from xhat.spaces import Latent
-from xhat.surrogates.embeddings import EMBEDDINGS
 from xhat_zoo import digits
-from xhat_zoo.digits.embedding import box_of, measure_embedding, train_digits_embedding
+from xhat_zoo.digits.embeddings import EMBEDDINGS
+from xhat_zoo.digits.embeddings.training import box_of, measure_embedding, train_digits_embedding
 
 TEST = digits.split("test")
 LIMIT = 90  # too few for an intrinsic dimension, which takes its time

@@ -18,9 +18,9 @@ from xhat.apps.label import (
     invite,
     settings_of,
     upcoming,
+    verdicts,
 )
-from xhat.cli import people
-from xhat.cli.people import people_and_verdicts, write_people
+from xhat.apps.label.verdicts import people_and_verdicts, write_people
 from xhat.core import UnreadableFileError
 from xhat.judges import Jury
 from xhat_zoo import digits
@@ -183,9 +183,9 @@ class TestPeopleAndVerdicts:
         assert told == {"genuine": (3, 2, 1), "adversarial": (2, 1, 0), "off_manifold": (1, 1, 0)}
 
     def test_kappa_of_a_textbook(self):
-        assert people._kappa(np.array([[20, 5], [10, 15]])) == pytest.approx(0.4)
-        assert people._kappa(np.array([[7, 0], [0, 0]])) is None
-        assert people._kappa(np.array([[7, 0], [0, 3]])) == 1
+        assert verdicts._kappa(np.array([[20, 5], [10, 15]])) == pytest.approx(0.4)
+        assert verdicts._kappa(np.array([[7, 0], [0, 0]])) is None
+        assert verdicts._kappa(np.array([[7, 0], [0, 3]])) == 1
 
     def test_the_page_shows_disagreements_first(self, judged, tmp_path):
         page = write_people(people_and_verdicts(judged), tmp_path / "out", command="xhat label")

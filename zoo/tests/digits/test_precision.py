@@ -7,10 +7,10 @@ from xhat.core import generator
 from xhat.judges.fitting import default_jury, split_reference
 from xhat.learning import fit
 from xhat.surrogates import train_regression
-from xhat.surrogates.embeddings import EMBEDDINGS, train_embedding
 from xhat_zoo import digits
 from xhat_zoo.conjunction.training import Recipe as Encounters
 from xhat_zoo.conjunction.training import train as train_encounters
+from xhat_zoo.digits.embeddings import EMBEDDINGS, train_embedding
 from xhat_zoo.digits.recipes import PARTS, SHIPPED, recipe
 from xhat_zoo.shapes.distances import train_distance
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from xhat.learning import EpochRecord, load_checkpoint
 from xhat.task import Stage, Tell, Trained
 from xhat_zoo.digits.appraisal import QUICK
-from xhat_zoo.digits.embedding import train_digits_embedding
+from xhat_zoo.digits.embeddings.training import train_digits_embedding
 from xhat_zoo.digits.model_report import report_model, write_report
 from xhat_zoo.digits.recipes import recipe as known_recipe
 from xhat_zoo.digits.training import Precision, train

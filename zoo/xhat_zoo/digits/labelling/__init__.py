@@ -3,7 +3,7 @@
 The room ``xhat.apps.label`` knows nothing of digits, judges or searches; here they meet.
 """
 
-from xhat.cli.people import People, VerdictRow, people_and_verdicts, write_people
+from xhat.apps.label.verdicts import People, VerdictRow, people_and_verdicts, write_people
 from xhat_zoo.digits.labelling.asking import ask, ask_jury, digits_jury, gold_items, seen_by_judges
 from xhat_zoo.digits.labelling.sources import read_source
 

@@ -7,15 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import MultivariateNormal
 
-from xhat.learning import FlowAutoencoder, FlowPrior, Jitter, predict
-from xhat.surrogates.embeddings import (
+from xhat.learning import Jitter, predict
+from xhat_zoo import digits
+from xhat_zoo.digits.embeddings import (
     EMBEDDINGS,
     embedding,
     kinds,
     latent_box,
     train_embedding,
 )
-from xhat_zoo import digits
+from xhat_zoo.digits.embeddings.flows import FlowAutoencoder, FlowPrior
 
 TRAIN, TEST = digits.split("surrogate_train"), digits.split("test")
 X, UNSEEN = (

@@ -108,6 +108,7 @@ def _flows() -> Any:
         from zuko import flows
     except ImportError as error:
         raise ImportError(
-            "a flow needs zuko, which is not installed; install it with: pip install 'xhat[flow]'."
+            "a flow needs zuko, which is not installed; install it with: "
+            "pip install 'xhat-zoo[flow]'."
         ) from error
     return flows

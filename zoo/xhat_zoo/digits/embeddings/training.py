@@ -14,15 +14,16 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from xhat.core import atomic_folder_check, check_choice, check_positive
-from xhat.learning import Card, EpochRecord, FlowAutoencoder, save_checkpoint
+from xhat.learning import Card, EpochRecord, save_checkpoint
 from xhat.metrics import intrinsic_dimension
-from xhat.surrogates.embeddings import (
+from xhat_zoo import digits
+from xhat_zoo.digits.embeddings import (
     classes_per_place,
     embedding,
     latent_box,
     train_embedding,
 )
-from xhat_zoo import digits
+from xhat_zoo.digits.embeddings.flows import FlowAutoencoder
 
 __all__ = ["box_of", "measure_embedding", "train_digits_embedding"]
 
@@ -48,7 +49,7 @@ def train_digits_embedding(
 
     Args:
         task: ``"digits"``.
-        name: a key of ``xhat.surrogates.embeddings.EMBEDDINGS``.
+        name: a key of ``xhat_zoo.digits.embeddings.EMBEDDINGS``.
         out: the folder to write to; checked before the work begins.
         latent: the number of latent values; None for the kind's own.
         beta: weight of the divergence, for ``beta-vae``; None for the kind's own.

@@ -6,8 +6,8 @@ it rebuilds, how much room it needs (``latent_box``) and who shares a place in i
 (``classes_per_place``).
 """
 
-from xhat.surrogates.embeddings.boxes import classes_per_place, latent_box
-from xhat.surrogates.embeddings.kinds import EMBEDDINGS, Embedding, embedding, train_embedding
+from xhat_zoo.digits.embeddings.boxes import classes_per_place, latent_box
+from xhat_zoo.digits.embeddings.kinds import EMBEDDINGS, Embedding, embedding, train_embedding
 
 __all__ = [
     "EMBEDDINGS",

@@ -21,20 +21,19 @@ from torch import Tensor, nn
 
 from xhat.core import check_choice, check_count, check_positive, generator
 from xhat.learning import (
-    ContrastiveLoss,
     EpochRecord,
-    FlowAutoencoder,
     Jitter,
-    LineLoss,
     Loss,
     VariationalLoss,
     build,
     fit,
-    negative_log_likelihood,
     predict,
     rebuilding_loss,
 )
 from xhat.surrogates.classifier import ROTATION
+from xhat_zoo.digits.embeddings.flows import FlowAutoencoder, negative_log_likelihood
+from xhat_zoo.digits.embeddings.line import LineLoss
+from xhat_zoo.digits.embeddings.metric import ContrastiveLoss
 
 __all__ = ["EMBEDDINGS", "Embedding", "embedding", "fit_prior", "train_embedding"]
 

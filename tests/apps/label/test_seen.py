@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xhat.report import COLOURS, SeenSample, save_seen_png
+from xhat.apps.label.seen import SeenSample, save_seen_png
+from xhat.report import COLOURS
 from xhat.report.palette import rgb
 
 

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 from xhat.apps.label import Database, mean_shares, read_votes, settings_of, wilson
 from xhat.apps.label.schema import images
+from xhat.apps.label.seen import SeenSample, save_seen_png
 from xhat.core import atomic_folder_check, check_count
 from xhat.judges import Outcome
-from xhat.report import PageTable, SeenSample, TaskPage, save_seen_png, save_task_page
+from xhat.report import PageTable, TaskPage, save_task_page
 
 __all__ = ["People", "VerdictRow", "people_and_verdicts", "write_people"]
 

@@ -5,8 +5,8 @@ import torch
 
 from xhat.core import generator
 from xhat.learning import predict
-from xhat.surrogates.embeddings import classes_per_place, latent_box
 from xhat_zoo import digits
+from xhat_zoo.digits.embeddings import classes_per_place, latent_box
 
 KNOWN = digits.split("calibration")
 
