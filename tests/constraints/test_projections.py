@@ -330,3 +330,16 @@ def test_what_one_pixel_of_four_breaks_counts_whichever_way_it_is_off(sign):
     x = torch.zeros(1, 1, 2, 2)
     x[0, 0, 0, 0] = sign  # the mean of its orbit is a quarter
     assert Invariance(Rotations(4)).violation(x).tolist() == [0.75]
+
+
+def test_sets_that_do_not_meet_are_given_up_after_a_window_or_two():
+    calls = []
+
+    class Counting(L2Ball):
+        def project(self, x):
+            calls.append(len(x))
+            return super().project(x)
+
+    balls = (Counting(torch.zeros(1, 3), 1.0), Counting(torch.full((1, 3), 4.0), 1.0))
+    Intersection(balls).project(torch.full((1, 3), 9.0))
+    assert len(calls) <= 2 * 2 * 150  # of two times 500 cycles

@@ -111,3 +111,15 @@ def test_where_a_condition_is_not_defined_its_slope_counts_as_0():
     along = Linearized(problem(log), z).along(torch.tensor([[1.0, 1.0]] * 2).double())
     assert along[0].tolist() == pytest.approx([0.0, 1.0])  # a step back leaves the domain
     assert along[1].tolist() == pytest.approx([2.0, 1.0])
+
+
+def test_equations_that_depend_on_each_other_are_restored_by_the_shortest_move_as_well():
+    """The least-norm solution of all three together, by another method."""
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.rand(3, 6, generator=generator, dtype=torch.float64)
+    planes = Equality(lambda x: x @ rows.T - torch.tensor([1.0, -2.0, 0.5]).double())
+    z = torch.rand(2, 6, generator=generator, dtype=torch.float64)
+    whole = problem(planes, Box(-99.0, 99.0), tolerance=1e-8)
+    found = restore(whole, z, torch.tensor([[True] * 3]))
+    wanted = z - planes.values(z) @ torch.linalg.pinv(rows).T
+    assert torch.allclose(found, wanted, atol=1e-6)

@@ -90,6 +90,16 @@ def test_the_nearest_point_of_a_plane_needs_no_coordinates():
     assert torch.equal(box.nearest(x), x.clamp(0, 1))
 
 
+def test_every_candidate_has_a_length_of_its_own_along_an_axis():
+    radii = torch.tensor([1.0, 3.0])
+    x = torch.nn.functional.normalize(wild(2, 3, 4), dim=-1) * radii[:, None, None]
+    space = Normalized(radii, axis=-1)
+    space.check(x)
+    assert torch.allclose(space.decode(wild(2, 3, 4)).norm(dim=-1)[1], radii[1].double())
+    with pytest.raises(ValueError, match="length of the space"):
+        space.check(x.flip(0))
+
+
 def test_a_ball_is_squashed_by_the_formula_and_back():
     center, radius = wild(3, 2, 4), torch.tensor([0.5, 2.0, 30.0], dtype=torch.float64)
     space, z = Squashed(center, radius), wild(3, 2, 4, reach=1.0)
