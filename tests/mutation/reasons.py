@@ -16,10 +16,6 @@ REASONS: dict[str, str] = {
     "other = _none(flat, labels, max(1, len(x) * 2), generator)": (
         "how many samples of no class a training step sees: a choice, and the judge is as good"
     ),
-    "judges/morphs.py: share = 0.5 + spread * (2 * torch.rand(n, generator=generator) - 1) -> "
-    "share = 0.5 - spread * (2 * torch.rand(n, generator=generator) - 1)": (
-        "the same distribution: the noise lies evenly on both sides"
-    ),
     "spaces/softmax.py: shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-30) -> "
     "shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(2e-30)": (
         "only keeps a sum of 0 from dividing"
@@ -39,14 +35,8 @@ REASONS: dict[str, str] = {
         "a safeguard far from where any tested search goes; how far is a choice"
     ),
     "judges/workers.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
-    "judges/kernel_training.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "engine/run.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "judges/verdict.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
-    "judges/training.py: x = torch.lerp(x, blurred, sometimes(0.3) * uniform(0, 0.8)) -> "
-    "x = torch.lerp(x, blurred, sometimes(0.3) * uniform(1, 0.8))": (
-        "how strongly some of the training images are blurred: a choice, and they still "
-        "show their digit (a test)"
-    ),
     "judges/judge.py: return Usual(weights=() if jury is None else jury.weights, "
     "scores=evidence.scores, unread=1.0 if seen is None else "
     "float(torch.quantile(seen[::2, -1], 0.99)), fars={axis.names[0]: "
@@ -77,13 +67,6 @@ REASONS: dict[str, str] = {
     "engine/first_look.py: rule.fired(snapshot(found, none, none, 0.0), rule.init(count, "
     "setup.device)) -> rule.fired(snapshot(found, none, none, 1.0), rule.init(count, "
     "setup.device))": ("the rules are asked only for whether they raise"),
-    "judges/kernel_training.py: def train_kernel_judge(images: Tensor, labels: Tensor, *,"
-    " seed: int, fold: int=0, classes: int=10, dimensions: int=32, digits: int=14000, "
-    "others: int=4000, on_epoch: Callable[[EpochRecord], None] | None=None, **schedule: "
-    "Any) -> nn.Module: -> def train_kernel_judge(images: Tensor, labels: Tensor, *, "
-    "seed: int, fold: int=0, classes: int=10, dimensions: int=32, digits: int=14000, "
-    "others: int=4001, on_epoch: Callable[[EpochRecord], None] | None=None, **schedule: "
-    "Any) -> nn.Module:": TASTE,
     "spaces/round.py: return torch.where(norm <= _REACH, z, z * ((1 - 1e-06) * _REACH / "
     "norm)) -> return torch.where(norm <= _REACH, z, z * ((1 - 2e-06) * _REACH / norm))": TASTE,
     "judges/fitting.py: reach = 2 + 4 * torch.rand(third, 1, generator=generator) -> "
@@ -96,9 +79,6 @@ REASONS: dict[str, str] = {
     " *, decreasing: bool=False, inset: float=1 / 512) -> None: -> def __init__(self, "
     "low: float=0.0, high: float=1.0, axis: int=-1, *, decreasing: bool=False, inset: "
     "float=1 / 513) -> None:": TASTE,
-    "judges/kernel_training.py: vectors = torch.linalg.eigh(flat.T @ flat / "
-    "len(flat)).eigenvectors -> vectors = torch.linalg.eigh(flat.T @ flat * "
-    "len(flat)).eigenvectors": ("the eigenvectors of a multiple are the same"),
     "judges/conformal.py: return math.ceil(1 / check_fraction('alpha', alpha) * (1 - "
     "1e-12)) - 1 -> return math.ceil(1 / check_fraction('alpha', alpha) * (1 - 2e-12)) - "
     "1": TASTE,
