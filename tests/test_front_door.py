@@ -92,6 +92,34 @@ def test_classes_in_another_order_are_noticed():
         assert xhat.optimize(cultivar, wide, "c", domain=domain, method=method).reached.all()
 
 
+def test_the_global_generator_is_left_alone():
+    domain, x0 = wine(), wine().x[:2]
+
+    def noisy(x):
+        return cultivar(x) + 0.01 * torch.randn(len(x), 3)
+
+    state = torch.random.get_rng_state()
+    with pytest.warns(InputWarning, match="answers differently each time"):
+        xhat.optimize(noisy, x0, "c", domain=domain)
+    xhat.audit(noisy, x0, "c", domain=domain)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("method", ["nearest", "xhat", "diffused", "proximal"])
+def test_a_model_in_training_mode_is_left_as_it_was(method):
+    domain = small_digits()
+    net = torch.nn.Sequential(torch.nn.BatchNorm2d(1), small_classifier())
+    net[0].train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    x0 = domain.x[domain.halves[1][:3]]
+    with pytest.warns(InputWarning, match="in training mode"):
+        xhat.optimize(net, x0, 3, domain=domain, method=method)
+    with pytest.warns(InputWarning, match="in training mode"):
+        xhat.audit(net, x0, 3, domain=domain)
+    assert net[0].training
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
 def test_a_file_keeps_verdicts_and_the_path(tmp_path):
     domain = small_digits()
     x0 = domain.x[domain.halves[1][:4]]

@@ -1,20 +1,21 @@
 """``xhat.audit``: verdicts on samples from anywhere."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from xhat.constraints import Constraint, certify
-from xhat.core import check_tensor, evaluation_mode, modules_of
+from xhat.core import check_tensor, evaluation_mode, modules_of, own_randomness
 from xhat.domain import Domain
 from xhat.goals import Class, Goal, as_goal
 from xhat.judged import Judged
 from xhat.judges import Outcome, Simulator, Truth, Verdicts, ask
 from xhat.result import Result, Status
 
-__all__ = ["as_truth", "audit", "judged", "wanted"]
+__all__ = ["as_truth", "at_rest", "audit", "judged", "wanted"]
 
 Model = Callable[[Tensor], Tensor]
 _PART = 512
@@ -148,6 +149,13 @@ def judged(
     return Judged.of(found, verdicts=verdicts, **more)
 
 
+@contextmanager
+def at_rest(model: Model, *, warn: bool = True) -> Iterator[None]:
+    """Ask a model in evaluation mode, and leave it and torch's global generators as they were."""
+    with evaluation_mode(*modules_of(model), warn=warn), own_randomness(0, torch.device("cpu")):
+        yield
+
+
 def as_truth(truth: Any, goal: Goal) -> Truth:
     """Return what is asked for the truth: a function of one sample, or what it is already."""
     if isinstance(truth, Truth):
@@ -191,10 +199,11 @@ def _measured(
     if model is not None and goal is not None:
         objective = goal.objective(model)
         first = x[:1].clone().requires_grad_(True)
-        objective.check(first, first)
         some = torch.arange(n).split(_PART)
-        with torch.no_grad(), evaluation_mode(*modules_of(model)):
-            parts = [objective.select(rows).measure(x[rows], x[rows]) for rows in some]
+        with at_rest(model):
+            objective.check(first, first)
+            with torch.no_grad():
+                parts = [objective.select(rows).measure(x[rows], x[rows]) for rows in some]
         loss = torch.cat([part.loss for part in parts])
         if parts[0].confidence is not None:
             sure = torch.cat([part.confidence for part in parts if part.confidence is not None])

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xhat._audit import judged, wanted
+from xhat._audit import at_rest, judged, wanted
 from xhat.constraints import Constraint
-from xhat.core import InputWarning, check_tensor, evaluation_mode, modules_of
+from xhat.core import InputWarning, check_tensor, modules_of
 from xhat.domain import Domain
 from xhat.judged import Judged
 from xhat.methods import Method, Options, Surroundings, default_method
@@ -85,7 +85,8 @@ def optimize(
     given = _options(how, options)
     _check_order(model, goal, domain)
     how.prepare(around, on_training)
-    found = how.search(model, goal, starts, around, tuple(constraints), given)
+    with at_rest(model):  # methods ask it before the search, too
+        found = how.search(model, goal, starts, around, tuple(constraints), given)
     note = around.note if isinstance(around, Surroundings) else None
     if note is not None:
         found = replace(found, notes=(*found.notes, note))
@@ -140,7 +141,7 @@ def _check_order(model: Model, goal: Any, domain: Domain | None) -> None:
         return
     some = torch.arange(0, len(domain), max(1, len(domain) // _ASKED))
     try:
-        with torch.no_grad(), evaluation_mode(*modules_of(model), warn=False):
+        with at_rest(model, warn=False), torch.no_grad():
             said = model(domain.x[some]).argmax(dim=1).cpu()
     except Exception:  # noqa: BLE001 - the search says better what is wrong with a model
         return
