@@ -63,7 +63,7 @@ PRECOMPUTED := zoo/xhat_zoo/digits/precomputed
 remembered: setup
 	rm -f $(PRECOMPUTED)/*.safetensors
 	OMP_NUM_THREADS=1 XHAT_CACHE=$(PRECOMPUTED) $(BIN)/python -c "from xhat_zoo.digits.judging import digits_judge; \
-		from xhat_zoo.digits.methods.known import digits_known; digits_judge(), digits_known()"
+		from xhat_zoo.digits.references import digits_references; digits_judge(), digits_references()"
 	rm -f $(PRECOMPUTED)/judge-sees-*.safetensors
 	chmod 644 $(PRECOMPUTED)/*.safetensors
 

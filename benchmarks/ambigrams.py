@@ -19,10 +19,14 @@ import torch
 from joblib import Parallel, delayed
 from record import RESULTS, provenance, table, write
 
-from xhat_zoo.digits.ambigrams import all_pairs, count_readings
+from xhat_zoo.digits.ambigrams import (
+    Ambigram,
+    Ambigrams,
+    all_pairs,
+    count_readings,
+    digits_overlaps,
+)
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import Ambigram, Ambigrams
-from xhat_zoo.digits.methods.ambigram import digits_overlaps
 
 FIRST_SEED = 0
 WHOLE = Ambigram()

@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from record import provenance, table, write
 
+from xhat.methods import Options, known_methods, method
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS, digits_known, method
-from xhat_zoo.digits.steering import steer
+from xhat_zoo.digits.references import digits_references
+from xhat_zoo.digits.steering import searched_through, steer
 
 SEED, DRAWS, BOOTSTRAP = 0, 2, 2  # intervals are not shown, so resamples are few
 
@@ -29,9 +30,9 @@ def row(name: str, starts: int) -> dict[str, Any]:
     """Search by one method, and return what is said of it."""
     how, judge = method(name), digits_judge()
     if name == "xhat":
-        digits_known()  # once for all candidates, and not part of their time
+        digits_references()  # once for all candidates, and not part of their time
     pairs, began = digits.pairs(starts), time.process_time()
-    found = steer(how, digits.surrogate(how.surrogate), pairs, judge, seed=SEED)
+    found = steer(how, searched_through(name), pairs, judge, options=Options(seed=SEED))
     seconds = time.process_time() - began
     off, by_pair = found.numbers(), found.table()
     of = found.measured(seed=SEED, draws=DRAWS, bootstrap=BOOTSTRAP)
@@ -64,7 +65,7 @@ def main() -> None:
     """Measure, and write ``grid.json`` and ``grid.md``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--starts", type=int, default=100)
-    parser.add_argument("--method", action="append", choices=tuple(METHODS))
+    parser.add_argument("--method", action="append", choices=tuple(known_methods()))
     arguments = parser.parse_args()
     rows = []
     for name in arguments.method or ["xhat"]:

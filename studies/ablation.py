@@ -1,61 +1,54 @@
 """What is each part of the default method good for?"""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torch import Tensor
-
 from studies.runner.experiment import Arm, Claim, Experiment
 from studies.searches import SHOWN, draw_grids, search_arm
-from xhat.spaces import Warped
-from xhat_zoo.digits.methods import METHODS, Exemplary, Known, Method, digits_known
+from xhat.domain import Domain
+from xhat.methods import Bent, Guided, Nearest
+from xhat_zoo.digits.domain import digits_domain
+from xhat_zoo.digits.references import digits_references
 
 __all__ = ["ABLATION"]
 
-
-def _unscreened() -> Known:
-    return digits_known(kept=1.0)
+_STARTS = 10
 
 
-def _unpriced() -> Known:
-    return digits_known(spread=0.0)
+def not_screened() -> Domain:
+    """Return digits of which any real one may be chosen."""
+    return digits_domain(references=partial(digits_references, kept=1.0))
 
 
-def _unguarded() -> Known:
-    return replace(digits_known(), guards=())
+def not_priced() -> Domain:
+    """Return digits of which each may be chosen over and over."""
+    return digits_domain(references=partial(digits_references, spread=0.0))
 
 
-@dataclass(frozen=True)
-class _Unbent(Exemplary):
-    """The chosen real sample as it is."""
-
-    def space_for(self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Tensor) -> Warped:
-        """Return a space in which nothing can move."""
-        return Warped(super().space_for(model, x0, target).exemplars, (4,), limit=1e-6)
+def not_guarded() -> Domain:
+    """Return digits of which only the plain classifier must be sure."""
+    return digits_domain(references=lambda: replace(digits_references(), guards=()))
 
 
-def _of(kind: type[Exemplary] = Exemplary, **changed: Any) -> Exemplary:
-    whole = METHODS["xhat"]
-    return kind(**(vars(whole) | changed))
-
-
-_WAYS: dict[str, tuple[str, Method]] = {
-    "xhat": ("the whole method", METHODS["xhat"]),
-    "not bent": ("the chosen real sample as it is", _of(_Unbent, max_steps=1)),
-    "not screened": ("any real sample may be chosen", _of(known=_unscreened)),
-    "not priced": ("the nearest real sample, however often", _of(known=_unpriced)),
-    "not guarded": ("the plain classifier alone", _of(known=_unguarded)),
-    "no shell": ("may be more average than real samples", _of(shell=0.0)),
-    "no energy": ("bending costs nothing", _of(bending=0.0)),
-    "one lattice": ("the coarse lattice alone", _of(levels=(7,))),
-    "latent-robust": ("the best of the other methods", METHODS["latent-robust"]),
+_WAYS: dict[str, tuple[Any, ...]] = {
+    "xhat": ("the whole method", Bent()),
+    "not bent": ("the chosen real sample as it is", Nearest()),
+    "not screened": ("any real sample may be chosen", Bent(), not_screened),
+    "not priced": ("the nearest real sample, however often", Bent(), not_priced),
+    "not guarded": ("the plain classifier alone", Bent(), not_guarded),
+    "no shell": ("may be more average than real samples", Bent(shell=0.0)),
+    "no energy": ("bending costs nothing", Bent(bending=0.0)),
+    "one lattice": ("the coarse lattice alone", Bent(lattices=(4.0,))),
+    "latent-robust": ("the best of the other methods", Guided()),
 }
 
 
 def _arms() -> tuple[Arm, ...]:
-    return tuple(search_arm(name, *way) for name, way in _WAYS.items())
+    return tuple(
+        search_arm(name, caption, method, _STARTS, *domain)
+        for name, (caption, method, *domain) in _WAYS.items()
+    )
 
 
 ABLATION = Experiment(
@@ -114,5 +107,5 @@ ABLATION = Experiment(
         ),
     ),
     shown=SHOWN,
-    draw=partial(draw_grids, captions={name: caption for name, (caption, _) in _WAYS.items()}),
+    draw=partial(draw_grids, captions={name: caption for name, (caption, *_) in _WAYS.items()}),
 )

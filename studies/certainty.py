@@ -1,20 +1,24 @@
 """Is it enough to reward certainty in the search, or must a surrogate be trained for it?"""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from studies.runner.experiment import Arm, Cell, Claim, Context, Experiment
 from studies.surrogates import MEASURED, Plan, surrogate
+from xhat.constraints import Constraint
+from xhat.goals import Goal
+from xhat.methods import Method
+from xhat.methods import Plan as SearchPlan
+from xhat.methods.base import Around, Model
 from xhat.objectives import Disagreement, Entropy, Indecision, Objective
 from xhat.surrogates import Adversarial
 from xhat.surrogates.ensembles import Ensemble
-from xhat_zoo.digits.appraisal import Scope, appraise, quickly, record
+from xhat_zoo.digits.appraisal import STEERED, Scope, appraise, quickly, record
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS
 
 __all__ = ["CERTAINTY"]
 
@@ -22,6 +26,35 @@ _MEMBERS = 3
 _ASIDE = 1_000  # what the seeds of an ensemble's further members begin with
 _ROBUST = Plan(signals=(Adversarial(2.0, "l2", steps=3),))
 _SEARCHES = ("robust", "proximal")
+
+
+@dataclass(frozen=True)
+class _Penalised(Method):
+    """Another method, with a penalty on the model's uncertainty."""
+
+    name: ClassVar[str] = "penalised"
+    caption: ClassVar[str] = "another method, with a penalty on uncertainty"
+    method: Method
+    penalty: Callable[[Any], Objective]
+    weight: float
+
+    def plan(
+        self,
+        model: Model,
+        goal: Goal,
+        x0: Tensor,
+        domain: Around,
+        constraints: Sequence[Constraint] = (),
+    ) -> SearchPlan:
+        """Return the other method's question, with the penalty added."""
+        plan = self.method.plan(model, goal, x0, domain, constraints)
+        objective = plan.problem.objective + self.weight * self.penalty(model)
+        return replace(plan, problem=replace(plan.problem, objective=objective))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the other method's settings and the penalty, as JSON."""
+        told = {"penalty": self.penalty.__name__, "penalty_weight": self.weight}
+        return self.method.describe() | told
 
 
 def _disagreement(model: Any) -> Objective:
@@ -51,9 +84,9 @@ def _model(plan: Plan, seed: int, context: Context, *, together: bool) -> nn.Mod
 
 
 def _scope(penalty: Callable[[Any], Objective] | None, weight: float) -> Scope:
-    methods = tuple(
-        replace(METHODS[name], penalty=penalty, penalty_weight=weight) for name in _SEARCHES
-    )
+    if penalty is None:
+        return replace(MEASURED, methods={name: STEERED[name] for name in _SEARCHES})
+    methods = {name: _Penalised(STEERED[name], penalty, weight) for name in _SEARCHES}
     return replace(MEASURED, methods=methods)
 
 

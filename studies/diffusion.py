@@ -4,42 +4,42 @@ from functools import partial
 
 from studies.runner.experiment import Arm, Claim, Experiment, Table
 from studies.searches import SHOWN, draw_grids, search_arm
+from xhat.methods import Annealed, Bent, Diffused, Guided, Method
 from xhat_zoo import digits
-from xhat_zoo.digits.methods import METHODS, Annealed, Diffused, Method
 
 __all__ = ["DIFFUSION"]
 
 _STARTS = 5
-_WAYS: tuple[tuple[str, Method], ...] = (
-    ("the nearest real sample, bent: the default method", METHODS["xhat"]),
-    ("search in the latent space of an autoencoder", METHODS["latent-robust"]),
-    (
+_WAYS: dict[str, tuple[str, Method]] = {
+    "xhat": ("the nearest real sample, bent: the default method", Bent()),
+    "latent-robust": ("search in the latent space of an autoencoder", Guided()),
+    "annealed-map": (
         "search in pixels by MAP, a denoiser as the prior, annealed",
-        Annealed("annealed-map", "", noise=2.0, certainty=0.3, proximity=0.02),
+        Annealed(noise=2.0, certainty=0.3, proximity=0.02),
     ),
-    ("from noise by DDIM, guided by class", Diffused("ddim", "", levels=30, scale=2.0)),
-    ("from noise by DDPM, guided by class", Diffused("ddpm", "", levels=60, scale=3.0, eta=1.0)),
-    (
+    "ddim": ("from noise by DDIM, guided by class", Diffused(levels=30, scale=2.0)),
+    "ddpm": ("from noise by DDPM, guided by class", Diffused(levels=60, scale=3.0, eta=1.0)),
+    "ddim-of-4": (
         "DDIM, of 4 samples that are sure the nearest",
-        Diffused("ddim-of-4", "", levels=30, scale=2.0, tries=4),
+        Diffused(levels=30, scale=2.0, tries=4),
     ),
-    (
+    "sdedit": (
         "from the start with noise, guided by class",
-        Diffused("sdedit", "", noise=3.0, levels=20, scale=4.0),
+        Diffused(noise=3.0, levels=20, scale=4.0),
     ),
-    (
+    "sdedit-guided": (
         "the same, guided by classifiers as well",
-        Diffused("sdedit-guided", "", noise=2.0, levels=20, scale=3.0, guidance=3.0),
+        Diffused(noise=2.0, levels=20, scale=3.0, guidance=3.0),
     ),
-    (
+    "sdedit-of-4": (
         "from the start with noise, of 4 samples that are sure the nearest",
-        Diffused("sdedit-of-4", "", noise=2.0, levels=20, scale=3.0, tries=4),
+        Diffused(noise=2.0, levels=20, scale=3.0, tries=4),
     ),
-)
+}
 
 
 def _arms() -> tuple[Arm, ...]:
-    return tuple(search_arm(method.name, caption, method, _STARTS) for caption, method in _WAYS)
+    return tuple(search_arm(name, *way, _STARTS) for name, way in _WAYS.items())
 
 
 def _remark(table: Table) -> tuple[str, ...]:
@@ -101,6 +101,6 @@ DIFFUSION = Experiment(
         Claim("more varied than DDPM", "xhat", "ddpm", "coverage / real", 0.02),
     ),
     shown=SHOWN,
-    draw=partial(draw_grids, captions={method.name: caption for caption, method in _WAYS}),
+    draw=partial(draw_grids, captions={name: caption for name, (caption, _) in _WAYS.items()}),
     remark=_remark,
 )

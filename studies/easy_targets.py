@@ -12,11 +12,12 @@ from studies.runner.experiment import Arm, Cell, Claim, Context, Experiment, Pic
 from studies.runner.paired import interval
 from studies.searches import own_pairs
 from studies.surrogates import Plan, surrogate
+from xhat.engine import NormalizedDescent
 from xhat.judges import Outcome
+from xhat.methods import InBall, InLatentSpace, Method, NearStart, Options, Pixels
 from xhat.surrogates import Adversarial
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS
 from xhat_zoo.digits.report import save_matrices_png
 from xhat_zoo.digits.steering import Steering, steer
 
@@ -24,14 +25,34 @@ __all__ = ["EASY_TARGETS"]
 
 _STARTS = 4
 _SURROGATES = {"plain": Plan(), "robust": Plan(signals=(Adversarial(2.0, "l2", steps=3),))}
-_SEARCHED = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust")
+_SEARCHED: dict[str, tuple[str, Method, str]] = {
+    "plain": ("the textbook loop: Adam on pixels until the classifier is sure", Pixels(), "plain"),
+    "pgd": ("adversarial discovery: no pixel may change by more than 0.3", InBall(), "plain"),
+    "proximal": (
+        "pixels, staying near the start: MAP with a Gaussian prior",
+        NearStart(),
+        "plain",
+    ),
+    "robust": (
+        "pixels, through an adversarially trained classifier",
+        Pixels(NormalizedDescent(3.0)),
+        "robust",
+    ),
+    "latent": ("the latent space of an autoencoder, plain classifier", InLatentSpace(), "plain"),
+    "latent-robust": (
+        "latent space, adversarially trained classifier, a prior",
+        InLatentSpace(prior=0.1),
+        "robust",
+    ),
+}
+"""By name: what it is, how is searched, and through which surrogate alone."""
 
 
 def _cell(seed: int, context: Context, *, name: str) -> Cell:
-    method = METHODS[name]
-    model = surrogate(_SURROGATES[method.surrogate], seed, context)
+    _, method, through = _SEARCHED[name]
+    model = surrogate(_SURROGATES[through], seed, context)
     pairs = own_pairs(seed, 1 if context.quick else _STARTS)
-    found = steer(method, model, pairs, digits_judge(), seed=seed)
+    found = steer(method, model, pairs, digits_judge(), options=Options(seed=seed))
     return Cell(_metrics(found), {"genuine": found.table().tolist(), "moved": _moved(found)})
 
 
@@ -99,13 +120,13 @@ def _remark(table: Table) -> tuple[str, ...]:
 
 
 def _arm(name: str) -> Arm:
-    method = METHODS[name]
+    caption, method, through = _SEARCHED[name]
     settings = {
-        "plan": _SURROGATES[method.surrogate].describe(),
+        "plan": _SURROGATES[through].describe(),
         "method": method.describe(),
         "starts": _STARTS,
     }
-    return Arm(name, method.caption, partial(_cell, name=name), settings)
+    return Arm(name, caption, partial(_cell, name=name), settings)
 
 
 EASY_TARGETS = Experiment(

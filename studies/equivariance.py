@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from studies.runner.experiment import Arm, Cell, Claim, Context, Experiment
 from studies.surrogates import MEASURED, Plan, surrogate
+from xhat.goals import Class
 from xhat.judges import Outcome
 from xhat.learning import rotate
 from xhat.surrogates import Adversarial
 from xhat_zoo import digits
-from xhat_zoo.digits.appraisal import appraise, quickly, record
+from xhat_zoo.digits.appraisal import STEERED, appraise, quickly, record
+from xhat_zoo.digits.domain import digits_domain
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS
 
 __all__ = ["EQUIVARIANCE"]
 
@@ -69,11 +70,12 @@ def _pairs(n: int) -> digits.Pairs:
 
 def _commutation(model: nn.Module, degrees: float, pairs: digits.Pairs) -> float:
     """Return how far ``solve(g x0)`` is from ``g solve(x0)``, in units of the way of the search."""
-    method = METHODS["robust"]
-    x0, target = pairs.starts, pairs.target
-    space = method.space_for(model, x0, target)
-    first = _turned(method.search(model, x0, target, space).x, degrees)
-    second = method.search(model, _turned(x0, degrees), target, space).x
+    x0, goal, domain = pairs.starts, Class(pairs.target), digits_domain()
+    first, second = (
+        STEERED["robust"].search(model, goal, x, domain).finished().x
+        for x in (x0, _turned(x0, degrees))
+    )
+    first = _turned(first, degrees)
     apart, way = (
         (a - b).flatten(1).norm(dim=1) for a, b in ((first, second), (second, _turned(x0, degrees)))
     )

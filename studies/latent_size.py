@@ -23,9 +23,9 @@ from studies.maps import drawn_map, map_of
 from studies.report.latent_maps import save_latent_maps_png
 from studies.runner.experiment import Arm, Cell, Claim, Context, Experiment, Pictures, Table
 from studies.runner.paired import interval
+from xhat.methods import Guided
 from xhat.report import CurvePanel, Estimate, save_curves_png
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS
 
 __all__ = ["LATENT_SIZE", "SIZES"]
 
@@ -71,7 +71,7 @@ def _arm(size: int) -> Arm:
     settings = {
         "plan": plan.describe(),
         "extent": _EXTENT.describe(),
-        "method": METHODS["latent-robust"].describe(),
+        "method": Guided().describe(),
         "maps": _SPREAD if size == _MAPPED else None,
     }
     return Arm(

@@ -1,7 +1,6 @@
 """The latent spaces that a study compares: trained once and kept, then measured from all sides."""
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,12 +14,12 @@ from xhat.core.cache import kept
 from xhat.judges import Judge, Outcome
 from xhat.judges.verdict import MANIFOLD
 from xhat.learning import VAE, build, fit_vae, predict
+from xhat.methods import Guided, Options
 from xhat.metrics import Density, Region, rare_density
 from xhat.spaces import Latent
 from xhat.surrogates.classifier import ROTATION
 from xhat_zoo import digits
 from xhat_zoo.digits.embeddings import classes_per_place, latent_box
-from xhat_zoo.digits.methods import METHODS, Method
 from xhat_zoo.digits.steering import Steering, steer
 
 __all__ = [
@@ -99,7 +98,7 @@ QUICK = Extent(rebuilt=60, judged=20, known=200, draws=100, levels=1, starts=1, 
 
 
 @dataclass(frozen=True)
-class InOwnLatent(Method):
+class InOwnLatent(Guided):
     """The method latent-robust in a latent space of one's own.
 
     Attributes:
@@ -110,16 +109,8 @@ class InOwnLatent(Method):
     vae: VAE | None = None
     box: tuple[Tensor, Tensor] | None = None
 
-    @classmethod
-    def of(cls, vae: VAE, box: tuple[Tensor, Tensor]) -> "InOwnLatent":
-        """Return the method for an autoencoder and the box that real samples need."""
-        base = METHODS["latent-robust"]
-        settings = {each.name: getattr(base, each.name) for each in fields(base)}
-        return cls(**settings, vae=vae, box=box)
-
-    def space_for(self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Tensor) -> Latent:
-        """Return the autoencoder's latent space."""
-        del model, x0, target
+    def _space(self, domain: Any) -> Latent:
+        del domain
         if self.vae is None or self.box is None:
             raise ValueError(f"the method {self.name} needs an autoencoder and a box; give both.")
         return Latent(self.vae.encode, self.vae.decode, self.box)
@@ -233,7 +224,13 @@ def searched(
     it reached its target or not; the outcome of one that did not would say ``unreached`` alone.
     """
     model = digits.surrogate("robust")
-    found = steer(InOwnLatent.of(vae, box), model, digits.pairs(extent.starts), judge, seed=seed)
+    found = steer(
+        InOwnLatent(vae=vae, box=box),
+        model,
+        digits.pairs(extent.starts),
+        judge,
+        options=Options(seed=seed),
+    )
     numbers, crossing = found.numbers(), found.crossing
     axes = found.verdicts.group(MANIFOLD)
     off = torch.stack([axis.adjusted <= found.verdicts.alpha for axis in axes]).any(dim=0)

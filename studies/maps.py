@@ -14,6 +14,7 @@ from studies.latents import InOwnLatent, encoded, limit_of, surprise
 from studies.report.latent_maps import LatentMap
 from xhat.judges import Judge
 from xhat.learning import VAE
+from xhat.methods import Options
 from xhat_zoo import digits
 from xhat_zoo.digits.steering import steer
 
@@ -81,7 +82,13 @@ def _paths(vae: VAE, box: tuple[Tensor, Tensor], judge: Judge, seed: int) -> lis
     rows = [start * digits.CLASSES + target for start, target in _WAYS]
     some = digits.Pairs(every.index[rows], every.start_label[rows], every.target[rows])
     model = digits.surrogate("robust")
-    found = steer(InOwnLatent.of(vae, box), model, some, judge, seed=seed, trace=_EVERY)
+    found = steer(
+        InOwnLatent(vae=vae, box=box),
+        model,
+        some,
+        judge,
+        options=Options(seed=seed, trace=_EVERY),
+    )
     trajectory = found.result.trajectory
     if trajectory is None:
         raise RuntimeError("a trace was asked for.")

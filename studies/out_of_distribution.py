@@ -14,12 +14,12 @@ from studies.runner.experiment import Arm, Cell, Claim, Context, Experiment, Pic
 from studies.runner.paired import interval
 from studies.surrogates import MEASURED, Plan, surrogate
 from xhat.learning import predict
+from xhat.methods import Options
 from xhat.report import CurvePanel, save_curves_png
 from xhat.surrogates import Adversarial
 from xhat_zoo import digits
-from xhat_zoo.digits.appraisal import appraise, quickly, record
+from xhat_zoo.digits.appraisal import STEERED, appraise, quickly, record
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS
 from xhat_zoo.digits.steering import steer
 
 __all__ = ["OUT_OF_DISTRIBUTION"]
@@ -45,8 +45,9 @@ def _cell(seed: int, context: Context, *, plan: Plan) -> Cell:
     model, judge = surrogate(plan, seed, context), digits_judge()
     scope = quickly(MEASURED) if context.quick else MEASURED
     found = appraise(model, judge, scope, seed=seed)
+    options = Options(confidence=0.95, trace=_EVERY)
     path = steer(
-        METHODS["robust"], model, digits.pairs(1), judge, confidence=0.95, trace=_EVERY
+        STEERED["robust"], model, digits.pairs(1), judge, options=options
     ).result.trajectory
     details = record(found) | {"slice": _slice(model)}
     if path is not None:

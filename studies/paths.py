@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from xhat.judges import Outcome
+from xhat.methods import Options, method
 from xhat.metrics import evenly, spherical, straight
 from xhat.objectives import AtMost, NearReal, Objective
 from xhat.result import Trajectory
@@ -20,8 +21,7 @@ from xhat.spaces import Latent
 from xhat.surrogates import geodesic
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS
-from xhat_zoo.digits.steering import Steering, steer
+from xhat_zoo.digits.steering import Steering, searched_through, steer
 
 __all__ = [
     "FRAMES",
@@ -69,15 +69,14 @@ class Ends:
 @lru_cache(maxsize=2)  # all arms of a seed have the same ends
 def ends_of(seed: int, quick: bool) -> Ends:
     """Return the ends of a seed, whose starts are its own; a quick run has fewer pairs."""
-    method, judge = METHODS[SEARCH], digits_judge()
-    model = digits.surrogate(method.surrogate)
+    judge, model = digits_judge(), searched_through(SEARCH)
     every = digits.pairs(seed + 1)
     rows = slice(-100, None)  # another start of every digit for every seed
     index, label, target = every.index[rows], every.start_label[rows], every.target[rows]
     crossing = (label != target).nonzero()[:, 0]
     crossing = crossing[::8] if quick else crossing
     pairs = digits.Pairs(index[crossing], label[crossing], target[crossing])
-    found = steer(method, model, pairs, judge, seed=seed, trace=1)
+    found = steer(method(SEARCH), model, pairs, judge, options=Options(seed=seed, trace=1))
     space = _latent()
     first = space.encode(pairs.starts)
     begun = judge.judge(space.decode(first).detach(), pairs.start_label).outcomes
@@ -141,10 +140,9 @@ def _searched(ends: Ends, *, name: str) -> Tensor:
 
 
 def _other(ends: Ends, name: str) -> Steering:
-    method = METHODS[name]
-    seed = ends.found.result.seed
-    model = digits.surrogate(method.surrogate)
-    return steer(method, model, ends.pairs, digits_judge(), seed=seed, trace=1)
+    options = Options(seed=ends.found.result.seed, trace=1)
+    model = searched_through(name)
+    return steer(method(name), model, ends.pairs, digits_judge(), options=options)
 
 
 WAYS: Mapping[str, tuple[str, Callable[[Ends], Tensor]]] = {
@@ -170,7 +168,7 @@ def describe(name: str) -> dict[str, Any]:
     return {
         "way": name,
         "frames": FRAMES,
-        "method": METHODS["xhat" if name == "search xhat" else SEARCH].describe(),
+        "method": method("xhat" if name == "search xhat" else SEARCH).describe(),
         "steps": STEPS,
         "prior": {"real": REAL, "aside": ASIDE, "weight": WEIGHT},
     }

@@ -8,7 +8,7 @@ many real digits score.
 import base64
 import statistics
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from torch import Tensor
 
 from studies.report.frontier import FrontierDot, save_frontier_png
 from studies.runner.experiment import Arm, Cell, Context, Details, Pictures, Table
+from xhat.domain import Domain
+from xhat.methods import Method, Options
 from xhat_zoo import digits
+from xhat_zoo.digits.domain import digits_domain
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import Exemplary, Method
 from xhat_zoo.digits.report import MethodGrid, save_grid_png
-from xhat_zoo.digits.steering import Steering, steer
+from xhat_zoo.digits.steering import Steering, searched_through, steer
 
 __all__ = ["SHOWN", "draw_grids", "own_pairs", "search_arm"]
 
@@ -37,10 +39,27 @@ SHOWN = {
 }
 
 
-def search_arm(name: str, caption: str, method: Method, starts: int = 10) -> Arm:
-    """Return the arm that searches by ``method`` from ``starts`` of every digit."""
-    settings = {"method": method.describe(), "starts": starts}
-    return Arm(name, caption, partial(_cell, method=method, starts=starts), settings)
+def search_arm(
+    name: str,
+    caption: str,
+    method: Method,
+    starts: int = 10,
+    domain: Callable[[], Domain] = digits_domain,
+) -> Arm:
+    """Return the arm that searches by ``method`` from ``starts`` of every digit.
+
+    Args:
+        name: of the arm.
+        caption: what it is.
+        method: how to search.
+        starts: of every digit, each with all ten targets.
+        domain: makes the digits that are searched among; named in the settings if it is special.
+    """
+    settings: dict[str, Any] = {"method": method.describe(), "starts": starts}
+    if domain is not digits_domain:
+        settings["domain"] = domain.__name__
+    run = partial(_cell, method=method, starts=starts, domain=domain)
+    return Arm(name, caption, run, settings)
 
 
 def own_pairs(seed: int, starts: int) -> digits.Pairs:
@@ -50,11 +69,12 @@ def own_pairs(seed: int, starts: int) -> digits.Pairs:
     return digits.Pairs(every.index[last], every.start_label[last], every.target[last])
 
 
-def _cell(seed: int, context: Context, *, method: Method, starts: int) -> Cell:
+def _cell(
+    seed: int, context: Context, *, method: Method, starts: int, domain: Callable[[], Domain]
+) -> Cell:
     pairs, judge = own_pairs(seed, 2 if context.quick else starts), digits_judge()
-    if isinstance(method, Exemplary):
-        method.given()  # once for all candidates, and not part of their time
-    found = steer(method, digits.surrogate(method.surrogate), pairs, judge, seed=seed)
+    model, options = searched_through(method.name), Options(seed=seed)
+    found = steer(method, model, pairs, judge, domain=domain(), options=options)
     return Cell(_metrics(found), _details(found))
 
 

@@ -6,33 +6,36 @@ from functools import partial
 from studies.runner.experiment import Arm, Cell, Claim, Context, Experiment
 from studies.searches import own_pairs
 from studies.structures import STRUCTURES, Structure, in_structure
+from xhat.methods import Annealed, Diffused, Guided, Method, Options
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS, Annealed, Diffused, Method
-from xhat_zoo.digits.steering import steer
+from xhat_zoo.digits.steering import searched_through, steer
 
 __all__ = ["STRUCTURE"]
 
 _STARTS = 2
-_WAYS: tuple[tuple[str, Method], ...] = (
-    ("search in the latent space of an autoencoder, decoded and held", METHODS["latent-robust"]),
-    (
+_WAYS: dict[str, tuple[str, Method]] = {
+    "latent-robust": (
+        "search in the latent space of an autoencoder, decoded and held",
+        Guided(),
+    ),
+    "annealed-map": (
         "search in pixels by MAP, a denoiser as the prior, held at every step",
-        Annealed("annealed-map", "", noise=2.0, certainty=0.3, proximity=0.02),
+        Annealed(noise=2.0, certainty=0.3, proximity=0.02),
     ),
-    (
+    "ddim": (
         "DDIM, guided by class, every denoised image projected",
-        Diffused("ddim", "", levels=30, scale=2.0),
+        Diffused(levels=30, scale=2.0),
     ),
-    (
+    "ddim-guided": (
         "the same, guided by two classifiers as well",
-        Diffused("ddim-guided", "", levels=30, scale=2.0, guidance=3.0),
+        Diffused(levels=30, scale=2.0, guidance=3.0),
     ),
-    (
+    "ddim-of-4": (
         "DDIM, guided by class, projected; of 4 samples that are sure the nearest",
-        Diffused("ddim-of-4", "", levels=30, scale=2.0, tries=4),
+        Diffused(levels=30, scale=2.0, tries=4),
     ),
-)
+}
 
 
 def _cell(seed: int, context: Context, *, method: Method) -> Cell:
@@ -50,8 +53,14 @@ def _in(structure: Structure, method: Method, seed: int, starts: int) -> dict[st
     every = own_pairs(seed, starts)
     rows = sum(every.target == target for target in structure.targets).bool()  # pyright: ignore[reportAttributeAccessIssue]
     pairs = digits.Pairs(every.index[rows], every.start_label[rows], every.target[rows])
-    held = in_structure(method, structure)
-    found = steer(held, digits.surrogate(method.surrogate), pairs, digits_judge(), seed=seed)
+    found = steer(
+        method,
+        searched_through(method.name),
+        pairs,
+        digits_judge(),
+        domain=in_structure(structure),
+        options=Options(seed=seed),
+    )
     return {
         "genuine": found.numbers()["genuine"],
         "moved": found.numbers()["moved"],
@@ -60,9 +69,9 @@ def _in(structure: Structure, method: Method, seed: int, starts: int) -> dict[st
     }
 
 
-def _arm(caption: str, method: Method) -> Arm:
+def _arm(name: str, caption: str, method: Method) -> Arm:
     settings = {"method": method.describe(), "starts": _STARTS, "structures": list(STRUCTURES)}
-    return Arm(method.name, caption, partial(_cell, method=method), settings)
+    return Arm(name, caption, partial(_cell, method=method), settings)
 
 
 STRUCTURE = Experiment(
@@ -85,7 +94,7 @@ STRUCTURE = Experiment(
         "Fixed before the run, after a quick run on other starts: the claims below and their "
         "margins.",
     ),
-    arms=tuple(_arm(*way) for way in _WAYS),
+    arms=tuple(_arm(name, *way) for name, way in _WAYS.items()),
     claims=(
         Claim(
             "the annealed search beats projected diffusion on the mean of the three",

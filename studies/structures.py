@@ -1,17 +1,15 @@
-"""Digits of which something must hold exactly: how a search keeps it, and how a diffusion does."""
+"""Digits of which something must hold exactly, by a search or a diffusion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from xhat.spaces import Held, Space
-from xhat.surrogates import diffusion
-from xhat.surrogates.diffusion import Denoise
+from xhat.domain import Domain
+from xhat.spaces import Held
 from xhat_zoo import digits
-from xhat_zoo.digits.methods import Annealed, Diffused, Method
+from xhat_zoo.digits.domain import digits_domain
 
 __all__ = ["STRUCTURES", "Structure", "in_structure"]
 
@@ -88,46 +86,6 @@ STRUCTURES = {
 }
 
 
-def in_structure(method: Method, structure: Structure) -> Method:
-    """Return the same way of searching, among inputs of which the structure holds."""
-    kinds = {Method: _SearchHeld, Annealed: _AnnealedHeld, Diffused: _DiffusedHeld}
-    if type(method) not in kinds:
-        raise TypeError(f"{type(method).__name__} cannot be held to a structure.")
-    return kinds[type(method)](**vars(method), structure=structure)
-
-
-@dataclass(frozen=True)
-class _InStructure:
-    """Part of a method that searches among inputs of which a structure holds."""
-
-    structure: Structure = STRUCTURES["mirror"]
-
-    def space_for(self, model: Callable[[Tensor], Tensor], x0: Tensor, target: Tensor) -> Space:
-        """Return the method's own space, held."""
-        space = super().space_for(model, x0, target)  # pyright: ignore[reportAttributeAccessIssue]
-        return Held(space, self.structure.holds, x0)
-
-    def describe(self) -> dict[str, Any]:
-        """Return everything it says but its caption, as JSON."""
-        told = super().describe()  # pyright: ignore[reportAttributeAccessIssue]
-        return told | {"structure": self.structure.name}
-
-
-@dataclass(frozen=True)
-class _SearchHeld(_InStructure, Method):
-    """A search in a held space."""
-
-
-@dataclass(frozen=True)
-class _AnnealedHeld(_InStructure, Annealed):
-    """A search in the box, held."""
-
-
-@dataclass(frozen=True)
-class _DiffusedHeld(_InStructure, Diffused):
-    """A diffusion whose every denoised image, and the last, is projected."""
-
-    def denoise(self, model: Any, start: Tensor, target: Tensor) -> Denoise:
-        """Return the guided denoise, held."""
-        inner = super().denoise(model, start, target)
-        return diffusion.Held(inner, lambda x: self.structure.holds(x.clamp(0, 1), start))
+def in_structure(structure: Structure) -> Domain:
+    """Return digits of which searches, and diffusions, keep to those of the structure."""
+    return digits_domain().within(lambda space, x0: Held(space, structure.holds, x0))

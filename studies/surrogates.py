@@ -38,7 +38,6 @@ from xhat_zoo import digits
 from xhat_zoo.digits.appraisal import Scope, appraise, quickly, record
 from xhat_zoo.digits.judging import digits_judge
 from xhat_zoo.digits.labelled import read_labelled
-from xhat_zoo.digits.methods import METHODS
 
 __all__ = [
     "MEASURED",
@@ -58,7 +57,6 @@ MEASURED = Scope(
     radii={"l2": (0.5, 1.0, 1.5)},
     attack_steps=20,
     starts=2,
-    methods=(METHODS["proximal"], METHODS["robust"]),
 )
 _SCHEDULE = {"batch_size": 128, "learning_rate": 3e-3, "weight_decay": 0.02, "average": 0.998}
 _MOST = 0.99  # smoothing that leaves something of the label

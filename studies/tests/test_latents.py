@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import pytest
 import torch
 
-from studies import STUDIES
+from studies import STUDIES, latents
 from studies.latents import (
     QUICK,
     InOwnLatent,
@@ -23,10 +24,12 @@ from studies.maps import drawn_map, map_of
 from studies.report.latent_maps import save_latent_maps_png
 from studies.runner.experiment import Context
 from xhat.core import generator
+from xhat.goals import Class
 from xhat.judges import Judge, Jury, Neighbours
+from xhat.methods import Guided
 from xhat.spaces import Latent
 from xhat_zoo import digits
-from xhat_zoo.digits.methods import METHODS
+from xhat_zoo.digits.domain import digits_domain
 
 TEST = digits.split("test")
 
@@ -47,8 +50,7 @@ def judge():
 
 @pytest.fixture
 def quick(monkeypatch):
-    few = dataclasses.replace(METHODS["latent-robust"], max_steps=12)
-    monkeypatch.setitem(METHODS, "latent-robust", few)
+    monkeypatch.setattr(latents, "InOwnLatent", partial(InOwnLatent, max_steps=12))
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +70,15 @@ def test_an_autoencoder_is_trained_once_for_its_plan_and_seed(context, vae):
 
 def test_the_method_differs_from_latent_robust_in_where_it_searches_alone(vae):
     box = declared_box(vae)
-    own, base = InOwnLatent.of(vae, box), METHODS["latent-robust"]
+    own, base = InOwnLatent(vae=vae, box=box), Guided()
     for each in dataclasses.fields(base):
         assert getattr(own, each.name) == getattr(base, each.name)
-    space = own.space_for(lambda x: x, TEST.images[:1], TEST.labels[:1])
+    asked = (digits.surrogate("robust"), Class(3), TEST.images[:1], digits_domain())
+    space = own.plan(*asked).problem.space
     assert isinstance(space, Latent)
     assert torch.equal(space.project(torch.full((1, 2), 99.0))[0], box[1])
-    bare = InOwnLatent("own", "without")
-    with pytest.raises(ValueError, match="own needs an autoencoder and a box"):
-        bare.space_for(lambda x: x, TEST.images[:1], TEST.labels[:1])
+    with pytest.raises(ValueError, match="latent-robust needs an autoencoder and a box"):
+        InOwnLatent().plan(*asked)
 
 
 def test_what_is_natural_is_what_the_judge_calls_genuine(judge):

@@ -12,7 +12,7 @@ from studies.surrogates import Plan, _Training, surrogate
 from xhat.learning import predict
 from xhat.surrogates import Adversarial, Corrupted, LabelSmoothing, OutlierExposure
 from xhat_zoo import digits
-from xhat_zoo.digits.methods import METHODS
+from xhat_zoo.digits.appraisal import STEERED
 
 SMALL = Plan(images=200, epochs=1)
 X = digits.split("test").images[:20]
@@ -94,8 +94,8 @@ def test_turns_are_of_whole_quarters(context):
 
 @pytest.mark.parametrize("name", ["soft-labels", "easy-targets", "equivariance"])
 def test_a_quick_cell_of_a_study_has_all_that_is_shown(name, context, monkeypatch):
-    short = dataclasses.replace(METHODS["robust"], max_steps=20)  # no search must arrive
-    monkeypatch.setitem(METHODS, "robust", short)
+    short = dataclasses.replace(STEERED["robust"], max_steps=20)  # no search must arrive
+    monkeypatch.setitem(STEERED, "robust", short)
     study = STUDIES[name]
     cell = study.arms[-1].run(0, context)
     assert set(study.shown) | {c.metric for c in study.claims} <= set(cell.metrics)

@@ -14,8 +14,8 @@ from xhat.methods import known_methods
 from xhat.task import tasks
 from xhat_zoo.digits.controls import HALVES
 from xhat_zoo.digits.embeddings import EMBEDDINGS
-from xhat_zoo.digits.methods import METHODS
 from xhat_zoo.digits.recipes import known_recipes
+from xhat_zoo.digits.steering import METHODS
 
 COMMANDS = ("demo", "optimize", "judge", "train", "info")
 

@@ -1,5 +1,6 @@
 """The noun: reference samples of a field, and everything that follows from them."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from xhat.spaces import Box, Masked, Scaled, Space
 __all__ = ["Domain"]
 
 Progress = Callable[[str, int, int], None]
+Structure = Callable[[Space, Tensor], Space]
 _GRIDS = ("image", "field")
 _RANGE = 3.5  # standard deviations that are about the range of what is evenly distributed
 _HALF, _LESS, _FEW = 0.5, 0.3, 1_000  # share of samples for searches; where there are fewer than
@@ -41,7 +43,8 @@ class Domain:
         name: of the domain, for pages and files.
         judge: a judge of one's own; None to fit one to the half of the samples that is kept for it.
         networks: trained networks by name (``PARTS``), instead of those that would be trained.
-        references: what searches begin from; None to choose among the samples for searches.
+        references: what searches begin from, or what makes it when it is needed; None to choose
+            among the samples for searches.
         seed: of the halves and of all training.
 
     Raises:
@@ -73,7 +76,7 @@ class Domain:
         name: str = "domain",
         judge: Judge | None = None,
         networks: Mapping[str, nn.Module] | None = None,
-        references: References | None = None,
+        references: References | Callable[[], References] | None = None,
         seed: int = 0,
     ) -> None:
         x, columns = as_samples(samples)
@@ -95,6 +98,7 @@ class Domain:
         self._networks: dict[str, nn.Module] = dict(networks or {})
         self._judges: dict[float, Judge] = {} if judge is None else {judge.alpha: judge}
         self._references = references
+        self._structure: Structure | None = None
         self.judge_state: Mapping[str, Tensor] | None = None
 
     def __len__(self) -> int:
@@ -189,7 +193,44 @@ class Domain:
             space: Space = Box(*_ends(low, high))
         else:
             space = Scaled(*_ends(low, high), self.scale.to(x0))
-        return space if bool(self.free.all()) else Masked(space, self.free, x0)
+        return self.hold(space, x0)
+
+    def hold(self, space: Space, x0: Tensor) -> Space:
+        """Return a space in which what must not change stays as in the starts.
+
+        Args:
+            space: of inputs like the samples, such as that of a decoder.
+            x0: ``(n, *x_shape)``, the starts.
+        """
+        if not bool(self.free.all()):
+            space = Masked(space, self.free, x0)
+        return space if self._structure is None else self._structure(space, x0)
+
+    @property
+    def structured(self) -> bool:
+        """Whether more must hold of what is searched for than the limits."""
+        return self._structure is not None or not bool(self.free.all())
+
+    def within(self, structure: Structure) -> "Domain":
+        """Return this domain, of which searches keep to inputs of one structure.
+
+        Everything else (samples, judge, networks) is shared with this one.
+
+        Args:
+            structure: ``(space, x0) -> Space``, a space inside the one that it is given.
+
+        Example:
+            >>> from xhat.spaces import Symmetric
+            >>> from xhat.symmetry import Mirror
+            >>> images = Domain(torch.rand(9, 1, 4, 4), kind="image")
+            >>> mirrored = images.within(lambda space, x0: Symmetric(space, Mirror(-1)))
+            >>> x = mirrored.space(images.x).decode(mirrored.space(images.x).encode(images.x))
+            >>> bool(torch.allclose(x, x.flip(-1)))
+            True
+        """
+        found = copy.copy(self)
+        found._structure = structure
+        return found
 
     @property
     def halves(self) -> tuple[Tensor, Tensor]:
@@ -296,6 +337,8 @@ class Domain:
                 guards = (self.network("robust", on_progress),)
                 encode = self.network("autoencoder", on_progress).encode
             self._references = chosen(self.x[mine], self.labels[mine], self.seed, guards, encode)
+        if callable(self._references):
+            self._references = self._references()
         return self._references
 
     def save(self, path: str | Path) -> None:

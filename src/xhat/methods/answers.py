@@ -6,7 +6,13 @@ from torch import Tensor
 from xhat.problem import Problem
 from xhat.result import Result, Status
 
-__all__ = ["answered"]
+__all__ = ["answered", "kept"]
+
+
+def kept(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return inputs moved to where a problem holds, and the ``z`` that they are decoded from."""
+    z = problem.project(problem.space.begin(x))
+    return problem.space.decode(z), z
 
 
 def answered(
@@ -35,8 +41,7 @@ def answered(
         evaluations: passes through models, of each.
     """
     with torch.no_grad():
-        z = problem.project(problem.space.begin(x.detach()))
-        x = problem.space.decode(z)
+        x, z = kept(problem, x.detach())
         found = problem.objective.measure(x, z)
         violation = problem.violation(x)
     certificate = problem.certify(x)

@@ -15,7 +15,6 @@ from xhat.goals import Goal
 from xhat.methods.surroundings import Surroundings
 from xhat.problem import Problem
 from xhat.result import Result
-from xhat.spaces import Masked, Space
 
 __all__ = [
     "Around",
@@ -25,7 +24,6 @@ __all__ = [
     "Plan",
     "Training",
     "distinct",
-    "held",
     "until",
 ]
 
@@ -208,13 +206,6 @@ def until(goal: Goal, confidence: float | None) -> tuple[TargetReached, ...]:
     if not goal.by_class:
         return (TargetReached(),)
     return (TargetReached(0.95 if confidence is None else confidence),)
-
-
-def held(space: Space, domain: Around, x0: Tensor) -> Space:
-    """Return a space in which what must not change stays as in the starts."""
-    if isinstance(domain, Surroundings) or bool(domain.free.all()):
-        return space
-    return Masked(space, domain.free, x0)
 
 
 def distinct(*models: Model) -> tuple[Model, ...]:

@@ -21,7 +21,7 @@ from xhat.domain.references import unsure
 from xhat.engine import Adam
 from xhat.goals import Goal
 from xhat.methods.answers import answered
-from xhat.methods.base import Around, Method, Model, Options, Plan, Training, distinct, held
+from xhat.methods.base import Around, Method, Model, Options, Plan, Training, distinct
 from xhat.objectives import AtMost, Central, CrossEntropy, InLatent, Objective, Proximity
 from xhat.problem import Problem
 from xhat.result import Result, Status
@@ -31,7 +31,7 @@ from xhat.surrogates import Exemplars
 __all__ = ["Bent", "Nearest"]
 
 _EVEN = math.log(2)  # the cross-entropy of even odds
-_COARSE, _FINE = 4.0, 1.75  # pixels between the points of the two lattices
+_FEWEST = 4  # points of a lattice along a side
 
 
 class _FromReal(Method):
@@ -127,6 +127,7 @@ class Bent(_FromReal):
         share: every classifier must become as sure as of this share of the real samples.
         shell: weight of how much nearer the middle of the latent space it lies than real samples.
         middle: the share of real samples that lie nearer to the middle.
+        lattices: pixels between the points of every lattice that is bent, the coarsest first.
         rate: of Adam's steps, in pixels.
         max_steps: the step budget.
     """
@@ -142,6 +143,7 @@ class Bent(_FromReal):
     share: float = 0.5
     shell: float = 1.0
     middle: float = 0.1
+    lattices: tuple[float, ...] = (4.0, 1.75)
     rate: float = 0.15
     max_steps: int = 40
 
@@ -163,7 +165,7 @@ class Bent(_FromReal):
         if target is None:
             raise ValueError(f"real samples of a class are wanted, but {goal!r} names none.")
         known: References = domain.references()  # pyright: ignore[reportAttributeAccessIssue]
-        warped = Warped(self._nearest(model, goal, x0, domain), _levels(x0))
+        warped = Warped(self._nearest(model, goal, x0, domain), self._levels(x0))
         away = (warped.exemplars - x0) / domain.scale.to(x0)
         wanted = away.flatten(1).square().sum(1) * self.nearer**2
         objective: Objective = self.proximity * AtMost(Proximity(x0, unit=domain.scale), wanted)
@@ -179,17 +181,18 @@ class Bent(_FromReal):
             typical = known.typically_central(1 - self.middle)[target]
             bound = torch.maximum(typical, begun.values(partial(_whatever_class, central)))
             objective = objective + self.shell * AtMost(central, bound)
-        problem = Problem(objective, held(warped, domain, x0), tuple(constraints))
+        problem = Problem(objective, domain.hold(warped, x0), tuple(constraints))
         # until the steps are spent, since nearer is always better
         how = {"stepper": Adam(self.rate), "max_steps": self.max_steps, "stop": ()}
         return Plan(problem, how)
 
-
-def _levels(x0: Tensor) -> tuple[int, int]:
-    """Return how many points the two lattices have along a side, for images of any size."""
-    side = max(x0.shape[-2:])
-    coarse = max(4, round(side / _COARSE))
-    return coarse, max(coarse + 1, round(side / _FINE))
+    def _levels(self, x0: Tensor) -> tuple[int, ...]:
+        """Return how many points every lattice has along a side, for images of any size."""
+        found: list[int] = []
+        for between in self.lattices:
+            least = found[-1] + 1 if found else _FEWEST
+            found.append(max(least, round(max(x0.shape[-2:]) / between)))
+        return tuple(found)
 
 
 def _whatever_class(objective: Objective, x: Tensor, labels: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from xhat.constraints import Constraint
 from xhat.core import check_count, generator
 from xhat.goals import Goal
-from xhat.methods.answers import answered
+from xhat.methods.answers import answered, kept
 from xhat.methods.base import Around, Method, Model, Options, Plan, distinct
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
@@ -26,6 +26,7 @@ from xhat.surrogates.diffusion import (
     ClassifierGuided,
     Conditional,
     Denoise,
+    Held,
     Near,
     noise_levels,
     noised,
@@ -43,6 +44,8 @@ _HIDES = 5.0  # noise of which a start is not seen any more
 @dataclass(frozen=True)
 class Diffused(Method):
     """Samples of the domain's denoiser, of the wanted class, instead of a search.
+
+    Where something must hold, every denoised image is projected onto it, and the last.
 
     Noise is drawn for all starts together, so that a result depends on its place among them.
 
@@ -95,7 +98,8 @@ class Diffused(Method):
         levels = (
             self.levels if given.max_steps is None else check_count("max_steps", given.max_steps)
         )
-        of = _Sampling(self, model, goal, x0, domain, levels)
+        problem = self.plan(model, goal, x0, domain, constraints).problem
+        of = _Sampling(self, model, problem, goal, x0, domain, levels)
         draws = generator(given.seed, "diffusion")
         x = of.sampled(draws)
         least = of.lacks(x)
@@ -106,7 +110,7 @@ class Diffused(Method):
             least = torch.minimum(least, lacks)
         passes = self.tries * levels * (1 if self.scale == 1 else 2)
         return answered(
-            self.plan(model, goal, x0, domain, constraints).problem,
+            problem,
             x0,
             x,
             status=Status.SAMPLED,
@@ -122,12 +126,20 @@ class _Sampling:
     """One question, asked of a diffusion."""
 
     def __init__(
-        self, how: Diffused, model: Model, goal: Goal, x0: Tensor, domain: Any, levels: int
+        self,
+        how: Diffused,
+        model: Model,
+        problem: Problem,
+        goal: Goal,
+        x0: Tensor,
+        domain: Any,
+        levels: int,
     ) -> None:
         target = goal.labels_for(len(x0))
         if target is None:
             raise ValueError(f"samples of a class are wanted, but {goal!r} names none.")
         self.how, self.x0, self.target = how, x0, target
+        self.held = problem if problem.constraints or domain.structured else None
         self.denoiser, self.unit = domain.network("denoiser"), float(domain.scale.max())
         self.ends = float(domain.low.min()), float(domain.high.max())
         self.classifiers = distinct(model, domain.network("robust"))
@@ -155,14 +167,19 @@ class _Sampling:
             start = self.x0[rows]
             seen = torch.full_like(start, self.denoiser.mean) if self.hidden else start
             x = noised(seen, self.levels[0], draws)
-            denoise = self._denoise(start, self.target[rows])
+            denoise = self._denoise(start, rows)
             yield sample(denoise, x, self.levels, eta=self.how.eta, generator=draws)
 
-    def _denoise(self, start: Tensor, target: Tensor) -> Denoise:
+    def _denoise(self, start: Tensor, rows: Tensor) -> Denoise:
+        target = self.target[rows]
         found: Denoise = Conditional(self.denoiser, target)
         if self.how.scale != 1:
             found = ClassifierFree(self.denoiser, target, self.how.scale)
         if self.how.guidance:
             found = ClassifierGuided(found, self.classifiers, target, self.how.guidance)
         near = self.how.near / self.unit**2
-        return Near(found, start, near) if near else found
+        found = Near(found, start, near) if near else found
+        if self.held is None:
+            return found
+        there = self.held.select(rows)
+        return Held(found, lambda x: kept(there, x)[0])

@@ -9,9 +9,9 @@ from torch import Tensor
 from xhat.constraints import Constraint
 from xhat.engine import Adam
 from xhat.goals import Goal
-from xhat.methods.base import Around, Method, Model, Plan, held
+from xhat.methods.base import Around, Method, Model, Plan
 from xhat.methods.features import both
-from xhat.objectives import GaussianEnergy, InLatent
+from xhat.objectives import GaussianEnergy, InLatent, Objective
 from xhat.problem import Problem
 from xhat.spaces import Latent
 
@@ -23,6 +23,7 @@ class InLatentSpace(Method):
     """The latent space of an autoencoder, by the gradient of the model alone.
 
     Attributes:
+        prior: weight of ``|z|^2 / 2``, the energy of a standard normal latent.
         rate: of Adam's steps.
         max_steps: the step budget.
     """
@@ -30,6 +31,7 @@ class InLatentSpace(Method):
     name: ClassVar[str] = "latent"
     caption: ClassVar[str] = "the latent space of an autoencoder"
     needs: ClassVar[tuple[str, ...]] = ("images", "autoencoder")
+    prior: float = 0.0
     rate: float = 0.1
     max_steps: int = 150
 
@@ -42,28 +44,29 @@ class InLatentSpace(Method):
         constraints: Sequence[Constraint] = (),
     ) -> Plan:
         """Return the goal's objective over latents."""
-        net = domain.network("autoencoder")  # pyright: ignore[reportAttributeAccessIssue]
-        space = held(Latent(net.encode, net.decode), domain, x0)
-        problem = Problem(self._wanted(model, goal, domain), space, tuple(constraints))
+        objective = self._wanted(model, goal, domain)
+        if self.prior:
+            objective = objective + self.prior * InLatent(GaussianEnergy())
+        problem = Problem(objective, domain.hold(self._space(domain), x0), tuple(constraints))
         return Plan(problem, {"stepper": Adam(self.rate), "max_steps": self.max_steps})
 
-    def _wanted(self, model: Model, goal: Goal, domain: Around):
+    def _space(self, domain: Around) -> Latent:
+        net = domain.network("autoencoder")  # pyright: ignore[reportAttributeAccessIssue]
+        return Latent(net.encode, net.decode)
+
+    def _wanted(self, model: Model, goal: Goal, domain: Around) -> Objective:
         del domain
         return goal.objective(model)
 
 
 @dataclass(frozen=True)
 class Guided(InLatentSpace):
-    """The latent space, also through an adversarially trained classifier, with a prior.
-
-    Attributes:
-        prior: weight of ``|z|^2 / 2``, the energy of a standard normal latent.
-    """
+    """The latent space, also through an adversarially trained classifier, with a prior."""
 
     name: ClassVar[str] = "latent-robust"
     caption: ClassVar[str] = "latent space, adversarially trained classifier, a prior"
     needs: ClassVar[tuple[str, ...]] = ("images", "classes", "autoencoder", "robust")
     prior: float = 0.1
 
-    def _wanted(self, model: Model, goal: Goal, domain: Around):
-        return both(model, goal, domain) + self.prior * InLatent(GaussianEnergy())
+    def _wanted(self, model: Model, goal: Goal, domain: Around) -> Objective:
+        return both(model, goal, domain)

@@ -55,3 +55,8 @@ class Surroundings:
         if not isinstance(self.limits, tuple | list) or len(self.limits) != 2:
             raise ValueError(f"limits must be (low, high), but are {self.limits!r}.")
         return Box(*self.limits)
+
+    def hold(self, space: Space, x0: Tensor) -> Space:
+        """Return the space as it is: nothing is known that must not change."""
+        del x0
+        return space

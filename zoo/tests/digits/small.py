@@ -2,11 +2,12 @@
 
 import functools
 
+from xhat_zoo.digits.methods import Known
+
 from xhat.judges import Judge, Jury, Neighbours
 from xhat.surrogates import Exemplars
 from xhat_zoo import digits
 from xhat_zoo.digits.exploring import Explorer
-from xhat_zoo.digits.methods import Known
 
 MEMBERS = ("judge-mlp", "judge-cnn")
 

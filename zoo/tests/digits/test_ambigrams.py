@@ -5,16 +5,22 @@ import pytest
 import torch
 
 from xhat.core import generator
+from xhat.domain.references import unsure
 from xhat.judges import Outcome
 from xhat.objectives import ScorePrior
 from xhat.spaces import Box, Symmetric
 from xhat.symmetry import Rotations
 from xhat.task import task
 from xhat_zoo import digits
-from xhat_zoo.digits.ambigrams import all_pairs, count_readings
-from xhat_zoo.digits.methods import Ambigram, Ambigrams, Overlaps, half_turned
-from xhat_zoo.digits.methods.known import unsure
-from xhat_zoo.digits.methods.readers import readers, sureness
+from xhat_zoo.digits.ambigrams import (
+    Ambigram,
+    Ambigrams,
+    Overlaps,
+    all_pairs,
+    count_readings,
+    half_turned,
+)
+from xhat_zoo.digits.ambigrams.readers import readers, sureness
 
 QUICK = Ambigram(restarts=2, levels=3, halvings=1, renewals=0, covering=False, noise=1.0)
 

@@ -7,14 +7,13 @@ import torch
 from xhat.learning import Card
 from xhat.surrogates import TEST_KINDS
 from xhat_zoo import digits
-from xhat_zoo.digits.appraisal import QUICK, Scope, appraise, record
+from xhat_zoo.digits.appraisal import QUICK, STEERED, Scope, appraise, record
 from xhat_zoo.digits.foreign import foreign
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS
 from xhat_zoo.digits.model_report import report_model, write_report
 
 SCOPE = dataclasses.replace(
-    QUICK, images=1000, radii={"l2": (0.5, 1.5)}, methods=(METHODS["robust"],)
+    QUICK, images=1000, radii={"l2": (0.5, 1.5)}, methods={"robust": STEERED["robust"]}
 )
 PLAIN, ROBUST = (digits.surrogate(name) for name in ("plain", "robust"))
 
@@ -76,7 +75,9 @@ class TestAppraisal:
 
     def test_is_json(self, robust):
         assert json.loads(json.dumps(record(robust)))["steering"]["robust"]["verdicts"]
-        assert json.loads(json.dumps(Scope().describe()))["methods"][0]["name"] == "proximal"
+        assert (
+            json.loads(json.dumps(Scope().describe()))["methods"]["proximal"]["proximity"] == 0.05
+        )
 
 
 class TestForeignImages:

@@ -4,26 +4,24 @@ import torch
 
 from xhat.core.cache import cached
 from xhat_zoo import digits
-from xhat_zoo.digits import judging
+from xhat_zoo.digits import judging, references
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import known
-from xhat_zoo.digits.methods.known import digits_known
 from xhat_zoo.digits.networks import PRECOMPUTED
 
 
 def test_what_is_shipped_is_of_these_data_weights_and_rooms():
     """If not, ``make remembered`` makes it anew."""
     wanted = {f"judge-usual-{judging._made_from(digits.WEIGHTS)[:32]}.safetensors"}
-    wanted |= {f"exemplars-0.8-0.5-{known._made_from()[:32]}.safetensors"}
+    wanted |= {f"exemplars-0.8-0.5-{references._made_from()[:32]}.safetensors"}
     assert {path.name for path in PRECOMPUTED.iterdir()} == wanted
 
 
 def test_a_first_judge_computes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("XHAT_CACHE", str(tmp_path))
-    for place in (judging, known):
+    for place in (judging, references):
         monkeypatch.setattr(place, "cached", _only_shipped)
     judging._digits_judge.__wrapped__(0.05, digits.WEIGHTS)
-    digits_known.__wrapped__()
+    references.digits_references.__wrapped__()
     assert not list(tmp_path.iterdir())
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from xhat_zoo.digits.methods import METHODS
 
 from xhat.apps.explorer.gallery import Gallery
 from xhat.apps.explorer.tiles import tiled
@@ -25,7 +26,6 @@ from xhat_zoo.digits.exploring import (
     settings,
     structures,
 )
-from xhat_zoo.digits.methods import METHODS
 from zoo.tests.digits import small
 
 SEVEN, THREE = 0, 18  # places of a 7 and a 3 among the test digits

@@ -8,8 +8,7 @@ from xhat.constraints import Invariance, certify
 from xhat.judges import Outcome
 from xhat.symmetry import Mirror, Rotations
 from xhat_zoo.digits import ambigrams
-from xhat_zoo.digits.ambigrams import Gallery, all_pairs
-from xhat_zoo.digits.methods import Ambigrams, half_turned
+from xhat_zoo.digits.ambigrams import Ambigrams, Gallery, all_pairs, half_turned
 from xhat_zoo.digits.structures import Structured, symmetric_digits
 
 GOOD, BAD = Outcome.GENUINE, Outcome.MISTAKEN

@@ -1,7 +1,8 @@
 """Handwritten digits: from one to another, by networks, and judged by others.
 
 ``splits`` has the data (rotated MNIST) and the pairs of a start and a target, ``networks`` what
-was trained on them. ``methods`` search; ``judging`` and ``controls`` say how far to trust a result;
+was trained on them, ``domain`` both as a ``Domain`` that any method of the library can search in.
+``steering`` compares methods; ``judging`` and ``controls`` say how far to trust a result;
 ``recipes`` and ``training`` make networks anew. ``ambigrams`` and ``structures`` are digits with a
 structure; ``exploring`` and ``labelling`` are behind the pages of the explorer and of labelling.
 """

@@ -20,18 +20,19 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import generator
+from xhat.engine import NormalizedDescent
 from xhat.judges import Judge, Outcome
 from xhat.learning import CORRUPTIONS, corrupt, fit_temperature, predict
+from xhat.methods import Method, NearStart, Options, Pixels
 from xhat.metrics.calibration import auroc, expected_calibration_error, nll
 from xhat.objectives import CrossEntropy
 from xhat.surrogates import TEST_KINDS
 from xhat.surrogates.robustness import robust_accuracy
 from xhat_zoo import digits
 from xhat_zoo.digits.foreign import foreign
-from xhat_zoo.digits.methods import METHODS, Method
 from xhat_zoo.digits.steering import Steering, steer
 
-__all__ = ["QUICK", "TABLED", "Appraisal", "Scope", "appraise"]
+__all__ = ["QUICK", "STEERED", "TABLED", "Appraisal", "Scope", "appraise"]
 
 Norm = Literal["linf", "l2"]
 _LEVELS = 5  # severities of damage: 0, 1/4, ..., 1
@@ -39,6 +40,12 @@ TABLED = (Outcome.GENUINE, Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD)
 """Outcomes whose share is told for every start and target."""
 _SHOWN = 10  # digits of which the input gradient is kept
 Progress = Callable[[str, int, int], None]
+STEERED: Mapping[str, Method] = {
+    "proximal": NearStart(),
+    # steps of one length: Adam would give noise as much as strokes
+    "robust": Pixels(NormalizedDescent(3.0)),
+}
+"""How is searched through a surrogate that is measured, and through it alone."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ class Scope:
         radii: of the balls, by norm.
         attack_steps: of projected gradient descent.
         starts: of every digit, each with ten targets, for steering.
-        methods: how is searched.
+        methods: how is searched, by name.
+        max_steps: of a search; None for the method's own budget.
         confidence: at which a search ends.
     """
 
@@ -66,20 +74,17 @@ class Scope:
     )
     attack_steps: int = 40
     starts: int = 3
-    methods: tuple[Method, ...] = (METHODS["proximal"], METHODS["robust"])
+    methods: Mapping[str, Method] = field(default_factory=lambda: STEERED)
+    max_steps: int | None = None
     confidence: float = 0.95
 
     def describe(self) -> dict[str, Any]:
         """Return everything it says, as JSON."""
         told = {each.name: getattr(self, each.name) for each in fields(self)}
-        return told | {"methods": [how.describe() for how in self.methods]}
+        return told | {"methods": {name: how.describe() for name, how in self.methods.items()}}
 
 
 _FEW_STEPS = 30  # of a search that need not arrive
-
-
-def _briefly(methods: tuple[Method, ...]) -> tuple[Method, ...]:
-    return tuple(replace(how, max_steps=min(how.max_steps, _FEW_STEPS)) for how in methods)
 
 
 QUICK = Scope(
@@ -90,7 +95,7 @@ QUICK = Scope(
     radii={"l2": (1.0,)},
     attack_steps=8,
     starts=1,
-    methods=_briefly(Scope().methods),
+    max_steps=_FEW_STEPS,
 )
 """As little as shows that everything works."""
 
@@ -147,11 +152,10 @@ def appraise(
     steering = {}
     if judge is not None:
         pairs = digits.pairs(scope.starts)
-        for how in scope.methods:
-            steering[how.name] = steer(
-                how, model, pairs, judge, confidence=scope.confidence, seed=seed
-            )
-            metrics |= _steered(how.name, steering[how.name])
+        options = Options(scope.confidence, scope.max_steps, seed=seed)
+        for name, how in scope.methods.items():
+            steering[name] = steer(how, model, pairs, judge, options=options)
+            metrics |= _steered(name, steering[name])
             tell("measures", len(stages) + len(steering), total)
     return Appraisal(metrics, damage, *_gradients(model), steering)
 
@@ -244,8 +248,8 @@ def _gradients(model: nn.Module) -> tuple[Tensor, Tensor]:
 def quickly(scope: Scope) -> Scope:
     """Return the same measurements on as few images as show that they work."""
     small = {name: getattr(QUICK, name) for name in ("images", "damaged", "foreign", "attacked")}
-    methods = _briefly(scope.methods)
-    return replace(scope, **small, attack_steps=QUICK.attack_steps, starts=1, methods=methods)
+    few = {"attack_steps": QUICK.attack_steps, "max_steps": _FEW_STEPS}
+    return replace(scope, **small, **few, starts=1)
 
 
 def record(found: Appraisal) -> dict[str, Any]:

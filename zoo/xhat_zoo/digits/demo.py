@@ -23,11 +23,11 @@ from xhat.core import atomic_folder_check, atomic_write, check_fraction
 from xhat.engine import Progress
 from xhat.judges import Outcome
 from xhat.learning.checkpoints import versions
+from xhat.methods import Options, method
 from xhat.report import COLOURS
 from xhat.task import Stage, Tell
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import METHODS, method
 from xhat_zoo.digits.report import (
     MethodGrid,
     Summary,
@@ -36,7 +36,7 @@ from xhat_zoo.digits.report import (
     save_morph_gif,
     save_page,
 )
-from xhat_zoo.digits.steering import Steering, steer
+from xhat_zoo.digits.steering import METHODS, Steering, searched_through, steer
 
 __all__ = ["Demo", "run", "said", "write"]
 
@@ -91,7 +91,7 @@ class Demo:
 def run(
     *,
     starts: int = 3,
-    methods: Sequence[str] = tuple(METHODS),
+    methods: Sequence[str] = METHODS,
     seed: int = 0,
     confidence: float = 0.95,
     on_progress: Tell | None = None,
@@ -100,7 +100,7 @@ def run(
 
     Args:
         starts: how many starts of every digit, each with ten targets.
-        methods: names in ``METHODS``.
+        methods: names of methods of the library.
         seed: of every random choice.
         confidence: at which the surrogate is sure enough for a search to end, in (0, 1).
         on_progress: called with a ``Stage``.
@@ -126,13 +126,10 @@ def run(
 
         found = steer(
             how,
-            digits.surrogate(how.surrogate),
+            searched_through(how.name),
             pairs,
             judge,
-            confidence=confidence,
-            seed=seed,
-            trace=_FRAME_EVERY,
-            on_progress=report,
+            options=Options(confidence, seed=seed, trace=_FRAME_EVERY, on_progress=report),
         )
         everything.append(found)
     return Demo(pairs, tuple(everything), seed, confidence, time.perf_counter() - began)

@@ -1,17 +1,20 @@
 """Digits as a ``Domain``: real samples, judge, networks and references that are its own."""
 
 import functools
+from collections.abc import Callable
 
 from xhat.domain import Domain, References
 from xhat_zoo.digits import networks, splits
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods.known import digits_known
+from xhat_zoo.digits.references import digits_references
 
 __all__ = ["digits_domain"]
 
 
 @functools.cache
-def digits_domain(alpha: float = 0.05) -> Domain:
+def digits_domain(
+    alpha: float = 0.05, references: Callable[[], References] = digits_references
+) -> Domain:
     """Return rotated digits, with the surrogates' split for searches.
 
     The judge is better than the default one: five held-out classifiers and seven manifold axes,
@@ -19,9 +22,9 @@ def digits_domain(alpha: float = 0.05) -> Domain:
 
     Args:
         alpha: of the judge.
+        references: makes what searches from real samples begin at, when it is needed.
     """
     data = splits.split("surrogate_train")
-    known = digits_known()
     return Domain(
         data.images,
         data.labels,
@@ -34,5 +37,5 @@ def digits_domain(alpha: float = 0.05) -> Domain:
             "autoencoder": networks.vae(),
             "denoiser": networks.denoiser(),
         },
-        references=References(known.exemplars, known.guards, known.encoder),
+        references=references,
     )

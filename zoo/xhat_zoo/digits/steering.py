@@ -5,21 +5,31 @@ digits, since leaving a digit as it is proves little.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xhat.engine import Compute, Progress
+from xhat.domain import Domain
+from xhat.goals import Class
 from xhat.judges import Judge, Outcome, Penultimate, Verdicts
+from xhat.methods import Method, Options
 from xhat.metrics import Features, Table, measure
 from xhat.result import Result
 from xhat_zoo import digits
-from xhat_zoo.digits.methods import Method
+from xhat_zoo.digits.domain import digits_domain
 
-__all__ = ["Steering", "steer"]
+__all__ = ["METHODS", "Steering", "searched_through", "steer"]
+
+METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "xhat")
+"""The methods that are compared: one differs from another in one thing at a time."""
+_THROUGH_ROBUST = ("robust", "latent-robust")
+
+
+def searched_through(method: str) -> nn.Module:
+    """Return the shipped surrogate that a method is compared with."""
+    return digits.surrogate("robust" if method in _THROUGH_ROBUST else "plain")
 
 
 @dataclass(frozen=True)
@@ -109,42 +119,31 @@ def steer(
     pairs: digits.Pairs,
     judge: Judge,
     *,
-    confidence: float = 0.95,
-    seed: int = 0,
-    trace: int = 0,
-    on_progress: Callable[[Progress], None] | None = None,
+    domain: Domain | None = None,
+    options: Options | None = None,
 ) -> Steering:
     """Search by one method from every start to every target, and judge what was found.
 
     Args:
         method: how to search.
-        model: the surrogate, images → logits.
+        model: the surrogate that is differentiated, images → logits.
         pairs: from where to what.
-        judge: of digits.
-        confidence: at which a search ends, in (0, 1).
-        seed: of the search.
-        trace: as of ``xhat.engine.solve``.
-        on_progress: called after every step.
+        judge: of digits; the search never sees it.
+        domain: of digits, for the search; None for ``digits_domain()``.
+        options: of the search; what this method does not use is left out.
 
     Returns:
         A ``Steering``. A result is unreached if the surrogate gives the target less than even odds,
         whatever confidence was asked for.
     """
-    began = time.process_time()
-    space = method.space_for(model, pairs.starts, pairs.target)
-    problem = method.problem(model, pairs.starts, pairs.target, space)
-    result = method.search(
-        model,
-        pairs.starts,
-        pairs.target,
-        space,
-        confidence=confidence,
-        seed=seed,
-        compute=Compute(),
-        trace=trace,
-        on_progress=on_progress,
-    )
+    domain = digits_domain() if domain is None else domain
+    method.prepare(domain)
+    given = vars(options or Options())
+    used = Options(**{name: told for name, told in given.items() if name in method.options})
+    goal, began = Class(pairs.target), time.process_time()
+    result = method.search(model, goal, pairs.starts, domain, options=used).finished()
     seconds = time.process_time() - began
+    problem = method.plan(model, goal, pairs.starts, domain).problem
     verdicts = judge.judge(
         result.x,
         pairs.target,

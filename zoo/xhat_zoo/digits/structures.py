@@ -1,5 +1,6 @@
 """Structured digits: what no generative model was trained for, and what must hold of it exactly."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,16 +8,18 @@ from torch import Tensor
 
 from xhat.constraints import Certificate, Constraint, Fixed, Invariance, SumWithin, certify
 from xhat.core import generator
+from xhat.domain.references import unsure
+from xhat.goals import Class
 from xhat.judges import Judge, Verdicts
-from xhat.spaces import Box, Held, Masked, Space, Symmetric
+from xhat.methods import Annealed, Options
+from xhat.spaces import Held, Masked, Space, Symmetric
 from xhat.symmetry import Group, Mirror, Rotations
 from xhat_zoo import digits
-from xhat_zoo.digits.methods import Annealed
-from xhat_zoo.digits.methods.known import unsure
+from xhat_zoo.digits.domain import digits_domain
 
 __all__ = ["Found", "Structured", "structured_digits", "symmetric_digits"]
 
-_METHOD = Annealed("annealed-map", "search in pixels by MAP, a denoiser as the prior", noise=0.9)
+_METHOD = Annealed(noise=0.9)
 _STARTS = 4  # of every digit, of which one result is kept
 _INK = 100.0  # pixels; a real digit has 102 in the middle
 _ROWS = 14  # from the top, which may change where the rest is frozen
@@ -81,8 +84,9 @@ class Found:
 def symmetric_digits(title: str, group: Group, wanted: tuple[int, ...], seed: int) -> Found:
     """Return digits that a group leaves as they are, the surest of a few searches each."""
     starts, target = _real(wanted, seed), torch.tensor(wanted).repeat_interleave(_STARTS)
-    space = Symmetric(Box(0, 1), group)
-    x = _best(_searched(group.symmetrize(starts), target, space, seed), target, _STARTS)
+    x0 = group.symmetrize(starts)
+    found = _searched(x0, target, lambda space, _: Symmetric(space, group), seed)
+    x = _best(found, target, _STARTS)
     names = tuple(map(str, wanted))
     says = f"Kept by the space Symmetric(Box(0, 1), {group})."
     return Found(title, says, x, torch.tensor(wanted), names, Invariance(group))
@@ -96,7 +100,7 @@ def _frozen(seed: int) -> Found:
     target = everyone.repeat(digits.CLASSES)
     free = torch.zeros(1, 28, 28, dtype=torch.bool)
     free[:, :_ROWS] = True
-    x = _searched(x0, target, Masked(Box(0, 1), free, x0), seed)
+    x = _searched(x0, target, lambda space, x0: Masked(space, free, x0), seed)
     sure = -_unsure(x, target).reshape(digits.CLASSES, -1)
     sure.fill_diagonal_(-torch.inf)
     rows = torch.arange(digits.CLASSES) * digits.CLASSES + sure.argmax(dim=1)
@@ -115,8 +119,9 @@ def _inked(seed: int) -> Found:
     everyone = tuple(range(digits.CLASSES))
     target = torch.tensor(everyone).repeat_interleave(_STARTS)
     ink = SumWithin(0.0, 1.0, _INK)
-    space = Held(Box(0, 1), ink)
-    x = _best(_searched(ink.project(_real(everyone, seed)), target, space, seed), target, _STARTS)
+    x0 = ink.project(_real(everyone, seed))
+    found = _searched(x0, target, lambda space, _: Held(space, ink), seed)
+    x = _best(found, target, _STARTS)
     return Found(
         f"Exactly {_INK:g} pixels of ink",
         f"Kept by the space Held(Box(0, 1), SumWithin(0, 1, {_INK:g})).",
@@ -127,8 +132,11 @@ def _inked(seed: int) -> Found:
     )
 
 
-def _searched(x0: Tensor, target: Tensor, space: Space, seed: int) -> Tensor:
-    return _METHOD.search(digits.surrogate("plain"), x0, target, space, seed=seed).x
+def _searched(
+    x0: Tensor, target: Tensor, structure: Callable[[Space, Tensor], Space], seed: int
+) -> Tensor:
+    domain, model = digits_domain().within(structure), digits.surrogate("plain")
+    return _METHOD.search(model, Class(target), x0, domain, options=Options(seed=seed)).x
 
 
 def _real(wanted: tuple[int, ...], seed: int) -> Tensor:

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import generator
+from xhat.domain.references import unsure
 from xhat.learning import random_affine
 from xhat_zoo import digits
-from xhat_zoo.digits.methods.known import unsure
-from xhat_zoo.digits.methods.overlaps import half_turned
+from xhat_zoo.digits.ambigrams.overlaps import half_turned
 
 __all__ = ["Guided", "Moved", "readers", "sureness"]
 

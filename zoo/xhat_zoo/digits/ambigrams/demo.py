@@ -21,8 +21,8 @@ from xhat.learning.checkpoints import versions
 from xhat.report import PageTable, TaskPage, save_task_page
 from xhat.task import Stage, Tell
 from xhat_zoo import digits
+from xhat_zoo.digits.ambigrams.search import Ambigram, Ambigrams
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.methods import Ambigram, Ambigrams
 from xhat_zoo.digits.readings import StructureRow, save_readings_png, save_structures_png
 from xhat_zoo.digits.structures import Structured, structured_digits
 

@@ -13,7 +13,7 @@ digit, the space is that of images with a half turn's symmetry, and the second r
 the first.
 
 Source: Geng, Park, Owens, "Visual Anagrams: Generating Multi-View Optical Illusions with Diffusion
-Models", CVPR 2024; the prior: see ``xhat_zoo.digits.methods.annealed``.
+Models", CVPR 2024; the prior: see ``xhat.methods.Annealed``.
 """
 
 import functools
@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_positive, check_tensor, generator
+from xhat.domain.references import unsure
 from xhat.objectives import CrossEntropy, Objective, ScorePrior, Seen
 from xhat.problem import Problem
 from xhat.spaces import Box, Space, Symmetric
@@ -33,11 +34,10 @@ from xhat.surrogates import Exemplars
 from xhat.surrogates.diffusion import noise_levels
 from xhat.symmetry import Rotations
 from xhat_zoo import digits
-from xhat_zoo.digits.methods.known import unsure
-from xhat_zoo.digits.methods.overlaps import Overlaps, half_turned
-from xhat_zoo.digits.methods.readers import Guided, Moved, readers, sureness
+from xhat_zoo.digits.ambigrams.overlaps import Overlaps, half_turned
+from xhat_zoo.digits.ambigrams.readers import Guided, Moved, readers, sureness
 
-__all__ = ["Ambigram", "digits_overlaps"]
+__all__ = ["Ambigram", "Ambigrams", "digits_overlaps"]
 
 _KNOWN, _KEPT = 2_500, 0.9  # real digits of each class, and the share each classifier keeps
 _CHUNK = 128  # images that are looked at together
