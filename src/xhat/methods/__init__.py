@@ -18,7 +18,7 @@ what holds them; they need what they name in ``needs``, which the domain trains 
 ``Diffused``                  samples of that denoiser, guided
 ============================  ================================================================
 
-Your own is one class and one line; see ``docs/methods.md``.
+Your own is one class and one line; see ``docs/guides/add-a-method.md``.
 """
 
 from xhat.methods.annealed import Annealed
