@@ -31,7 +31,7 @@ def nouns() -> Iterator[tuple[str, str, str]]:
 def sentence(value: object) -> str:
     """Return the first sentence of a docstring, as Markdown."""
     first = " ".join((inspect.getdoc(value) or "").split("\n\n")[0].split())
-    return first.replace("``", "`").replace("|", "\\|").rstrip(".")
+    return first.replace("``", "`").rstrip(".")  # within code a bar does not end a cell
 
 
 def classes() -> str:

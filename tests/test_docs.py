@@ -1,6 +1,7 @@
 """The pages: the generated glossary, and names that mean one thing only."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,6 +38,11 @@ def test_every_noun_says_what_it_is():
     nouns = list(hook.nouns())
     assert len(nouns) > 150
     assert [name for name, _, meaning in nouns if len(meaning) < 15] == []
+
+
+def test_bars_stand_within_code_so_that_every_row_has_three_cells():
+    rows = [re.sub("`[^`]*`", "", line) for line in hook.classes().splitlines()]
+    assert {row.count("|") for row in rows} == {4}
 
 
 def test_a_name_means_one_thing():
