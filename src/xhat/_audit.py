@@ -33,25 +33,29 @@ def audit(
     alpha: float = 0.05,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Judged:
-    """Say of samples from anywhere whether they can be believed.
+    """Judge samples of any origin: can each of them be believed?
 
     Args:
-        model: that the samples were found with; None if there is none, or it is not at hand.
+        model: the model that the samples were made for; None if it is not at hand. Without it
+            nobody says whether the samples reach the goal.
         samples: ``(n, *x_shape)``: a tensor, an array or a frame.
         goal: what the samples should be: a ``Goal``, a class (by number or name), ``(n,)`` classes;
             None where there are no classes.
         domain: what real inputs look like.
         truth: the ground truth: a function of one sample or a ``Truth`` or ``Simulator``.
         constraints: what must hold; certified in float64.
-        x0: where a search for the samples began, for pictures and distances; None if unknown.
-        alpha: the share of real samples that may be called anything but genuine.
-        on_progress: called with a stage's name while a judge is fitted, and how far it is.
+        x0: ``(n, *x_shape)``, the starts of the search that found the samples, for pictures and
+            distances; None if unknown.
+        alpha: the probability, in (0, 1), with which a real sample may be called anything but
+            genuine.
+        on_progress: called as ``(stage, done, total)`` while a judge is fitted.
 
     Returns:
         The samples with their verdicts; ``.trusted`` says which are genuine.
 
     Raises:
-        TypeError, ValueError: no domain and no truth; shapes, labels or goals that do not fit.
+        TypeError, ValueError: neither a domain nor a truth is given; or shapes, labels or goals do
+            not fit.
 
     Example:
         >>> from sklearn.datasets import load_wine

@@ -43,14 +43,15 @@ def optimize(
         target: a ``Goal``; a class, by number or by its name in the domain; ``(n,)`` classes; or
             ``(n, classes)`` distributions.
         domain: what real inputs look like; without it (and without a truth) nothing is judged.
-        method: how to search: a name (``xhat info`` lists them), or a ``Method`` with settings of
-            its own; None for the best one for this domain and goal.
-        constraints: what must hold besides.
+        method: how to search: a name (``xhat info`` lists them), or a ``Method`` with other
+            settings; None for the best one for this domain and goal.
+        constraints: further conditions that the results must meet.
         truth: the ground truth: a function of one sample, or a ``Simulator`` or ``Truth``.
-        limits: ``(low, high)`` of features where there is no domain.
-        alpha: the share of real samples that may be called anything but genuine.
-        on_training: called with a name while networks or judges of the domain are trained, and how
-            many epochs of how many are done.
+        limits: ``(low, high)`` of the features, numbers or one for each; only without a domain.
+        alpha: the probability, in (0, 1), with which a real sample may be called anything but
+            genuine.
+        on_training: called as ``(name, done, total)``, in epochs, while networks or judges of the
+            domain are trained.
         **options: the fields of ``xhat.methods.Options`` that the method uses: ``confidence``,
             ``max_steps``, ``restarts``, ``seed``, ``compute``, ``trace``, ``on_progress``.
 
@@ -58,8 +59,8 @@ def optimize(
         A ``Judged`` result: what was found, how each search ended, and verdicts.
 
     Raises:
-        TypeError, ValueError: parts that do not fit together, an option that the method does not
-            use, a method that the domain cannot serve; in one sentence.
+        TypeError, ValueError: parts do not fit together, the method does not use an option, or the
+            domain lacks what the method needs.
 
     Example:
         >>> from sklearn.datasets import load_iris

@@ -65,14 +65,14 @@ class Goal(ABC):
 
     @abstractmethod
     def off(self, y: Tensor) -> Tensor:
-        """Return how far outputs ``(n, ...)`` are from the goal, ``(n,)`` from 0; NaN stays NaN.
+        """Return how far outputs ``(n, ...)`` miss the goal: ``(n,)``, 0 or more; NaN stays NaN.
 
-        It is what a truth is asked: 1 for another class, else a distance in the output's unit.
+        For classes 0 or 1, otherwise a distance in the output's unit. A truth is judged by it.
         """
 
     @property
     def tolerance(self) -> float:
-        """How far off the goal still counts as met."""
+        """The largest miss at which the goal still counts as met."""
         return 0.0
 
     @abstractmethod
@@ -102,7 +102,7 @@ class Class(Goal):
         label: an integer, or ``(n,)`` integers, from 0.
 
     Raises:
-        TypeError, ValueError: not that.
+        TypeError, ValueError: labels that are no integers, or negative.
 
     Example:
         >>> goal = Class(1)
@@ -275,7 +275,7 @@ class AtMost(Within):
 
 
 class Least(Goal):
-    """The single output as low as can be; there is no value at which it is reached.
+    """As low an output as possible, for models of one output. It is never called reached.
 
     Example:
         >>> Least().objective(lambda x: x.sum(dim=1))(torch.ones(1, 2))
@@ -289,7 +289,7 @@ class Least(Goal):
         return Custom(lambda x: _one(model(x)))
 
     def off(self, y: Tensor) -> Tensor:
-        """Return 0: whatever comes is what could be had."""
+        """Return 0: such a goal has no value that could be missed."""
         return torch.where(y.reshape(len(y), -1).isnan().any(dim=1), torch.nan, 0.0)
 
     def __repr__(self) -> str:
@@ -297,7 +297,7 @@ class Least(Goal):
 
 
 class Most(Least):
-    """The single output as high as can be; there is no value at which it is reached."""
+    """As high an output as possible, for models of one output. It is never called reached."""
 
     def objective(self, model: Model) -> Objective:
         """Return the negative output."""

@@ -25,7 +25,7 @@ class KeptVerdict:
     Attributes:
         outcome: what the input turned out to be.
         rule: which rule decided, in a sentence.
-        evidence: all that was said of it.
+        evidence: the text of ``explain()``.
     """
 
     outcome: Outcome
@@ -43,7 +43,7 @@ class KeptVerdicts:
 
     Attributes:
         verdicts: one per input.
-        p: ``(n,)``, the share of real samples that are as unusual.
+        p: ``(n,)``, the share of real samples that are at least as unusual.
         alpha: the share of real samples that may be flagged.
     """
 
@@ -74,7 +74,7 @@ class Judged(Result):
     Attributes:
         verdicts: what the judge says of each input; None where there was no domain and no truth.
         domain: what real inputs look like; None if nobody said.
-        goal: what was wanted, as it is written.
+        goal: what was wanted, as text.
         method: how it was searched, by name; empty for samples from elsewhere.
         model: the name of the model that was searched, where it has one; kept in the file, so that
             nobody takes the results for those of another domain.
@@ -88,7 +88,7 @@ class Judged(Result):
 
     @classmethod
     def of(cls, result: Result, **more: Any) -> "Judged":
-        """Return a result with what more is known of it."""
+        """Return a ``Result`` as a ``Judged``, with verdicts and further facts."""
         return cls(**vars(result), **more)
 
     @property

@@ -76,8 +76,8 @@ class Problem(PerCandidate):
     def projected(self) -> tuple[Projected, ...]:
         """The constraints that are kept by projection after every step.
 
-        A projection moves ``x``, so the space must be able to carry that back to ``z``; and
-        together with it, and with others, only convex constraints can be kept.
+        A projection moves ``x``, so the space must be able to carry the move back to ``z``. Several
+        constraints are kept together only if all of them are convex.
         """
         of_form = (part for part in self.constraints if isinstance(part, Projected))
         return tuple(part for part in of_form if self._carried(part))
@@ -148,9 +148,9 @@ class Problem(PerCandidate):
     def project(self, z: Tensor) -> Tensor:
         """Return ``z`` moved to where the constraints and the space hold.
 
-        In a box, one ball whose centre lies within is projected onto, and then clipped: that is
-        feasible, if not always nearest. Everything else goes through Dykstra's algorithm, together
-        with the space.
+        One ball whose centre lies in a box: project onto the ball, then clip; the result is
+        feasible, though not always the nearest point. Everything else uses Dykstra's algorithm,
+        together with the space.
         """
         if self._clipped:
             z = self.space.encode(self.projected[0].project(self.space.decode(z)))
@@ -163,7 +163,7 @@ class Problem(PerCandidate):
         """Evaluate every constraint, and the structure of the space, on ``x`` in float64.
 
         Args:
-            x: ``(n, *x_shape)``, as it will be handed on.
+            x: ``(n, *x_shape)``, exactly as it is returned to the user.
         """
         structure = _Structure(self.space, _ROUNDINGS * torch.finfo(x.dtype).eps)
         return certify((*self.constraints, structure), x, tolerance=self.tolerance)

@@ -59,7 +59,7 @@ class Round:
         verification: of the candidates that were asked about; its gaps are those of the surrogate
             that the search followed.
         starts: which rows of ``x0`` they came from.
-        calls: candidates that the truth was asked about, up to and with this round.
+        calls: truth calls so far, this round included.
         best: the best candidate up to this round; None while none is feasible by the truth.
         seconds: of training, search and verification.
     """
@@ -137,8 +137,9 @@ def refine(
 ) -> Refinement:
     """Search, verify, learn, and repeat.
 
-    Each round asks about up to an even share of the budget: of the candidates found, feasible ones
-    before others, of lower loss first, and only those apart from all that was asked before.
+    Each round asks the truth about at most an even share of the budget. Feasible candidates come
+    first, then those of lower loss; candidates too near to one that was asked about before are
+    skipped.
     An interrupt (Ctrl-C) ends the last round early and returns the rounds before; the answers of an
     interrupted round are kept by a ``Simulator`` with ``cache=True``.
 
@@ -146,15 +147,16 @@ def refine(
         fit: ``(x, y) -> surrogate``, such as ``xhat.surrogates.train_regression`` with a seed.
         problem_of: ``surrogate -> Problem``.
         x0: ``(n, *x_shape)``, the starts of every round's search.
-        truth: what is asked.
+        truth: the ground truth.
         data: inputs ``(m, *x_shape)`` and the truth's outputs ``(m, ...)`` to begin with; rows that
             hold NaN, where the truth failed, are left out.
-        budget: the most candidates that the truth is asked about, beside the data.
+        budget: the largest number of truth calls, one per candidate; the given ``data`` do not
+            count.
         rounds: the most rounds.
-        target: as the truth's ``error`` takes it: one for all, or ``n`` rows.
-        constraints: what the truth must say beside the target; see ``verify``.
+        target: the target that is passed to the truth's ``error``: one for all, or ``n`` rows.
+        constraints: further conditions on the truth's outputs; see ``verify``.
         search: how to search; ``functools.partial(solve, stepper=...)`` for another way.
-        on_round: called with the record of each round; with it results can be saved meanwhile.
+        on_round: called with the record of each finished round, for instance to save it.
 
     Raises:
         TypeError: a part is of the wrong kind.

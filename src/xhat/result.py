@@ -85,8 +85,8 @@ class Ending:
 
     Attributes:
         status: why.
-        detail: what follows the status in a sentence, such as `` at step 3``; empty for nothing.
-            Of a stop rule of one's own it is the whole sentence.
+        detail: text that follows the status, such as `` at step 3``; may be empty. For a user's own
+            stop rule it is the whole sentence.
     """
 
     status: Status
@@ -131,27 +131,27 @@ class Result:
         x0: ``(n, *x_shape)``, the starts as they were given.
         x: ``(n, *x_shape)``, the inputs found.
         z: ``(n, *z_shape)``, their search variables.
-        loss: ``(n,)``, the objective at ``x``; NaN where it never was finite, or was not looked at
-            before the time was spent or the search interrupted.
+        loss: ``(n,)``, the objective at ``x``; NaN if it was never finite, or if time ran out or
+            the search was interrupted before this candidate was evaluated.
         confidence: ``(n,)`` in [0, 1], how confident the model is of the target; NaN without one.
-        reached: ``(n,)`` booleans, whether the target was reached (as the stop rule words it, else
-            as the objective does); false without a target.
+        reached: ``(n,)`` booleans, whether the target was reached, by the stop rule if it defines
+            that, else by the objective; false without a target.
         violation: ``(n,)``, the largest violation of a constraint at ``x``; <= 0 is feasible.
         feasible: ``(n,)`` booleans, whether the violation is within the problem's tolerance.
         status: one ``Status`` per candidate: why its search ended.
         steps: ``(n,)``, gradient steps taken, restarts included.
         evaluations: ``(n,)``, passes through the objective in the search. Each step costs one
-            forward and one backward pass; the pass that only looks at the last ``x`` is forward.
-            The first look at a problem and the last at every answer are not counted.
-        targeted: whether the objective has a target that ``reached`` speaks of.
+        forward and one backward pass, the evaluation of the last ``x`` a forward pass. The trial
+        evaluations before a search and the check of every answer after it are not counted.
+        targeted: whether the objective has a target, so that ``reached`` means something.
         seed: the seed of every random choice.
         seconds: wall-clock time of the whole search.
         notes: sentences about the search as a whole, such as that the model answers differently
             each time; usually none.
-        details: what follows each status in a sentence, such as `` at step 3``; empty for nothing.
+        details: text that follows each status, such as `` at step 3``; may be empty.
         certificate: by name, the violation at ``x`` of every constraint and of the space itself,
             evaluated in float64, with the tolerance.
-        trajectory: where it was asked for.
+        trajectory: the recorded steps; None unless ``trace`` asked for them.
     """
 
     x0: Tensor
@@ -192,8 +192,8 @@ class Result:
     def raise_if_failed(self) -> "Result":
         """Return self, or raise if a candidate failed.
 
-        That is one that is infeasible or not finite, missed its target, or whose search was
-        interrupted or ended by its model's exception.
+        A candidate failed if it is infeasible or not finite, missed its target, or its search was
+        interrupted or ended by an exception of the model.
 
         Raises:
             SearchFailedError: says how many failed, and why the first did.
@@ -213,7 +213,7 @@ class Result:
     def finished(self) -> "Result":
         """Return self, or raise ``KeyboardInterrupt`` if Ctrl-C has cut the search short.
 
-        For code that goes on with the answers, and should end instead.
+        For code that would otherwise continue with incomplete results.
         """
         if Status.INTERRUPTED in self.status:
             raise KeyboardInterrupt

@@ -44,7 +44,7 @@ NOTHING: Options = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Stage:
-    """How far something is: ``done`` of ``total`` of what is named."""
+    """Progress of one stage: ``done`` of ``total``."""
 
     name: str
     done: int
@@ -55,12 +55,12 @@ Tell = Callable[[Stage], None]
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
-    """Whoever watched a search does not want it any more."""
+    """The user has cancelled the search."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What was shown: the page or picture to open, and what a terminal says of it."""
+    """The outcome of a demo: the page or picture to open, and a text for the terminal."""
 
     page: Path
     said: "RenderableType"
@@ -84,7 +84,8 @@ class Task(ABC):
         name: as on the command line, and of its entry point.
         caption: what it shows, in one line without a full stop.
         demo_options, train_options: names that ``demo`` and ``train`` take as ``options``.
-        limits: the least and the largest value of every feature; None where they differ.
+        limits: the least and the largest value of every feature; None if features have different
+            ones.
     """
 
     name: ClassVar[str]
@@ -95,7 +96,7 @@ class Task(ABC):
 
     @abstractmethod
     def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
-        """Search and verify; return all that was found."""
+        """Search and verify; return the results, which ``write`` and ``say`` are given."""
 
     @abstractmethod
     def write(self, found: Any, out: str | Path, command: str) -> Path:
@@ -160,7 +161,7 @@ class Task(ABC):
     def self_test(
         self, out: str | Path, *, on_progress: Tell | None = None, options: Options = NOTHING
     ) -> Shown:
-        """Judge controls, of which the right verdict is known: how far can a verdict be trusted?"""
+        """Judge controls, whose right verdicts are known, to measure how good verdicts are."""
         del out, on_progress, options
         raise self._lacks("controls")
 

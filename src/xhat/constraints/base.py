@@ -27,7 +27,7 @@ class Constraint(PerCandidate, ABC):
 
     @abstractmethod
     def values(self, x: Tensor) -> Tensor:
-        """Return how ``x``, ``(n, *x_shape)``, stands to each of ``k`` conditions: ``(n, k)``.
+        """Return the value of each of ``k`` conditions at ``x``, ``(n, *x_shape)``: ``(n, k)``.
 
         Differentiable, and in the unit of the condition itself (for a ball: distance beyond the
         radius).
@@ -62,7 +62,7 @@ class Projected(Constraint):
     Attributes:
         survives_clipping: whether a feasible ``x`` stays feasible when its features are clipped to
             bounds, as long as the constraint's own centre lies within them.
-        convex: whether what is between two feasible points is feasible.
+        convex: whether every point between two feasible points is feasible.
     """
 
     survives_clipping: ClassVar[bool] = False
@@ -73,9 +73,9 @@ class Projected(Constraint):
         """Return the feasible point nearest to ``x`` in Euclidean distance; idempotent."""
 
     def linear(self, x: Tensor) -> Linear | None:  # noqa: ARG002 - for those that are
-        """Return the conditions on an input like ``x``, ``(1, *x_shape)``, if all are linear.
+        """Return the conditions on inputs like ``x``, ``(1, *x_shape)``; None if one is not linear.
 
-        Asked of a constraint that is narrowed to one candidate.
+        The constraint must be narrowed to one candidate before.
         """
         return None
 

@@ -25,12 +25,12 @@ class Certificate:
     """By how much ``n`` candidates break each of ``k`` constraints.
 
     Attributes:
-        names: of the constraints, ``k`` of them; a kind that comes twice is numbered.
+        names: ``k`` names of the constraints; constraints of the same name are numbered.
         violation: ``(n, k)`` float64, on the CPU, each in the constraint's own unit; 0 or less is
             no violation. NaN where a constraint could not be evaluated.
         tolerance: the violation up to which a constraint is said to hold.
-        precision: in which each constraint was evaluated: ``"float64"``, unless its function only
-            takes the candidates' own type.
+        precision: the floating-point type in which each constraint was evaluated: ``"float64"``,
+            unless its function accepts the candidates' own type only.
     """
 
     names: tuple[str, ...]
@@ -79,8 +79,8 @@ def certify(
 
     Args:
         constraints: one or several; made for ``n`` candidates each, or for any number.
-        x: ``(n, *x_shape)``, floating point; a candidate may hold NaN, and is then infeasible as
-            far as the constraints look at it.
+        x: ``(n, *x_shape)``, floating point. A constraint that reads a NaN of a candidate counts as
+            violated.
         tolerance: the violation up to which a constraint holds, 0 or more, in the constraint's
             unit. A float32 ``x`` is rounded by up to 6e-8 of its own size, so candidates of a size
             around 1000 need 1e-4.

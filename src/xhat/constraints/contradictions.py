@@ -22,14 +22,14 @@ def contradiction(
 ) -> tuple[str, ...] | None:
     """Return the names of linear constraints that no input fulfils together, or None.
 
-    A linear program with nothing to minimise (scipy's HiGHS) has a solution, or not. The names are
-    of two that contradict each other, where there are two; else of all.
+    A linear program without an objective (scipy's HiGHS) decides whether a solution exists. If two
+    of the constraints contradict each other, their names are returned; otherwise the names of all.
 
     Args:
         constraints: each narrowed to one candidate; those that are not linear are left out.
         x: ``(1, *x_shape)``, an input of the shape.
-        tolerance: the violation of each, as a distance, that still counts as none. Only one input
-            may be left, such as a corner of a box, and rounding alone excludes that one.
+        tolerance: the distance by which each may be violated. Above 0, since a single feasible
+            input, such as a corner of a box, would be excluded by rounding.
 
     Example:
         >>> from xhat.constraints import Bounds, Halfspace

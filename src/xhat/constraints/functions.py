@@ -67,8 +67,8 @@ class Inequality(_OfFunction):
     Args:
         function: ``x -> (n,)`` or ``(n, k)``, or ``(x, given) ->`` the same; candidate by
             candidate.
-        given: ``(n, ...)`` or ``(1, ...)``, what the function needs of each candidate beside
-            ``x``; None for nothing.
+        given: ``(n, ...)`` or ``(1, ...)``, further data of each candidate, passed to the function
+            as its second argument; None for none.
         name: what messages call it, such as ``"thickness"``.
 
     Raises:
@@ -87,8 +87,8 @@ class Equality(_OfFunction):
     Args:
         function: ``x -> (n,)`` or ``(n, k)``, or ``(x, given) ->`` the same; candidate by
             candidate.
-        given: ``(n, ...)`` or ``(1, ...)``, what the function needs of each candidate beside
-            ``x``; None for nothing.
+        given: ``(n, ...)`` or ``(1, ...)``, further data of each candidate, passed to the function
+            as its second argument; None for none.
         name: what messages call it, such as ``"lift"``.
 
     Raises:

@@ -83,10 +83,10 @@ def nearest_in_all(parts: Sequence[Projected], x: Tensor) -> Tensor:
     Convex Sets in Hilbert Spaces" (1986), in float64 whatever the type of ``x``, until the
     increments settle to 1e-9 (1e-6 for float32; Birgin, Raydan, "Robust Stopping Criteria for
     Dykstra's Algorithm", 2005), the violation has stopped shrinking, or 500 cycles are over.
-    Projections in turn then go on until no violation exceeds 2e-13 (2e-8 for float32, before
-    rounding), so that what comes back is feasible where it is not quite nearest. Each candidate
-    stops by itself. If nothing is feasible, what comes back lies on the last part, and its
-    violation says so.
+    Then the projections are applied in turn until no violation exceeds 2e-13 (2e-8 for float32,
+    before rounding): the result is feasible, even where it is not quite the nearest point. Each
+    candidate stops by itself. If no point is feasible, the result lies on the last part, and its
+    violation is above the tolerance.
 
     Args:
         parts: convex; the result lies on the last of them.

@@ -111,9 +111,9 @@ class Halfspace(Projected):
 
 
 class AffineEquality(Projected):
-    """``A x = b``; the violation is the distance from the farthest of the planes.
+    """``A x = b``; the violation is the largest of the distances to the planes.
 
-    Rows that follow from others do no harm.
+    Redundant rows do no harm.
 
     Args:
         matrix: ``(m, *x_shape)``, the rows of ``A``.
@@ -138,7 +138,7 @@ class AffineEquality(Projected):
         self.rows_of = planes[None]
 
     def values(self, x: Tensor) -> Tensor:
-        """Return the signed distances from as many orthogonal planes as are needed, ``(n, r)``."""
+        """Return the signed distances to ``r`` orthogonal planes that say the same, ``(n, r)``."""
         return self._away(x).to(x.dtype)
 
     def project(self, x: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ class Monotone(Projected):
     The projection is isotonic regression by pooling adjacent violators (Ayer, Brunk, Ewing, Reid,
     Silverman, "An Empirical Distribution Function for Sampling with Incomplete Information", 1955;
     Best, Chakravarti, "Active Set Algorithms for Isotonic Regression", 1990). All neighbouring
-    blocks that violate the order are pooled at once, in all candidates: two that do so are always
-    in one block of the solution. The gradient is exact wherever there is one.
+    blocks that violate the order are pooled at once, in all candidates; this is right because two
+    such blocks always belong to one block of the solution. The gradient is exact wherever there is
+    one.
 
     Args:
         axis: of a single input; None for the flattened input.

@@ -14,8 +14,9 @@ __all__ = ["SecondOrderCone", "Sphere"]
 class Sphere(Projected):
     """``||x - center||_2 = radius``.
 
-    **Not convex**: the projection is a nearest point, but the centre itself has many (the first
-    feature is moved), and ``Intersection`` refuses it. As a space: ``xhat.spaces.Normalized``.
+    **Not convex**: ``Intersection`` refuses it. The projection returns a nearest point; of the
+    centre, where all points are equally near, it moves the first feature. As a space:
+    ``xhat.spaces.Normalized``.
 
     Args:
         center: ``(n, *x_shape)``, or ``(1, *x_shape)`` for all candidates.
@@ -73,7 +74,8 @@ class SecondOrderCone(Projected):
     The violation is the distance from the cone's surface, measured across it.
 
     Args:
-        height: place of the bounding feature in the flattened input; negative from the last.
+        height: index of the bounding feature in the flattened input; negative indices count from
+            the end.
         slope: of the cone, above 0.
 
     Raises:

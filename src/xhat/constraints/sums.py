@@ -59,7 +59,7 @@ class SumWithin(Projected):
             self.check(torch.zeros((1, *self._shape())))
 
     def values(self, x: Tensor) -> Tensor:
-        """Return the distances beyond the plane of the sum on both sides, and beyond the bounds.
+        """Return by how much the sum is too large, and too small, and each feature out of bounds.
 
         ``(n, d + 2)``, in the unit of ``x``.
         """

@@ -1,10 +1,10 @@
-"""The cache: what took long to compute and would come out the same, in a folder or shipped.
+"""The cache: results that took long to compute and would come out the same again.
 
 A file is named by a hash of all that it was made from: data, weights, and the code of the rooms
-that took part. What changes any of them makes another name, so nothing out of date is ever read. In
-it stands a digest of its name, and of names, shapes and values of its tensors: what is damaged, or
-is another file under this name, is made again. What is small and always needed may be
-shipped with a package under the same name. The user's folder is ``$XHAT_CACHE``, else ``xhat``
+    that took part. A change of any of them changes the name, so that no outdated file is ever read.
+    The file holds a digest of its name and of the names, shapes and values of its tensors; a
+    damaged or foreign file is noticed and made again. Small files that are always needed may be
+    shipped with a package. The user's folder is ``$XHAT_CACHE``, else ``xhat``
 in ``$XDG_CACHE_HOME`` or ``~/.cache``; it may be deleted at any time, and ``XHAT_CACHE=`` (empty)
 keeps nothing. Without a folder that can be written to everything works, only slower.
 """
@@ -36,13 +36,13 @@ def cached(
     *,
     shipped: Path | None = None,
 ) -> dict[str, Tensor]:
-    """Return what ``make`` returns, as shipped or from the user's cache where it is known.
+    """Return what ``make`` returns; read it from a package or the user's cache if it is there.
 
     Warns once in a process if the cache cannot be written to.
 
     Args:
-        name: of the file, for people.
-        made_from: the ``fingerprint`` of everything that it depends on.
+        name: a readable part of the file's name.
+        made_from: the ``fingerprint`` of everything that the result depends on.
         make: computes tensors by name.
         shipped: a folder of a package, where the file is looked for first.
     """
@@ -65,10 +65,10 @@ def cached(
 
 
 def kept(path: Path, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Return what ``make`` returns, from ``path`` where it is known; others wait while it is made.
+    """Return what ``make`` returns; read it from ``path`` if it is there. Other processes wait.
 
     Args:
-        path: a name for everything that it depends on, in a folder of the user's choice.
+        path: the file; its name must change with everything that the result depends on.
         make: computes tensors by name.
 
     Raises:

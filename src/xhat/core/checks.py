@@ -106,7 +106,7 @@ def check_flag(name: str, value: Any) -> bool:
 
 
 def check_numbers(name: str, value: Any) -> Tensor:
-    """Return ``value`` as a tensor, as ``check_tensor``; what is no tensor keeps its 53 bits.
+    """Return ``value`` as ``check_tensor`` does; Python numbers, and lists of them, become float64.
 
     ``torch.as_tensor(0.3)`` is a float32, 1e-8 away from the 0.3 that was meant.
 

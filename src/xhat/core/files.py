@@ -117,11 +117,11 @@ def atomic_folder_check(folder: str | Path) -> Path:
 def claimed_folder(folder: str | Path, *, alone: bool = True) -> Iterator[Path]:
     """Make ``folder`` if needed, and keep others who claim it out while the block runs.
 
-    If nothing is in it in the end, it is removed again, and so is what it was made in.
+    If the folder is empty in the end, it is removed, with the parent folders that were made for it.
 
     Args:
         folder: where the block writes.
-        alone: False for a folder that several processes may write to at once.
+        alone: whether other processes are kept out; False if several may write at once.
 
     Raises:
         PermissionError: nothing can be written there, or another process has claimed it.

@@ -130,7 +130,7 @@ def evaluation_mode(*modules: nn.Module, warn: bool = True) -> Iterator[None]:
 
 @contextmanager
 def kept_as_found(modules: Collection[nn.Module]) -> Iterator[None]:
-    """Put the modules' buffers (running statistics, counters) and modes back after."""
+    """Restore the modules' buffers (running statistics, counters) and modes after the block."""
     modes = {id(m): (m, m.training) for top in modules for m in top.modules()}
     buffers = {id(b): b for top in modules for b in top.buffers() if not b.is_inference()}
     before = [(buffer, buffer.detach().clone()) for buffer in buffers.values()]

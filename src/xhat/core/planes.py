@@ -11,10 +11,10 @@ _MISSES = 1e-9  # of the size of the values, from where on rows are said to cont
 
 
 def independent_rows(matrix: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return orthonormal rows that say the same as ``matrix @ x = values``, and those across them.
+    """Return orthonormal equations equivalent to ``matrix @ x = values``, and their null space.
 
     Args:
-        matrix: ``(m, d)``; rows may repeat what others say.
+        matrix: ``(m, d)``; rows may be redundant.
         values: ``(m,)``, or ``(n, m)`` for each candidate.
 
     Returns:

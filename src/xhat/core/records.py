@@ -75,7 +75,7 @@ class PerCandidate:
     def hidden_modules(self) -> Iterator[nn.Module]:
         """Yield the same, and every module that its callables use: in closures, partials, objects.
 
-        Those may be more than are called; they are only to be left as they were.
+        They may include modules that are never called. Their state is saved and restored, no more.
         """
         for model in self._callables():
             yield from modules_of(model)

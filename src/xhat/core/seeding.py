@@ -59,9 +59,9 @@ def candidate_noise(start: Tensor, seed: int, *stream: int | str) -> Tensor:
 
 @contextmanager
 def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Let what is drawn from torch's global generators depend on ``seed``, and put them back after.
+    """Seed torch's global generators for the block, and restore them after it.
 
-    For models that draw, such as dropout that is always on.
+    For models that draw random numbers, such as dropout that is always on.
     """
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):

@@ -39,7 +39,7 @@ class Labels:
 def as_samples(samples: Any) -> tuple[Tensor, tuple[str, ...] | None]:
     """Return samples as float32 ``(m, *x_shape)``, and the names of their columns, if any.
 
-    Bytes stay in 0 to 255.
+    Values are not rescaled: bytes stay from 0 to 255.
 
     Raises:
         TypeError: a column, or the whole, is not numbers; the message names it.
@@ -143,7 +143,7 @@ def as_values(values: Any, n: int) -> Tensor:
 
 
 def kind_of(x: Tensor, said: str | None) -> str:
-    """Return the kind of samples, as it is said or as their shape and values show.
+    """Return the kind of samples: as the user says, or inferred from shape and values.
 
     Raises:
         ValueError: an unknown kind, or one that does not fit the shape.

@@ -33,19 +33,21 @@ class Domain:
         labels: ``(m,)`` classes, numbers or words; None if there are none.
         classes: their names, in the order of the model's outputs; None for the numbers themselves,
             or for words in the order of the alphabet.
-        values: ``(m,)`` or ``(m, *y_shape)`` quantities; None if there are none.
+        values: ``(m,)`` or ``(m, *y_shape)``, a quantity for each sample instead of a class; None
+            if there are none.
         kind: ``"image"``, ``"field"``, ``"signal"`` or ``"table"``; None to see it from the data.
         names: of the columns of a table, or of the channels; a frame has its own.
-        units: of the same.
-        limits: ``(low, high)``, numbers or one for each feature, which searches must keep; None for
-            0 to 1 or 0 to 255 where images lie within, else for what the samples and a start span.
+        units: the units of the columns or channels, for pages.
+        limits: ``(low, high)`` that searches must keep, numbers or one for each feature. None takes
+            0 to 1, or 0 to 255, for images that lie within, and otherwise the range of the samples
+            and the starts.
         fixed: names of columns, or a boolean mask in the shape of one sample, that must not change.
         name: of the domain, for pages and files.
-        judge: a judge of one's own; None to fit one to the half of the samples that is kept for it.
+        judge: your own judge; None to fit one to the half of the samples that is kept for judging.
         networks: trained networks by name (``PARTS``), instead of those that would be trained.
-        references: what searches begin from, or what makes it when it is needed; None to choose
-            among the samples for searches.
-        seed: of the halves and of all training.
+        references: real samples from which methods such as ``xhat`` begin, or a function that makes
+            them when they are needed; None to choose them from the half for searches.
+        seed: decides the two halves and all training.
 
     Raises:
         TypeError: samples, labels or values that are no numbers or classes.
@@ -164,7 +166,7 @@ class Domain:
 
     @property
     def scale(self) -> Tensor:
-        """The unit of steps: a power of two near the range of the samples.
+        """The unit in which steps are measured: a power of two near the range of the samples.
 
         ``(1,)`` for images, fields and signals; ``(1, columns)`` for a table.
         """
@@ -176,9 +178,9 @@ class Domain:
         return _power_of_two(_RANGE * self.x.std(dim=0, keepdim=True))
 
     def space(self, x0: Tensor) -> Space:
-        """Return where to search from starts ``(n, *x_shape)``: within the limits, in fair units.
+        """Return the space for starts ``(n, *x_shape)``: within the limits, in units of ``scale``.
 
-        Limits that were not declared are widened to where the starts are.
+        Limits that were inferred from the samples are widened to include the starts.
 
         Raises:
             ValueError: a start lies outside of limits that were declared.
@@ -234,9 +236,9 @@ class Domain:
 
     @property
     def halves(self) -> tuple[Tensor, Tensor]:
-        """The places of the samples for searches and of those for the judge, each sorted.
+        """Indices of the samples for searches, and of those for the judge; both ascending.
 
-        Of samples that are there several times only the first counts.
+        Of equal samples only the first is used.
         """
         if "judge" in self.given:  # it has samples of its own
             return torch.arange(len(self)), torch.empty(0, dtype=torch.long)
@@ -251,7 +253,7 @@ class Domain:
         """Return the judge of this domain, fitted once.
 
         Args:
-            alpha: the share of real samples that may be flagged.
+            alpha: the probability, in (0, 1), with which a real sample may be flagged.
             on_progress: called with a stage's name, and how far it is.
 
         Raises:
@@ -316,7 +318,7 @@ class Domain:
 
     @property
     def frame(self) -> Frame:
-        """How its images become what networks see."""
+        """The map between images of the domain and inputs of its networks."""
         return Frame(self.shape, float(self.low.min()), float(self.high.max()))
 
     def references(self, on_progress: Progress | None = None) -> References:

@@ -66,7 +66,7 @@ class Frame:
         return max(8, -(-max(self.shape[1:]) // 4) * 4)
 
     def into(self, x: Tensor) -> Tensor:
-        """Return images as the networks see them; their edges are continued."""
+        """Return images as the networks see them, padded by repeating their edges."""
         unit = (x - self.low) / (self.high - self.low)
         h, w = self.shape[1:]
         if (h, w) == (self.side, self.side):
@@ -115,9 +115,9 @@ class FramedDenoiser(nn.Module):
     """A denoiser of a domain's images, in their own units.
 
     Attributes:
-        classes: how many there are; this number stands for an unknown class.
+        classes: the number of classes; this number as a label means that the class is unknown.
         mean: of the values of images.
-        unit: the range of values that the network sees as 1.
+        unit: the range of values that the network sees as a range of 1.
     """
 
     def __init__(self, frame: Frame, net: Denoiser) -> None:

@@ -82,8 +82,8 @@ def read_data(path: str | Path, what: str, label: str | None = None) -> Data:
     """Return what a file or folder holds.
 
     Args:
-        path: of it.
-        what: messages call it so, such as "the inputs".
+        path: the file or folder.
+        what: what error messages call it, such as "the inputs".
         label: the column of a table that holds the labels; None for ``y``, ``label`` and the like.
 
     Raises:

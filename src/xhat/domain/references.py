@@ -1,8 +1,8 @@
 """References: real samples that a search may begin from, and what is typical of them.
 
-Not every real sample is a good one to begin from. Of each class those are left out of which the
-classifiers are least sure, those that lie farthest from their neighbours, and those nearest to the
-middle of the latent space, where everything is an average.
+Not every real sample is a good one to begin from. In each class three kinds are left out: those of
+which the classifiers are least confident, those farthest from their neighbours, and those nearest
+to the middle of the latent space, where images are averages.
 """
 
 import functools
@@ -36,9 +36,10 @@ class References:
     """What a search from real samples is given besides the model.
 
     Attributes:
-        exemplars: real samples of every class, at none of which anything is unusual.
-        guards: further classifiers, which must be sure of the target as well.
-        encoder: of a latent space, in whose middle no result should lie; None for none.
+        exemplars: typical real samples of every class.
+        guards: further classifiers that must be confident of the target, too.
+        encoder: into a latent space; results should keep away from its middle. None for no such
+            rule.
     """
 
     exemplars: Exemplars
@@ -49,7 +50,7 @@ class References:
     )
 
     def typical(self, loss: Callable[[Tensor, Tensor], Tensor], share: float) -> Tensor:
-        """Return what ``loss(x, labels)`` is at most for a share of each class, ``(classes,)``."""
+        """Return a quantile (``share``) of ``loss(x, labels)`` in each class, ``(classes,)``."""
         some = self.exemplars.first(_ASKED)
         return some.quantile(some.values(loss), share)
 
@@ -99,13 +100,13 @@ def chosen(
 ) -> References:
     """Return the references among real samples of a domain.
 
-    Prices keep the few samples that lie near everything from being chosen over and over.
+    A few samples lie near everything; prices keep them from being chosen again and again.
 
     Args:
         x: ``(m, *x_shape)``.
         labels: ``(m,)``.
-        seed: of which of them are neighbours only.
-        guards: classifiers that must be sure.
+        seed: decides which samples serve only as neighbours, not as references.
+        guards: classifiers that must be confident of the target.
         encoder: of a latent space; None where there is none.
     """
     order = torch.randperm(len(x), generator=generator(seed, "references"))

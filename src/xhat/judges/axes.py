@@ -1,8 +1,8 @@
 """Manifold axes: how far a sample is from real data, each seen in its own way.
 
-An axis only scores, larger is more unusual (or, on a two-sided axis, either end). What is usual
-is learned from real samples by ``xhat.judges.conformal``. A representation says what is looked
-at: the sample itself, or what a held-out network makes of it.
+An axis gives scores; a larger score is more unusual (on a two-sided axis, a smaller one as well).
+``xhat.judges.conformal`` learns from real samples which scores are typical. A representation says
+what is looked at: the sample itself, or what a held-out network makes of it.
 """
 
 from abc import ABC, abstractmethod
@@ -75,7 +75,7 @@ class Penultimate:
 
 
 def represented(see: Representation, x: Tensor) -> Tensor:
-    """Return what ``see`` makes of samples, a part at a time and without gradients."""
+    """Return the representation ``see(x)``, computed in batches and without gradients."""
     with torch.no_grad(), evaluation_mode(*modules_of(see)):
         return torch.cat([see(part) for part in x.split(_ROWS)])
 
@@ -93,10 +93,10 @@ class ManifoldAxis(ABC):
 
     @abstractmethod
     def scores(self, x: Tensor) -> Tensor:
-        """Return the scores of samples ``(n, *x_shape)``, ``(n, len(names))``."""
+        """Return the scores, ``(n, len(names))``, of samples ``(n, *x_shape)``."""
 
     def modules(self) -> tuple[nn.Module, ...]:
-        """Return the networks that look; none of them may have taken part in the search."""
+        """Return the networks of this axis; none of them may have been used by the search."""
         return ()
 
 
@@ -115,10 +115,10 @@ class Likelihood(ManifoldAxis):
     Args:
         name: for people.
         reference: real samples ``(m, *x_shape)``.
-        see: ``(n, *x_shape) -> (n, d)``, what is looked at.
-        typicality: whether samples that are too likely are unusual as well.
-        seen: returns ``(m, d)``, what ``see`` makes of the reference, where that is known; asked
-            when it is needed first.
+        see: the representation, ``(n, *x_shape) -> (n, d)``.
+        typicality: whether unusually likely samples count as unusual, too.
+        seen: returns the representation of the reference, ``(m, d)``, where it was computed before;
+            called when it is first needed.
 
     Raises:
         ValueError: too many features for a covariance, or values not finite.
@@ -175,7 +175,7 @@ class Likelihood(ManifoldAxis):
 
 
 class Reconstruction(ManifoldAxis):
-    """What a model of the data cannot rebuild: ``|x - rebuild(x)|``.
+    """The reconstruction error of a model of the data: ``|x - rebuild(x)|``.
 
     Source: the idea: Japkowicz, Myers, Gluck, "A Novelty Detection Approach to Classification",
     IJCAI 1995.

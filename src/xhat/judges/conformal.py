@@ -3,15 +3,16 @@
 Every axis scores samples; larger is more unusual. Real samples that trained nothing are split in
 two. The *first* part sets a common scale: a score becomes a surprise, the negative logarithm of
 the share of real samples that lie at least as far out. The surprise of a group of axes is that of
-its most surprising axis, and the surprise ``S`` of a sample that of its most surprising group, so
-that a group has no more say for having more axes; how much it has is its *budget*, the share of
-flagged real samples that are flagged because of it. The *second* part gives the
+its most surprising axis, and the surprise ``S`` of a sample that of its most surprising group. So a
+group with many axes weighs no more than another; its weight is its *budget*, the share of flagged
+real samples that are flagged because of it. The *second* part gives the
 p-values: with ``b`` real samples, a candidate's is ``(1 + #{S_i >= S}) / (b + 1)``.
 
 A real sample is exchangeable with those of the second part, whatever the scale is; so its p-value
 is at most ``alpha`` with probability at most ``alpha``, for every ``alpha`` in (0, 1). The largest
-of several dependent surprises is compared with the largest of the same several: that corrects for
-the number of axes without the price of assuming the worst about their dependence.
+surprise over the axes is compared with the largest surprise of real samples over the same axes.
+This corrects for the number of axes, whatever their dependence, without assuming the worst about
+it.
 
 Sources: Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005; Westfall, Young,
 "Resampling-Based Multiple Testing", 1993 (the distribution of the smallest p-value); Coles, "An
@@ -33,7 +34,7 @@ _TAIL = 0.025  # the share of samples from which the exponential tail is estimat
 
 
 def samples_needed(alpha: float) -> int:
-    """Return how many samples the p-values must rest on for one as small as ``alpha``.
+    """Return how many calibration samples are needed for a p-value as small as ``alpha``.
 
     Example:
         >>> samples_needed(0.05), samples_needed(0.001)
@@ -46,14 +47,14 @@ def samples_needed(alpha: float) -> int:
 class Surprise:
     """Scores on a common scale: ``-log`` of the share of known scores that are as large.
 
-    Beyond the known scores the scale goes on as their largest 2.5 % do, exponentially, so that
-    what is far out keeps an order.
+    Beyond the known scores the scale continues with an exponential tail, fitted to their largest
+    2.5 %, so that scores far out still have an order.
 
     Attributes:
         known: ``(n,)`` scores, ascending.
         start: where the exponential tail begins.
-        scale: its mean excess.
-        two_sided: whether unusually small scores surprise as well.
+        scale: the mean excess of the tail.
+        two_sided: whether unusually small scores are surprising, too.
 
     Example:
         >>> surprise = Surprise.fit(torch.arange(1000.0))
@@ -101,9 +102,11 @@ class Weighed:
     Attributes:
         p: ``(n,)``, the p-value of the whole sample.
         axis_p: ``(n, axes)``, the p-value on each axis alone.
-        adjusted: ``(n, axes)``, how often real samples are as surprising on *any* axis. The
-            smallest of a row is ``p``: a sample is flagged where one of its axes is.
-        surprise: ``(n,)``, what the p-value ranks; keeps an order beyond all real samples.
+        adjusted: ``(n, axes)``, the p-value of each axis, corrected for the number of axes: the
+            share of real samples that are as surprising on *any* axis. The smallest of a row is
+            ``p``.
+        surprise: ``(n,)``, the number behind ``p``; it still ranks samples that are more surprising
+            than every real one.
     """
 
     p: Tensor

@@ -22,8 +22,9 @@ class Evidence:
     Attributes:
         scores: ``(n, axes)``.
         votes: ``(n, members, classes + 1)``; None without a jury.
-        seen: ``(n, classes + 1)``, the jury's together; None without one.
-        near: the nearest reference samples in the first representation; None without one.
+        seen: ``(n, classes + 1)``, the pooled distribution of the jury; None without one.
+        near: the nearest reference samples in the first representation; None if there is no
+            ``Neighbours`` axis.
     """
 
     scores: Tensor

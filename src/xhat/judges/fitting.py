@@ -44,9 +44,9 @@ class Parts:
     """A reference set, split in two.
 
     Attributes:
-        reference: ``(m, *x_shape)``, what is looked at and learned from.
+        reference: ``(m, *x_shape)``, real samples for distances and for training the jury.
         labels: ``(m,)`` classes from 0, or None.
-        calibration: ``(c, *x_shape)``, what tells what is usual.
+        calibration: ``(c, *x_shape)``, held-out real samples that set the thresholds.
         calibration_labels: ``(c,)``, or None.
         scale: ``(mean, deviation)`` of the reference, each ``x_shape``.
     """
@@ -64,7 +64,7 @@ class Parts:
 
 
 def split_reference(x: Tensor, labels: Tensor | None, alpha: float, seed: int) -> Parts:
-    """Split real samples at random into a reference and what tells what is usual.
+    """Split real samples at random into a reference and a calibration set.
 
     Raises:
         TypeError, ValueError: as ``Judge.fit``.
@@ -102,7 +102,7 @@ def split_reference(x: Tensor, labels: Tensor | None, alpha: float, seed: int) -
 
 
 def default_axes(parts: Parts, state: State | None = None) -> tuple[ManifoldAxis, ...]:
-    """Return the manifold axes for data of any kind; ``state`` is what ``Judge.state`` told."""
+    """Return manifold axes for any data; ``state`` holds what ``Judge.state`` returned before."""
     x, see = parts.reference, parts.standardised
     enough = min(_DIMENSION_FROM, len(x))
     axes: list[ManifoldAxis] = [
@@ -145,10 +145,10 @@ def default_jury(
 
 
 def learnt(axes: Sequence[ManifoldAxis], jury: Jury | None) -> dict[str, Tensor]:
-    """Return what took long to learn, of default axes and a default jury, by name.
+    """Return the fitted tensors of default axes and a default jury, by name.
 
     Raises:
-        TypeError: parts of one's own, of which it is not known how to make them again.
+        TypeError: the judge has parts of your own, which could not be made again.
     """
     found: dict[str, Tensor] = {}
     for axis in axes:

@@ -1,4 +1,4 @@
-"""Where a search leaves what the surrogate can: its gap to the truth, frame by frame."""
+"""Where a search leaves the region in which the surrogate is good: its gap to the truth."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -21,9 +21,9 @@ class GapAlong:
 
     Attributes:
         gap: ``(frames, n)`` float64; NaN where the truth failed or the input was not finite.
-        limit: the gap up to which the surrogate is competent, in the outputs' unit.
-        left: ``(n,)`` int64, the first frame from which on the gap stays above the limit; -1
-            where it ends within. A gap of NaN is above: nothing vouches for the surrogate there.
+        limit: the gap up to which the surrogate counts as good, in the outputs' unit.
+        left: ``(n,)`` int64, the first frame after which the gap stays above the limit; -1 where
+            the last gap is within it. A gap of NaN counts as above.
         steps: the step number of every frame.
     """
 
@@ -33,7 +33,7 @@ class GapAlong:
     steps: tuple[int, ...]
 
     def explain(self, i: int) -> str:
-        """Return in a sentence where the search of candidate ``i`` left what the surrogate can."""
+        """Return a sentence: at which step the surrogate stopped being good for candidate ``i``."""
         left, end, last = int(self.left[i]), float(self.gap[-1, i]), self.steps[-1]
         gap = "the truth fails at its end" if end != end else f"the gap ends at {short(end)}"
         limit = f"(limit {short(self.limit)})"
@@ -57,7 +57,7 @@ def competence_limit(
     alpha: float = 0.05,
     chunk: int = CHUNK,
 ) -> float:
-    """Return the gap that a further real sample exceeds with probability at most ``alpha``.
+    """Return a limit that the gap at a new real sample exceeds with probability at most ``alpha``.
 
     With ``m`` real samples that is the ``ceil((1 - alpha)(m + 1))``-th smallest of their gaps: the
     split-conformal quantile of Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World",
@@ -67,7 +67,7 @@ def competence_limit(
         truth: what is asked.
         surrogate: what stands in for it.
         reference: ``(m, *x_shape)`` real samples; where the truth fails, the gap is infinite.
-        alpha: the share of real samples that may lie beyond, in (0, 1).
+        alpha: the probability, in (0, 1), with which a real sample may exceed the limit.
         chunk: how many samples are asked together.
 
     Raises:
@@ -114,7 +114,7 @@ def gap_along(
         surrogate: what the search followed.
         path: ``(frames, n, *x_shape)``, where the candidates were: a trajectory's ``x``. Inputs
             that are not finite are not asked.
-        limit: the gap up to which the surrogate is competent, see ``competence_limit``.
+        limit: the gap up to which the surrogate counts as good; see ``competence_limit``.
         steps: the step number of every frame, a trajectory's ``steps``; by default 0, 1, 2...
         chunk: how many inputs are asked together.
 

@@ -30,15 +30,16 @@ _FLAT = 1e-6  # a slope below this share of the steepest has no sign: float32 ro
 class GradientAudit:
     """How well the surrogate's input gradient agrees with the slopes of the truth.
 
-    A slope is the change of the output per step along a direction, so coordinates of different
-    units weigh as their steps do. With one step for all, cosine and relative error are those of
-    the gradients themselves.
+    A slope is the change of the output over one step along a direction, so the weight of a
+    coordinate depends on the step that was chosen for it. With one step for all, cosine and
+    relative error are those of the gradients themselves.
 
     Attributes:
-        full: whether all coordinates were looked at, rather than random directions.
+        full: whether slopes were taken along all coordinates; otherwise along random directions.
         surrogate: ``(n, m)`` float64, the surrogate's slopes along ``m`` directions.
         truth: ``(n, m)`` float64, the truth's; NaN where it failed on either side.
-        used: ``(n,)`` int64, in how many directions both are known; the rest is left out.
+        used: ``(n,)`` int64, the number of directions in which both slopes are known; others are
+            left out.
         cosine: ``(n,)`` in [-1, 1], the cosine similarity of the slopes. Over random directions it
             estimates that of the gradients, to about ``1 / sqrt(m)``. NaN where either is zero.
         same_sign: ``(n,)`` in [0, 1], the share of directions in which both rise, both fall, or
@@ -101,8 +102,8 @@ def audit_gradient(
         directions: how many random unit vectors to look along, the same for all candidates; None
             for all coordinates, or for 32 random vectors where ``x`` has more than 64 coordinates.
         seed: of the random vectors.
-        scalar: differentiable, ``(n, ...) -> (n,)``, what is made of both outputs; needed where
-            they are more than one number.
+        scalar: differentiable, ``(n, ...) -> (n,)``, applied to the outputs of both; required if an
+            output is more than one number.
         chunk: how many inputs are asked together.
 
     Raises:

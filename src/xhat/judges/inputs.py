@@ -86,7 +86,7 @@ def check_enough(alpha: float, have: int, why: str) -> None:
 
 
 def check_reached(reached: Tensor | None, n: int) -> None:
-    """Raise unless it is known of each of ``n`` samples whether it was reached, or of none."""
+    """Raise unless ``reached`` is None or has one boolean for each of ``n`` samples."""
     if reached is None:
         return
     if not isinstance(reached, Tensor):

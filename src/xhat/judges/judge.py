@@ -54,13 +54,15 @@ _ASKED = 400  # real samples that tell what is far
 
 @dataclass(frozen=True)
 class Usual:
-    """What a judge learns of calibration samples: all of it that takes time.
+    """Statistics of the calibration samples: the part of a judge that takes time to compute.
 
     Attributes:
         weights: of the jury's members.
         scores: ``(b, axes)``, of the calibration samples.
-        unread: the probability of "none" beyond which the jury sees no class; 1 without a jury.
-        fars: per representation, the distance beyond which a sample is far from every class.
+        unread: the jury sees no class where its probability of "none" exceeds this; 1 without a
+            jury.
+        fars: by representation, the distance to the nearest real sample from which on a sample is
+            far from every class.
     """
 
     weights: tuple[float, ...]
@@ -91,16 +93,16 @@ class Usual:
 
 @dataclass(frozen=True)
 class Judge:
-    """Jury, manifold axes and what is usual; build it by ``fit`` or ``assemble``.
+    """Held-out classifiers, distances to real samples, and their calibration: it gives verdicts.
 
     Attributes:
         jury: the held-out classifiers; None without labels.
-        manifold: the ways of looking at the distance from real data.
-        calibration: what is usual on every axis.
-        usual: what it learnt of the calibration samples.
+        manifold: the axes that measure the distance from real data.
+        calibration: which scores are typical of real samples, on every axis.
+        usual: statistics of the calibration samples.
         reference: ``(m, *x_shape)``, the real samples that distances are measured to.
         labels: ``(m,)``, their classes; None without any.
-        alpha: the share of real samples that may be flagged.
+        alpha: the probability, in (0, 1), with which a real sample may be flagged.
     """
 
     jury: Jury | None
@@ -124,17 +126,17 @@ class Judge:
     ) -> "Judge":
         """Build a judge for any data: tabular, signals, images; with classes or without.
 
-        A part of the reference is what distances are measured to and what classifiers are trained
-        on, the rest tells what is usual.
+        Part of the reference serves to measure distances and to train the classifiers. The rest is
+        held out for calibration: it sets the thresholds.
 
         Args:
-            reference: ``(m, *x_shape)`` real samples, floating point, none twice.
+            reference: ``(m, *x_shape)`` real samples, floating point, all different.
             labels: ``(m,)`` integer classes from 0; None to judge without classes.
             alpha: the share of real samples that may be flagged, in (0, 1).
             seed: of the split and the training.
             on_progress: called with a stage's name, and how far it is.
-            state: what a judge of these very samples, with this seed, learnt before (its
-                ``state()``); None to learn it.
+            state: ``state()`` of a judge that was fitted to the same samples with the same seed, to
+                save time; None to fit anew.
 
         Raises:
             TypeError: samples that are not floating point, or labels that are no integers.
@@ -160,7 +162,7 @@ class Judge:
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Return what ``fit`` learnt that takes time, by name, for its argument ``state``.
+        """Return the slow part of a fit as tensors by name: the argument ``state`` of ``fit``.
 
         Raises:
             TypeError: the judge was assembled from parts of one's own.
@@ -187,8 +189,8 @@ class Judge:
             calibration: likewise, disjoint from the reference and from all training. Every other
                 sample sets the scale of the axes, the rest give the p-values.
             alpha: the share of real samples that may be flagged, in (0, 1).
-            usual: what a judge of these very parts, networks and samples learnt before, its
-                ``usual``; None to look at the calibration samples.
+            usual: the ``usual`` of a judge with the same parts, networks and samples, to save time;
+                None to compute it from the calibration samples.
 
         Raises:
             TypeError: samples that are not floating point.
@@ -236,7 +238,7 @@ class Judge:
         )
 
     def without_jury(self) -> "Judge":
-        """Return a judge of the same samples that looks at the manifold alone, for no target."""
+        """Return a judge of the same samples without the jury: it looks at the manifold alone."""
         if self.jury is None:
             return self
         first = len(self._readers)
@@ -263,14 +265,15 @@ class Judge:
 
         Args:
             x: ``(n, *x_shape)``.
-            target: ``(n,)`` classes that were wanted, an integer for all; without a jury
-                whatever the truth understands, or None.
-            alpha: another share of real samples that may be flagged.
+            target: ``(n,)`` wanted classes, or one integer for all. Without a jury: what the
+                truth's ``error`` takes, or None.
+            alpha: instead of the judge's own ``alpha``.
             reached: ``(n,)``, whether the surrogate gives the target; None if it is not known.
             constraints: what was declared to hold; certified in float64.
             truth: the ground truth, where there is one; it overrules the jury.
             surrogate: the model that stood in for the truth; the gap between them is measured.
-            searched: the modules that the search used; a judge among them is refused.
+            searched: the modules that the search used; a judge that shares weights with them is
+                refused.
 
         Raises:
             TypeError: samples that are not floating point, or targets that are not integers.
@@ -308,7 +311,7 @@ class Judge:
         )
 
     def look(self, x: Tensor, target: Tensor | None) -> Evidence:
-        """Return the scores of samples ``(n, *x_shape)``, for classes ``(n,)``."""
+        """Return the scores of samples ``(n, *x_shape)`` as samples of their classes ``(n,)``."""
         votes, seen, columns, near = None, None, [], None
         if self.jury is not None and target is not None:
             votes = self.jury.probabilities(x)

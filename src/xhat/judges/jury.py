@@ -2,9 +2,9 @@
 
 A jury is a few classifiers of different families, trained on other data, with other seeds and
 augmentations than any model that the search used. Each gives a distribution over the classes and
-"none of them". Together they are as sure as a weighted sum of their logarithms, so that a member
-who sees something else is not simply outvoted; the weights are those at which real samples that
-trained nothing are most likely, so that the sum means what it says.
+"none of them". Their distributions are pooled by a weighted sum of logarithms, so that a member who
+sees something else is not simply outvoted. The weights are fitted to held-out real samples by
+maximum likelihood, which calibrates the pooled probabilities.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ class Jury:
         members: ``(n, *x_shape) -> (n, classes + 1)`` logits each.
         names: of the members, for people.
         classes: the number of classes, "none" not counted.
-        weights: of the members in what they see together; by default equal ones that sum to 1.
+        weights: of the members in the pooled distribution; by default equal, with a sum of 1.
 
     Raises:
         ValueError: no members, or not one name and one weight each.
@@ -74,7 +74,7 @@ class Jury:
             return torch.cat([self._look(part) for part in x.split(500)])
 
     def together(self, votes: Tensor) -> Tensor:
-        """Return what the jury sees as a whole, ``(n, classes + 1)``, from its members' votes."""
+        """Return the pooled distribution, ``(n, classes + 1)``, of the members' distributions."""
         return pooled(votes, torch.tensor(self.weights))
 
     def weighed(self, votes: Tensor, labels: Tensor) -> "Jury":

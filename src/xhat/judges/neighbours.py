@@ -3,7 +3,7 @@
 ``Neighbours`` keeps real reference samples in a representation (pixels, or what a held-out network
 makes of them) and measures the mean distance to the nearest few. It knows ``far`` besides: how far
 a real sample typically is from the nearest samples of *another* class, or, without classes, from
-any real sample at all. What is farther than that from everything belongs nowhere.
+any real sample at all. A sample that is farther than that from every class belongs to none.
 
 How the distances to the neighbours grow tells the dimension of the data around a sample. Where
 several sheets of the manifold meet, or noise has been added, it is higher.
@@ -33,7 +33,7 @@ class Near:
 
     Attributes:
         distance: ``(n, k)``.
-        index: ``(n, k)`` places in the reference.
+        index: ``(n, k)``, indices into the reference.
     """
 
     distance: Tensor
@@ -49,9 +49,10 @@ class Neighbours(ManifoldAxis):
         see: ``(n, *x_shape) -> (n, d)``.
         labels: ``(m,)`` classes of the reference; None without any.
         k: how many neighbours are averaged.
-        k_dimension: how many tell the local dimension; None leaves that score out.
-        seen: returns ``(m, d)``, what ``see`` makes of the reference, where that is known; asked
-            when it is needed first.
+        k_dimension: how many neighbours the local dimension is estimated from; None for no such
+            score.
+        seen: returns the representation of the reference, ``(m, d)``, where it was computed before;
+            called when it is first needed.
 
     Raises:
         ValueError: too few reference samples, or values not finite.
@@ -118,7 +119,7 @@ class Neighbours(ManifoldAxis):
         return self._search(self._seen(x), k, None)
 
     def far(self, x: Tensor, labels: Tensor | None) -> float:
-        """Return how far real samples ``x`` typically are from what they do not belong to.
+        """Return the typical distance of real samples ``x`` from samples of another class.
 
         That is the median distance to the nearest reference samples of another class, or, without
         labels, to reference samples taken at random.
@@ -161,7 +162,7 @@ def local_dimension(distance: Tensor) -> Tensor:
     """Return the maximum-likelihood dimension from distances to neighbours.
 
     Args:
-        distance: ``(n, k)``, ascending; from 3 neighbours.
+        distance: ``(n, k)``, ascending, with ``k`` of 3 or more.
 
     Returns:
         ``(n,)``: ``-1 / mean log(r_i / r_k)``, over the ``k - 1`` nearer ones.

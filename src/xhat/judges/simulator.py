@@ -1,8 +1,8 @@
 """Simulators: any Python function on arrays, made into what a ``Truth`` can ask of a batch.
 
-A simulator is what it is: it takes one candidate or many, NumPy arrays or tensors, minutes or
-milliseconds; it raises where it does not converge, hangs, or takes its process along. ``Simulator``
-makes of it a function on batches that always answers: NaN where it failed, with the reason kept.
+Simulators differ: they take one candidate or many, NumPy arrays or tensors, milliseconds or
+minutes; they raise an exception, hang, or crash their process. ``Simulator`` wraps one into a
+function on batches that always answers: NaN where it failed, with the reason kept.
 """
 
 import math
@@ -30,10 +30,10 @@ class CallRecord:
     """How one candidate was answered.
 
     Attributes:
-        seconds: that the function took for it, all tries together; of a call for several
-            candidates, its share.
-        tries: how often the function was asked about it; 0 where the answer was known.
-        reason: why it failed in the end; None where it gave finite numbers.
+        seconds: the time that the function took, all tries together; for a call with several
+            candidates, the time divided by their number.
+        tries: how often the function was called for it; 0 if the answer came from the cache.
+        reason: why the last try failed; None if it gave finite numbers.
     """
 
     seconds: float
@@ -50,14 +50,14 @@ class Simulator:
     they take too long or the caller is interrupted. Lambdas and closures will do.
 
     Args:
-        f: the function: ``x_shape -> y_shape`` for one candidate, a number too; or, with ``batch``,
-            ``(m, *x_shape) -> (m, *y_shape)``. Raising, or giving NaN, says that it failed.
-        batch: the most candidates of one call; None for a function of one candidate. Where a call
-            for several fails, each of them is asked by itself.
-        jobs: calls at the same time; -1 for one on each core.
+        f: the function of one candidate, ``x_shape -> y_shape`` or a number; or, with ``batch``, of
+            several, ``(m, *x_shape) -> (m, *y_shape)``. An exception or a NaN means failure.
+        batch: the largest number of candidates in one call; None for a function of one candidate.
+            If a call with several fails, each candidate is tried alone.
+        jobs: how many calls run at the same time; -1 for one on each core.
         timeout: seconds for one call; None for no limit.
         retries: further tries of a candidate that failed.
-        cache: whether what was answered, failures too, is kept and not asked again.
+        cache: whether answers, also failures, are kept, so that the same input is never run twice.
         tensors: whether the function takes float64 tensors; NumPy arrays by default. It may give
             either.
 
@@ -111,8 +111,8 @@ class Simulator:
     def __call__(self, x: Tensor | Array) -> Tensor:
         """Return what the function gives, ``(n, *y_shape)`` on the CPU; NaN where it failed.
 
-        float64, or int64 where it gives whole numbers by type and failed nowhere. Where it failed
-        on all candidates that ever came, the shape of its outputs is not known, and is ``(n,)``.
+        float64, or int64 if the function returns integers and never failed. As long as every
+        candidate failed, the shape of its outputs is unknown, and ``(n,)`` is returned.
 
         Args:
             x: ``(n, *x_shape)``.

@@ -37,18 +37,18 @@ CHUNK = 1024  # inputs asked together
 
 @dataclass(frozen=True)
 class Truth:
-    """The ground truth of a domain, and what it means that it gives a target.
+    """The ground truth of a domain, and the rule by which its output counts as the target.
 
     Args:
         f: ``(n, *x_shape) -> (n, ...)`` tensor or array: outputs, or integer classes ``(n,)``. It
             gets float64 (see ``dtype``) on the device of the candidates; NaN says that it failed.
-        error: ``(y, target) -> (n,)``, how far the outputs are from the target, 0 or more; gets
-            the target as ``ask`` does. By default ``disagreement`` for an integer target where
-            ``f`` gives classes or their scores, else ``mean_absolute``.
-        tolerance: the truth gives the target where the error is at most this, in the error's
-            unit; 0 is right for classes.
-        name: for sentences, such as ``"XFoil"``.
-        dtype: what ``f`` is asked in; a network may need float32.
+        error: ``(y, target) -> (n,)``, how far the outputs are from the target, 0 or more;
+            ``target`` is what ``ask`` was given. By default ``disagreement`` for an integer target
+            where ``f`` gives classes or their scores, else ``mean_absolute``.
+        tolerance: the target counts as met where the error is at most this, in the error's unit;
+            use 0 for classes.
+        name: what messages call it, such as ``"XFoil"``.
+        dtype: the floating-point type of the inputs of ``f``; a network may need float32.
 
     Raises:
         TypeError: ``f`` or ``error`` cannot be called, or the dtype is not floating point.
@@ -142,7 +142,7 @@ class TruthEvidence:
     """What the truth says of ``n`` candidates.
 
     Attributes:
-        name: the truth's.
+        name: the name of the truth.
         tolerance: the error up to which the truth gives the target.
         error: ``(n,)`` float64, in the unit of the truth's ``error``; NaN where it failed.
         holds: ``(n,)`` booleans, whether the truth gives the target; false where it failed.

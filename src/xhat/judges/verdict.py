@@ -28,7 +28,8 @@ class Axis:
         value: ``(n,)``: a probability of the target, or a distance.
         typical: the median of real samples.
         p: ``(n,)``, the share of real samples that are at least as unusual on this axis.
-        adjusted: ``(n,)``, the share that are as unusual on any axis; flagged at ``alpha``.
+        adjusted: ``(n,)``, the share of real samples that are as unusual on any axis; the axis is
+            flagged where this is at most ``alpha``.
     """
 
     name: str
@@ -48,10 +49,11 @@ class Verdicts:
         target: ``(n,)`` classes; None where there are no classes.
         axes: the evidence, one axis each.
         p: ``(n,)``, the share of real samples that are as unusual as the candidate on any axis.
-        surprise: ``(n,)``, what ``p`` ranks; it keeps an order beyond all real samples.
-        alpha: the share of real samples that may be flagged.
+        surprise: ``(n,)``, the number behind ``p``; it still ranks samples that are more unusual
+            than every real one.
+        alpha: the probability with which a real sample may be flagged.
         votes: ``(n, members, classes + 1)``, the members' distributions; the last is "none".
-        seen: ``(n, classes + 1)``, what the jury sees as a whole.
+        seen: ``(n, classes + 1)``, the pooled distribution of the jury.
         members: the jury's names.
         near: the nearest reference samples, in the first representation.
         near_labels: ``(n, k)``, their classes, if they have any.

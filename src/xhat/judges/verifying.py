@@ -35,7 +35,7 @@ class Verification:
     Attributes:
         result: what was verified.
         evidence: error, gap, outputs; see ``TruthEvidence``.
-        structure: by how much constraints on the truth's outputs are violated; None without any.
+        structure: the violations of constraints on the truth's outputs; None if there are none.
         reasons: one per candidate: why the truth failed; None where it did not.
     """
 
@@ -123,8 +123,8 @@ def verify(
         truth: what is asked, once per candidate; with a ``Simulator`` it may raise, hang or crash.
         target: what the outputs should be, as the truth's ``error`` takes it.
         surrogate: what the search followed, ``(n, *x_shape) -> (n, ...)``, for the gap.
-        constraints: by name, what the truth must say beside the target: each
-            ``(x, y) -> (n,)`` or ``(n, k)``, with ``y`` the truth's outputs; 0 or less holds.
+        constraints: further conditions on the truth's outputs ``y``, by name: each a function ``(x,
+            y) -> (n,)`` or ``(n, k)`` that must be 0 or less.
         tolerance: the violation up to which such a constraint holds, in its own unit.
         chunk: how many candidates are asked together.
 

@@ -58,7 +58,7 @@ def here(
     """Answer the pending questions in this process, one after the other.
 
     Args:
-        run: ``question -> (kind, value, reason, seconds)``; it raises nothing.
+        run: ``question -> (kind, value, reason, seconds)``; it must not raise.
         pending: keys and questions; the caller may append more while it takes the replies.
     """
     while pending:

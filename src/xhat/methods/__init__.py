@@ -1,9 +1,10 @@
 """Methods: ways to search in a domain, from the textbook loop to real samples that are bent.
 
-A method is a small class with one contract: of a model, a goal, starts and a domain it makes a
-``Problem`` and the options of ``solve`` (``Method.plan``), and ``search`` runs them. It has the
-fields that it uses, and no others. Most begin at the start and differ in where they search and in
-what holds them; they need what they name in ``needs``, which the domain trains where it is missing.
+A method is a small class. ``Method.plan`` takes a model, a goal, starts and a domain, and returns a
+``Problem`` and the options of ``solve``; ``Method.search`` runs them. The fields of a method are
+its settings, and it uses all of them. Most methods begin at the start; they differ in the space of
+the search and in what keeps it near real inputs. Networks that a method lists in ``needs`` are
+trained by the domain where they are missing.
 
 ============================  ================================================================
 ``Pixels``                    the features themselves, within the limits of the domain
@@ -18,7 +19,7 @@ what holds them; they need what they name in ``needs``, which the domain trains 
 ``Diffused``                  samples of that denoiser, guided
 ============================  ================================================================
 
-Your own is one class and one line; see ``docs/methods.md``.
+Your own is one class and one line; see ``docs/guides/add-a-method.md``.
 """
 
 from xhat.methods.annealed import Annealed

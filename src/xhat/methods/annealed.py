@@ -33,14 +33,14 @@ __all__ = ["Annealed"]
 
 @dataclass(frozen=True)
 class Annealed(Method):
-    """A search among pixels, at falling levels of noise, each from where the last one ended.
+    """A search in pixels at falling levels of noise; each level begins where the last one ended.
 
     Attributes:
         noise: the first level, in the domain's units.
-        levels: how many; each is one step.
-        certainty: weight of what the goal says by each classifier.
+        levels: the number of levels; each takes one step.
+        certainty: weight of the goal's objective, for each classifier.
         proximity: weight of the squared distance to the start, in the domain's units.
-        of_class: whether the prior is that of the wanted class, where the goal names one.
+        of_class: whether the denoiser is given the wanted class, if the goal names one.
     """
 
     name: ClassVar[str] = "annealed"

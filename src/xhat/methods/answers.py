@@ -27,14 +27,15 @@ def answered(
     steps: int = 0,
     evaluations: int = 0,
 ) -> Result:
-    """Return what a problem says of inputs that were found by other means.
+    """Return a ``Result`` for inputs that were not found by ``solve``: measured and certified.
 
     Args:
         problem: measures and certifies them; they are moved to where it holds.
         x0: ``(n, *x_shape)``, the starts.
         x: ``(n, *x_shape)``.
         status: of all of them.
-        confidence: at which the target counts as reached; None for what the objective says.
+        confidence: the confidence from which the target counts as reached; None for the objective's
+            own rule.
         seed: of every random choice.
         seconds: that finding them took.
         steps: of each.

@@ -47,16 +47,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Options:
-    """What the search of a method may be told besides the question.
+    """Options of a search that do not change the question.
 
     Attributes:
-        confidence: at which the search for a class ends, in (0, 1); None for 0.95. Goals for values
-            end when they are met.
-        max_steps: the step budget; None for the method's own.
+        confidence: the search for a class ends at this confidence, in (0, 1); None for 0.95. A
+            search for values ends when the goal is met.
+        max_steps: the largest number of steps; None for the method's default.
         restarts: further tries from random points around the start.
         seed: of every random choice.
         compute: chunk size, precision, device.
-        trace: record every candidate each so many steps; 0 for not at all.
+        trace: record all candidates every ``trace`` steps; 0 for never.
         on_progress: called with a ``Progress`` as the search goes on.
     """
 
@@ -98,7 +98,7 @@ class Method(ABC):
         """Return the question that this method asks, and how it is searched.
 
         Args:
-            model: differentiable, ``(n, *x_shape)`` to what the goal is about.
+            model: differentiable, ``(n, *x_shape)`` to the outputs that the goal is about.
             goal: what is wanted of its output.
             x0: ``(n, *x_shape)``, the starts.
             domain: what real inputs look like.
@@ -117,7 +117,7 @@ class Method(ABC):
         """Search from every start at once.
 
         Args:
-            model: as of ``plan``.
+            model: as for ``plan``.
             goal: likewise.
             x0: likewise.
             domain: likewise.

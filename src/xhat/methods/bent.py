@@ -1,7 +1,8 @@
 """Searching from real samples: the nearest one of the target, as it is or bent towards the start.
 
-Every other method begins at the start and goes for the target, and may leave the data on its way.
-These begin at a real sample of the target, where everything is as it should be but the distance.
+Every other method begins at the start and moves towards the target, and may leave the data on its
+way. These begin at a real sample of the target: it is genuine, and only its distance to the start
+is too large.
 """
 
 import math
@@ -59,7 +60,8 @@ class _FromReal(Method):
 class Nearest(_FromReal):
     """The nearest real sample of the target, untouched: no search at all.
 
-    What every search must be better than, in nearness, at the same share of genuine results.
+    A baseline: at the same share of genuine results, a search is useful only if it ends nearer to
+    the start.
 
     Source: Wexler et al., "The What-If Tool", IEEE TVCG 2020.
     """
@@ -115,20 +117,26 @@ class Bent(_FromReal):
                    and it does not become more average than real samples are
         over       x = a real sample of the target, bent by smooth maps that never fold
 
-    A start that the model already takes for the target, with even odds or better, is its own
-    sample. No classifier must be surer than it is of the sample that it begins at.
+    If the model already gives the start a probability of at least 1/2 for the target, the start
+    itself is the sample. No classifier is asked to be more confident than it is of the sample at
+    which the search begins.
 
     Attributes:
-        nearer: the distance to the start that is wanted, as a share of the sample's own; what is
-            nearer costs nothing more.
+        nearer: the wanted distance to the start, as a share of the distance at which the search
+            begins; below it the distance no longer adds to the loss.
         proximity: weight of the squared distance to the start, in the domain's units.
         bending: weight of the energy of bending.
-        certainty: weight of what every classifier lacks of being sure.
-        share: every classifier must become as sure as of this share of the real samples.
-        shell: weight of how much nearer the middle of the latent space it lies than real samples.
-        middle: the share of real samples that lie nearer to the middle.
-        lattices: pixels between the points of every lattice that is bent, the coarsest first.
-        rate: of Adam's steps, in pixels.
+        certainty: weight of the penalty for each classifier that is less confident than it should
+            be.
+        share: every classifier's loss must fall to this quantile, in (0, 1), of its loss on real
+            samples of the target; 0.5 asks for the confidence that it has of half of them.
+        shell: weight of the typicality penalty, for results nearer to the middle of the latent
+            space than real samples are.
+        middle: the share of real samples, in (0, 1), that lie nearer to the middle than the penalty
+            allows.
+        lattices: distance in pixels between the control points of each lattice that is bent, the
+            coarsest first.
+        rate: step size of Adam, in pixels.
         max_steps: the step budget.
     """
 

@@ -1,7 +1,7 @@
 """Sampling by diffusion: what a generative model gives where others search.
 
-It samples images of the target from noise, or from the start with noise, which it forgets the more
-the more noise there is (Meng et al., "SDEdit", ICLR 2022). Guidance may draw the sample to what
+It samples images of the target from noise, or from the start with added noise: the more noise, the
+less of the start is kept (Meng et al., "SDEdit", ICLR 2022). Guidance may draw the sample to what
 classifiers see as the target, and back towards the start.
 """
 
@@ -45,19 +45,21 @@ _HIDES = 5.0  # noise of which a start is not seen any more
 class Diffused(Method):
     """Samples of the domain's denoiser, of the wanted class, instead of a search.
 
-    Where something must hold, every denoised image is projected onto it, and the last.
+    Every denoised image is projected onto the constraints, where there are any.
 
-    Noise is drawn for all starts together, so that a result depends on its place among them.
+    Noise is drawn for all starts at once, so a result depends on its row in the batch.
 
     Attributes:
-        noise: that is put on the start, in the domain's units; 20 hides it.
-        levels: of noise, one pass through the denoiser each, or two with guidance by class.
-        scale: of guidance by class; 1 is the class itself and costs one pass less.
+        noise: standard deviation of the noise that is added to the start, in the domain's units; at
+            20 nothing of the start is left.
+        levels: number of noise levels; each costs one pass through the denoiser, or two with
+            guidance by class.
+        scale: strength of the classifier-free guidance; 1 is none, and saves a pass at each level.
         eta: 0 for DDIM, 1 for DDPM.
         guidance: weight of the gradient of the model and the robust classifier; 0 for none.
-        near: weight of nearness to the start, in the domain's units; 0 for none.
-        tries: how many are sampled for each start; of those of which both classifiers are as sure
-            as of most real samples, the one nearest to the start is kept.
+        near: weight of the squared distance to the start, in the domain's units; 0 for none.
+        tries: number of samples for each start. Kept is the one nearest to the start, among those
+            of which both classifiers are as confident as of most real samples.
     """
 
     name: ClassVar[str] = "diffused"

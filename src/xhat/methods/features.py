@@ -51,8 +51,8 @@ class InBall(Method):
     Adversarial Attacks", ICLR 2018.
 
     Attributes:
-        radius: by which a feature may change, in the domain's units.
-        rate: of a step, in the same.
+        radius: the largest change of a feature, in the domain's units.
+        rate: the size of a step, in the domain's units.
         max_steps: the step budget.
     """
 
@@ -114,7 +114,7 @@ class NearStart(Method):
 class Guarded(Method):
     """Features, also through a classifier that was trained against an adversary.
 
-    Both must be sure; only the gradient of the second looks like the classes.
+    Both must be confident. Only the second has gradients that look like the classes.
 
     Source: Santurkar, Tsipras, Tran, Ilyas, Engstrom, Madry, "Image Synthesis with a Single
     (Robust) Classifier", NeurIPS 2019.

@@ -12,7 +12,7 @@ __all__ = ["Surroundings"]
 
 
 class Surroundings:
-    """Stands in for a domain that nobody gave: it knows the limits of features and nothing else.
+    """Used where no domain was given: it knows the limits of the features and nothing else.
 
     Args:
         x0: the starts, ``(n, *x_shape)``.

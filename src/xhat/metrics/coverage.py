@@ -75,7 +75,7 @@ class Balls:
         return cls(x, _nearest_squared(x, x, k + 1)[:, k], k)  # the nearest is the sample itself
 
     def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how many balls hold each of ``x``, ``(n,)``, and which hold any, ``(m,)``.
+        """Return how many balls hold each of ``x``, ``(n,)``, and which balls hold any, ``(m,)``.
 
         Raises:
             TypeError: not floating point.

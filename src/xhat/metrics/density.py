@@ -36,7 +36,7 @@ class Density:
         method: how it was estimated.
         n: how many draws were judged.
         region: what ``D`` is a share of.
-        note: what to know of it, a sentence; empty if there is nothing.
+        note: a remark on the estimate, a sentence; empty for none.
     """
 
     value: float
@@ -92,8 +92,8 @@ def density(
     A judge errs. If it accepts natural inputs with probability ``s`` and others with ``f``, it
     accepts draws with ``q = D s + (1 - D) f``, so ``D = (q - f) / (s - f)``. Each of the measured
     shares has an exact binomial interval, at a level of ``(1 - confidence)`` divided by their
-    number; the interval of ``D`` reaches from the least to the greatest that they allow. Where
-    ``D`` is smaller than what is known of ``f``, it reaches down to 0, and rightly so.
+    number; the interval of ``D`` reaches from the least to the greatest that they allow. If ``D``
+    is smaller than the uncertainty of ``f``, the interval reaches down to 0.
 
     Source: Clopper, Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the Case of
     the Binomial", 1934; Rogan, Gladen, "Estimating Prevalence from the Results of a Screening
@@ -104,10 +104,10 @@ def density(
         region: where to draw.
         n: how many draws; with none accepted, ``D`` is below ``3.7 / n``.
         seed: of the draws.
-        sensitivity: of natural samples, how many of how many ``accepts`` accepted: ``(k, n)``;
-            None for a judge that accepts all of them.
-        false_acceptance: likewise of draws from the region that are not natural; None for a judge
-            that accepts none.
+        sensitivity: ``(k, n)``: ``accepts`` accepted ``k`` of ``n`` natural samples; None for a
+            judge that accepts all of them.
+        false_acceptance: ``(k, n)`` likewise, for draws from the region that are not natural; None
+            for a judge that accepts none of them.
         confidence: of the interval, in (0, 1).
 
     Raises:

@@ -25,7 +25,7 @@ class Dimension:
     Attributes:
         estimates: the name and the value of each estimator.
         n: how many different samples there were.
-        repeated: how many were left out, since they equal another; they say nothing.
+        repeated: how many samples were left out because they equal another.
     """
 
     estimates: tuple[tuple[str, float], ...]
@@ -53,11 +53,10 @@ def intrinsic_dimension(features: Tensor, *, neighbours: int = 20, patch: int = 
     2021.
 
     Args:
-        features: in which Euclidean distances mean something, such as pixels.
-        neighbours: over which the likelihood is taken.
-        patch: how many neighbours are taken for a flat piece of the manifold by the local
-            principal components, of which those count that have at least 5 % of the variance of
-            the first.
+        features: ``(n, d)`` in which Euclidean distances are meaningful, such as pixels.
+        neighbours: how many neighbours the MLE estimator uses.
+        patch: how many neighbours make a patch for the local principal components. Components with
+            at least 5 % of the variance of the first are counted.
 
     Raises:
         ImportError: the extra ``dimension`` is not installed.

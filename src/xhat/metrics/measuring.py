@@ -42,16 +42,15 @@ def measure(
 ) -> Table:
     """Measure results against real samples, for each target and for all.
 
-    *Floor*: what real samples score that are treated as results. Each draw sets apart as many
+    *Floor*: the score of real samples in the place of the results. Each draw sets apart as many
     samples of the reference as there are results, of the same classes, and compares them with the
-    rest. The results are compared with the very same rests, so that value and floor differ in
-    nothing but in what was found: both have the bias of ``n`` samples. For ``moved`` and ``ratio``
-    the floor is a jump to a random real sample of the target.
+    rest. The results are compared with the same rest, so that both have the bias of ``n`` samples.
+    For ``moved`` and ``ratio`` the floor is a jump to a random real sample of the target.
 
     *Interval*: of the value at this ``n``; results are drawn again with replacement within their
     targets (bootstrap; Efron, 1979), and the real samples stay. Repeated samples move most
-    measures, so the 95 % interval of the resamples is shifted to have its mean at the value. One
-    without any width, at 0 or 1, says that no resample differs, not that nothing else is possible.
+    measures, so the 95 % interval of the resamples is shifted to have its mean at the value. An
+    interval of width 0, at 0 or 1, means that all resamples agree, not that the value is certain.
 
     Results for one target are compared with real samples of that class only, all results with
     those of all their targets. In the row of all, variety (``mean_distance``, ``vendi``) is still

@@ -24,7 +24,7 @@ class PathShape:
 
     Attributes:
         length: ``(n,)``, the sum of the steps between frames.
-        distance: ``(n,)``, between the ends as the crow flies.
+        distance: ``(n,)``, the straight distance between the ends.
         detour: ``(n,)``, ``length / distance``, 1 or more; infinite for a path that comes back to
             where it began, 1 for one that never left.
         unevenness: ``(n,)``, the largest step over the mean one, from 1 for even steps to the
@@ -110,10 +110,10 @@ def spherical(first: Tensor, last: Tensor, frames: int) -> Tensor:
 
 
 def evenly(path: Tensor, frames: int) -> Tensor:
-    """Return every path anew in ``frames`` points, with the same way between any two of them.
+    """Resample every path at ``frames`` points, evenly spaced along its length.
 
-    The points lie on the straight pieces between the path's own frames, so that a path is never
-    longer than it was. Where a path stands still, nothing is shown.
+    The points lie on the line segments between the path's own frames, so a path never becomes
+    longer. Frames in which it stands still are skipped.
 
     Args:
         path: ``(n, m, *shape)``, two frames or more.

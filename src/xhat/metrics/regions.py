@@ -76,8 +76,8 @@ class Region:
     def sha256(self) -> str:
         """What makes two regions the same: shape, bounds and decoder.
 
-        A decoder counts by its weights, in hexadecimal. One without any counts by its own name and
-        that of the region: give different regions different names.
+        A decoder is identified by its weights, or, if it has none, by its own name and that of the
+        region; so give different regions different names.
         """
         hashed = hashlib.sha256(repr(tuple(self.low.shape)).encode())
         for bound in (self.low, self.high):

@@ -33,7 +33,7 @@ def mean_distance(features: Tensor) -> float:
 
 
 def vendi_score(features: Tensor) -> float:
-    """Return how many different samples there are in effect among ``(n, d)``, from 1 to ``n``.
+    """Return the effective number of different samples among ``(n, d)``, from 1 to ``n``.
 
     The exponential of the entropy of the eigenvalues of ``K / n``, where ``K`` holds the cosine of
     the angle between each two samples. ``n`` equal samples score 1, ``n`` orthogonal ones ``n``. A

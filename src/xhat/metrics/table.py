@@ -55,8 +55,8 @@ class Row:
     Attributes:
         target: the class; None for all together.
         n: how many results.
-        against: how many real samples they are compared with; so many are left of the reference
-            when ``n`` are set apart for the floor.
+        against: how many real samples they are compared with: the reference less the ``n`` that are
+            set apart for the floor.
         measures: in the order of ``MEASURES``.
     """
 

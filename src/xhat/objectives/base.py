@@ -23,8 +23,8 @@ class Measurement:
         reached: ``(n,)`` booleans, whether the model gives the target; None without a target.
         confidence: ``(n,)`` in [0, 1], the share of the model's predicted distribution that agrees
             with the target; None where the target is not a distribution.
-        merit: ``(n,)``, with a graph back to ``x``: what a search descends where that is not the
-            loss alone; None for the loss.
+        merit: ``(n,)``, with a graph back to ``x``: the quantity that a search descends, if it is
+            not the loss itself; None for the loss.
     """
 
     loss: Tensor

@@ -123,7 +123,7 @@ class Margin(_Classes):
     Args:
         model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
         target: a class index, ``(n,)`` of them, or one-hot rows.
-        kappa: the wanted lead, in logits, 0 or more; beyond it the loss is flat.
+        kappa: the wanted margin, in logits, 0 or more; the loss is constant beyond it.
 
     Example:
         >>> logits = torch.tensor([[3.0, 1.0, 0.0]])
@@ -146,13 +146,13 @@ class Margin(_Classes):
 
 
 class Leave(_Classes):
-    """``sum_k y_k log softmax(f(x))_k``: how probable still is what should be left behind.
+    """``sum_k y_k log softmax(f(x))_k``: the log-probability of a class to leave.
 
-    The objective of an untargeted attack, for a class index the log-probability of that class.
-    For a distribution it is the cross-entropy with its sign turned: leaving the uniform one
-    means becoming certain of anything. The target counts as reached when the most probable class
-    is no longer that of ``y``; the confidence is what does not overlap with ``y``, for a class
-    index the probability of all others together.
+    The objective of an untargeted attack; for a class index it is the log-probability of that
+    class. For a distribution it is the negative cross-entropy; leaving the uniform distribution
+    means becoming certain of some class. The target counts as reached when the most probable class
+    is no longer that of ``y``. The confidence is 1 minus the overlap with ``y``; for a class index,
+    the probability of all other classes together.
 
     Args:
         model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.

@@ -6,13 +6,13 @@ logarithm of that, times ``T``, is the *energy*::
 
     E(x) = -T * logsumexp(f(x) / T)        p(x) ~ exp(-E(x) / T)
 
-It is low where some class is seen clearly, whichever it is, and higher where nothing is. Added to a
-search with a weight it asks for an input that the surrogate finds usual::
+It is low where the classifier sees some class clearly, and higher where it sees none. Added to an
+objective with a weight, it asks for an input that is likely under the surrogate::
 
     CrossEntropy(f, target) + 0.1 * Energy(f)
 
-No more than the surrogate's own opinion: a network that was never trained for it may give a low
-energy to what it has never seen, and the energy has no lower end. ``AtMost(Energy(f), bound)``
+It is only the surrogate's own opinion: an ordinary network may give a low energy to inputs unlike
+any that it was trained on. And it has no lower bound. ``AtMost(Energy(f), bound)``
 stops at what real samples have.
 
 Source: Grathwohl, Wang, Jacobsen, Duvenaud, Norouzi, Swersky, "Your Classifier is Secretly an
@@ -33,7 +33,7 @@ __all__ = ["Energy"]
 
 
 class Energy(Objective):
-    """``-T * logsumexp(f(x) / T)``: low where the classifier sees something clearly.
+    """``-T * logsumexp(f(x) / T)``: low where the classifier sees some class clearly.
 
     With ``T`` near 0 it is the negative of the largest logit. The energy is a quantity of the
     logits themselves, not of probabilities: a model that ends in a (log-)softmax gives a constant.

@@ -1,4 +1,4 @@
-"""Priors: how unusual a candidate is, and bounds beyond which it starts to count."""
+"""Priors: how unusual a candidate is, and a hinge from which on that adds to the loss."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -15,13 +15,14 @@ __all__ = ["AtMost", "Central", "NearReal"]
 class AtMost(Objective):
     """An objective that costs nothing below a bound: ``max(0, loss - bound)``.
 
-    With it a search asks for a model to be *as sure as of real samples* and no more, or for a
-    candidate to be *as usual as real samples* and no more, and keeps its effort for the rest. The
-    target's state stays that of the wrapped objective.
+    A hinge. With it a search asks a model to be *as confident as it is of real samples*, or a
+    candidate to be *as typical as real samples are*, and not more. ``reached`` and ``confidence``
+    are those of the wrapped objective.
 
     Args:
         objective: what is bounded.
-        bound: one number, ``(1,)``, or one for each candidate, ``(n,)``.
+        bound: the loss below which nothing is added: one number, or ``(n,)``, one for each
+            candidate.
 
     Raises:
         ValueError: the bound is not finite, or of another shape.
@@ -57,11 +58,11 @@ class AtMost(Objective):
 
 
 class Central(Objective):
-    """How near the middle of a latent space a candidate lies: ``-|encoder(x)|``.
+    """Nearness to the middle of a latent space: ``-|encoder(x)|``.
 
-    Real samples of a latent space with a standard normal prior lie on a shell of radius ``√d``, not
-    in the middle, where the density is highest: what is there is more average than any sample. With
-    ``AtMost`` and the bound of real samples it keeps a search out of there.
+    A typicality penalty. With a standard normal prior in ``d`` dimensions, real samples lie near a
+    shell of radius ``√d``, not in the middle, where the density is highest and images are averages.
+    Inside ``AtMost``, with the bound of real samples, it keeps a search out of the middle.
 
     Source: Nalisnick, Matsukawa, Teh, Lakshminarayanan, "Detecting Out-of-Distribution Inputs to
     Deep Generative Models Using Typicality", 2019.

@@ -1,4 +1,4 @@
-"""A prior that only a denoiser knows: how far an image is from what it would be without its noise.
+"""A prior given by a denoiser: the distance of an image from its denoised version.
 
 For a search by MAP, ``-log p(x)`` is wanted only for its gradient, and that is what a denoiser
 gives at every amount of noise, by Tweedie's formula (Robbins, 1956; Efron, 2011)::
@@ -26,8 +26,8 @@ class ScorePrior(Objective):
     """``|x - D(x + σ n; σ)|² / 2 σ²``, with the denoised image taken as fixed.
 
     Its gradient is ``(x - D) / σ²``, the negated score of images with noise of ``σ``: one pass
-    forward through the denoiser and none back. The noise brings ``x`` to where the denoiser was
-    trained; it is given, so that a search can be repeated, and counts for nothing on the mean.
+    forward through the denoiser and none back. Noise is added because the denoiser was trained on
+    noisy images. It is an argument, so that a search can be repeated, and cancels on average.
     Without noise it is regularisation by denoising, whose images become smoother than real ones.
 
     Source: Romano, Elad, Milanfar, "The Little Engine that Could: Regularization by Denoising
@@ -38,7 +38,8 @@ class ScorePrior(Objective):
         denoiser: ``(x, sigma, label) -> x0``: images with noise, ``(1,)``, ``(n,)`` or ``(1,)``
             classes or None, to images without; such as ``xhat.learning.Denoiser``.
         sigma: of the noise, in the units of ``x``.
-        label: ``(n,)`` classes, or ``(1,)`` for all, whose density counts; None for that of all.
+        label: ``(n,)`` classes, or ``(1,)`` for all, of the prior; None for the prior over all
+            classes.
         noise: standard normal, ``(n, *x_shape)`` or ``(1, *x_shape)``; None for none.
 
     Raises:

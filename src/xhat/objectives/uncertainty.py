@@ -1,14 +1,14 @@
-"""Penalties on what a classifier does not know: low where it is certain, of anything.
+"""Penalties on a classifier's uncertainty: low where it is certain of some class.
 
 Added to a search with a weight, they keep its results where the model's answer can be relied on::
 
     CrossEntropy(f, target) + 0.5 * Disagreement(several)
 
 Uncertainty has two parts. Where a person would hesitate as well, a good model spreads its
-probability over classes (*aleatoric*: more data would not help). Where the model was never shown
-anything alike, its answer is an accident of its training, and another model gives another
-(*epistemic*). With ``p_m`` the distribution that model ``m`` of several predicts, and ``p`` their
-mean::
+probability over classes (*aleatoric*: more data would not help). Where the training data had
+nothing similar, the answer depends on chance in the training, and another model gives another
+answer (*epistemic*: more data would help). With ``p_m`` the distribution that model ``m`` of
+several predicts, and ``p`` their mean::
 
     H(p)            =  mean_m H(p_m)      +  mean_m KL(p_m || p)
     all of it          what all agree on     what they disagree on

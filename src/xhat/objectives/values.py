@@ -75,13 +75,14 @@ class Match(Objective):
 class Interval(Objective):
     """How far outputs lie beyond an interval, squared: ``mean max(0, low - f(x), f(x) - high)^2``.
 
-    Where both ends are finite, in units of the interval's width, so that wide and narrow outputs
-    count alike. The target counts as reached when every output lies within; a tenth of a millionth
-    of the end's size beyond it still does.
+    If both ends are finite, distances are divided by the width of the interval, so that outputs
+    with wide and narrow intervals weigh the same. The target counts as reached when every output
+    lies within, to a relative rounding of 1e-7.
 
     Args:
         model: differentiable, ``(n, *x_shape) -> (n,)`` or ``(n, *y_shape)``.
-        low: a number for all; or ``(n, *y_shape)``, or ``(1, *y_shape)``; ``-inf`` for no end.
+        low: the lower end: a number for all, ``(n, *y_shape)`` or ``(1, *y_shape)``; ``-inf`` for
+            none.
         high: likewise, with ``inf``.
 
     Raises:
@@ -143,7 +144,7 @@ class Interval(Objective):
 
 
 class Maximize(Objective):
-    """The negative of a score: the library's only change of sign.
+    """The negative of a score, which a search then maximises.
 
     Args:
         score: differentiable, ``x -> (n,)`` or ``(n, 1)``; another objective will do.

@@ -12,10 +12,11 @@ __all__ = ["Seen"]
 
 
 class Seen(Objective):
-    """An objective that sees ``view(x)`` instead of ``x``.
+    """An objective of ``view(x)`` instead of ``x``, for a differentiable transformation ``view``.
 
-    Added to others it asks for several readings of one input: with a half turn for a view, an image
-    that reads as one digit upright and as another upside down, an ambigram.
+    The sum of several is an expectation over transformations, or asks for several readings of one
+        input: with a half turn as the view, for an image that is one digit upright and another
+        upside down (an ambigram).
 
     Source: Geng, Park, Owens, "Visual Anagrams: Generating Multi-View Optical Illusions with
     Diffusion Models", CVPR 2024.

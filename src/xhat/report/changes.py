@@ -42,7 +42,7 @@ def save_changes_png(
     """Draw the first candidates, a row each: start, found, change (red is more, blue is less).
 
     Args:
-        path: where to; its folder is made if needed.
+        path: the file; its folder is made if needed.
         starts: ``(n, h, w, 1 or 3)`` in [0, 1].
         found: likewise, of the same shape.
         captions: ``n``, beside each row.

@@ -90,7 +90,7 @@ def save_tradeoff_png(
     """Draw several measurements over one swept quantity, with bands of 95 %, and save that as PNG.
 
     Args:
-        path: where to; its folder is made if needed.
+        path: the file; its folder is made if needed.
         x: the ``n`` values that were swept.
         series: by name, ``n`` estimates or plain numbers each; shares in [0, 1].
         x_label: what was swept.
@@ -130,7 +130,7 @@ def save_curves_png(
     Lines of one name have one colour and one sign in all panels; the legend names them once.
 
     Args:
-        path: where to; its folder is made if needed.
+        path: the file; its folder is made if needed.
         panels: one or more.
         title: the headline, or nothing.
         note: a line below, such as how many seeds there are.

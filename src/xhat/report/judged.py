@@ -30,8 +30,9 @@ class JudgedSamples:
         evidence: ``n`` plain texts, a fact a line.
         axes: the names of ``k`` axes; there may be none.
         p_values: ``(n, k)`` in [0, 1], the conformal p-value of every axis.
-        alpha: share in (0, 1) of real samples that all axes together may call unusual.
-        level: the p-value in [0, 1] below which an axis calls a sample unusual; one, or ``k``.
+        alpha: the probability, in (0, 1), with which a real sample may be flagged on any axis.
+        level: the p-value in [0, 1] below which a sample is unusual on an axis; one number, or
+            ``k``.
         targets: ``n`` texts, what each sample is meant to be; None without labels.
         members: the names of ``m`` judges; may be empty.
         classes: ``c + 1`` names of what they tell apart, the last is "none"; may be empty.

@@ -16,10 +16,9 @@ class Space(PerCandidate, ABC):
 
     Attributes:
         exact: whether ``decode(encode(x))`` returns ``x`` for every ``x`` in the space.
-        carries: whether the inputs of the space are a convex set, of which
-            ``decode(project(encode(x)))`` is the nearest to any ``x``: then a constraint's
-            projection in ``x`` can be carried back to ``z``.
-        constraint: the name of the constraint that says of ``x`` what the space holds.
+        carries: whether a projection in ``x`` can be carried back to ``z``. That needs a convex set
+            of inputs, in which ``decode(project(encode(x)))`` is the point nearest to ``x``.
+        constraint: the name of the constraint that states the same condition on ``x``.
     """
 
     exact: ClassVar[bool] = True
@@ -62,15 +61,15 @@ class Space(PerCandidate, ABC):
     def violation(self, x: Tensor) -> Tensor:
         """Return by how much each input misses the space, ``(n,)`` from 0, in the unit of ``x``.
 
-        0 for a space that says nothing of a single input, such as the range of a decoder.
+        0 for a space whose inputs cannot be told from others, such as the range of a decoder.
         """
         return x.new_zeros(len(x))
 
     def intervals(self) -> tuple[Tensor, Tensor] | None:
         """Return the lower and upper ends, if the inputs are *all* those between them.
 
-        Feature by feature, ``(n, *x_shape)``, ``(1, *x_shape)`` or ``(1,)`` each. ``z`` must then
-        say of every feature by itself what it is. None for every other space.
+        Feature by feature, ``(n, *x_shape)``, ``(1, *x_shape)`` or ``(1,)`` each. Each feature must
+        then depend on its own entry of ``z`` alone. None for every other space.
         """
         return None
 
@@ -82,8 +81,8 @@ class Space(PerCandidate, ABC):
 class Wrapped(Space):
     """Another space, whose inputs are changed once more.
 
-    Both structures must hold of what it makes. A pair that cannot keep them is refused when it is
-    made, or, where the shape of an input is known only then, when a search begins.
+    Its inputs must have the structure of both spaces. A pair that cannot keep both is refused when
+    it is made, or when a search begins if the shape of an input is known only then.
     """
 
     space: Space

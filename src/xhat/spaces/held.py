@@ -25,17 +25,16 @@ class HasProjection(Protocol):
 class Held(Wrapped):
     """The inputs of another space, projected onto what must hold: ``project(space.decode(z))``.
 
-    Whatever ``z`` is, the constraint holds as exactly as the projection computes, at every step of
-    a search; the gradient flows through it. A linear projection (symmetric images, frozen pixels)
-    loses nothing on the way.
+    The constraint holds at every step, as exactly as the projection is computed. The gradient flows
+    through the projection; a linear one (symmetric images, frozen pixels) does not distort it.
 
     Args:
         space: whose inputs are projected.
-        project: ``x -> x``, or ``(x, reference) -> x``; differentiable, candidate by candidate, and
-            such that projecting twice is projecting once. Or a constraint that has a projection,
-            such as ``xhat.constraints.Monotone()``, with rows of its own per candidate.
-        reference: ``(n, ...)`` or ``(1, ...)``, what the projection needs of each candidate, such
-            as its start; None for nothing.
+        project: ``x -> x``, or ``(x, reference) -> x``; differentiable, idempotent, and each
+            candidate by itself. Or a constraint with a projection, such as
+            ``xhat.constraints.Monotone()``.
+        reference: ``(n, ...)`` or ``(1, ...)``, data of each candidate for the projection, such as
+            its start; None for none.
 
     Raises:
         TypeError: the space is no ``Space``, or the projection not callable.

@@ -29,8 +29,8 @@ class Latent(Space):
             space decodes, but no search can begin in it; ``xhat.surrogates.Inversion`` is an
             encoder that finds codes by search.
         decoder: ``z -> x``, differentiable.
-        limit: half the width of the latent box; 4 holds nearly all of a standard normal prior. Or
-            the box that real samples need: its lower and its upper ends, ``(d,)`` each.
+        limit: half the width of the latent box; 4 contains nearly all of a standard normal prior.
+            Or the lower and the upper ends of a box, ``(d,)`` each.
 
     Raises:
         TypeError: a part that is not callable.
@@ -91,8 +91,7 @@ class Latent(Space):
     def check(self, x: Tensor) -> None:
         """Warn of starts ``x`` whose codes lie outside the box, or that come back out of range.
 
-        An encoder that keeps within a box of its own says so by an attribute ``limit``, and is not
-        asked.
+        An encoder with an attribute ``limit`` promises to stay within that box, and is not checked.
 
         Raises:
             ValueError: there is no encoder, or it does not return one latent for each input.

@@ -1,8 +1,8 @@
 """Spaces in spaces: whether a composition keeps the structure of both.
 
 Every space says by how much an input misses it (``Space.violation``). A composition is tried on
-inputs that it makes itself, near and far: what misses a space inside it by more than rounding shows
-that the two cannot be kept together this way.
+inputs that it makes itself. If one of them misses a space inside it by more than rounding, the two
+cannot be combined this way.
 """
 
 from contextlib import suppress

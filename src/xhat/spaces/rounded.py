@@ -15,12 +15,12 @@ __all__ = ["Rounded"]
 class Rounded(Wrapped):
     """Another space, whose inputs are rounded to whole numbers where ``mask`` is true.
 
-    Every input that the model sees is rounded, at every step, so the loss that is reported belongs
-    to whole numbers and nothing is to be rounded afterwards. The gradient passes as if nothing had
-    been rounded (the straight-through estimator: Bengio, Léonard, Courville, "Estimating or
-    Propagating Gradients Through Stochastic Neurons for Conditional Computation", 2013), and ``z``
-    keeps the fractions, so that small steps add up. That is a heuristic: it finds good whole
-    numbers, with no promise that they are the best. Try restarts.
+    The model sees rounded inputs at every step, so the reported loss is that of whole numbers, and
+    nothing has to be rounded afterwards. The gradient passes as if nothing had been rounded (the
+    straight-through estimator: Bengio, Léonard, Courville, "Estimating or Propagating Gradients
+    Through Stochastic Neurons for Conditional Computation", 2013), and ``z`` keeps the fractions,
+    so that small steps add up. This is a heuristic: the whole numbers that it finds need not be the
+    best. Try restarts.
 
     Args:
         space: whose inputs are rounded; where it is a box, its ends must be whole numbers.

@@ -14,8 +14,8 @@ __all__ = ["Scaled"]
 class Scaled(Bounded):
     """All inputs with ``low <= x <= high``, searched in units: ``x = unit * z``.
 
-    A step of one length then moves an income and an age by what is little for each. Units that are
-    powers of two round nothing.
+    So one step size suits an income as well as an age. With powers of two as units nothing is
+    rounded.
 
     Args:
         low: a number, or one number per feature in the shape of one input; ``-inf`` is no bound.

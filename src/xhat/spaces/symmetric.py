@@ -55,8 +55,8 @@ class Symmetric(_Averaged):
 
     ``x`` is the mean of the orbit of what the wrapped space decodes: exactly symmetric, to the last
     bit for a group that is ``exact``, and to rounding for one of other matrices. Averaging is the
-    orthogonal projection, forth and (for the gradient) back, so a search from a symmetric start
-    takes the steps that it would take among all inputs with an invariant objective.
+    orthogonal projection, of inputs and of gradients. So a search from a symmetric start takes the
+    same steps as a search among all inputs with an invariant objective.
 
     Args:
         space: whose inputs are averaged. A box must be one that the group leaves as it is.

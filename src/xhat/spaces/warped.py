@@ -75,10 +75,11 @@ class Warped(Space):
         return tuple(self.exemplars.shape[1:])
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return moves that bend the exemplars towards ``x``: the first step of a registration.
+        """Return displacements towards ``x``: the first step of a registration.
 
-        Along the gradient of the squared distance, as far as its linearisation goes down. What
-        cannot be bent into ``x`` stays far from it; a search by ``Proximity`` goes on from here.
+        One step along the gradient of the squared distance, of at most a pixel, to where its
+        linearisation is least. An exemplar that cannot be bent into ``x`` stays far from it; add
+        ``Proximity`` to come nearer.
         """
         with torch.inference_mode(False), torch.enable_grad():
             rest = x.new_zeros(len(x), sum(2 * points**2 for points in self.levels))
@@ -123,10 +124,11 @@ class Warped(Space):
             )
 
     def bending(self, z: Tensor) -> Tensor:
-        """Return how unevenly neighbouring lattice points move, ``(n,)``, in square pixels.
+        """Return the bending energy, ``(n,)``, in square pixels.
 
-        The sum of squared differences of neighbours over all levels: 0 where the whole image moves
-        as one, of the size of a membrane's energy elsewhere. A prior for ``InLatent``.
+        The sum over all levels of squared differences between the displacements of neighbouring
+        lattice points (a membrane energy); 0 if the whole image moves as one. Use it with
+        ``InLatent``.
 
         Example:
             >>> space = Warped(torch.zeros(1, 1, 28, 28), levels=(7,))

@@ -18,7 +18,7 @@ _FEW = 16  # up to here, comparing neighbours beats ``torch.sort`` (by 10 to 40 
 
 
 def average(values: Sequence[Tensor]) -> Tensor:
-    """Return the mean of several tensors, the same to the last bit in whatever order they come.
+    """Return the mean of several tensors; to the last bit it does not depend on their order.
 
     Equal terms give exactly that term, and terms that cancel in pairs exactly 0.
 
