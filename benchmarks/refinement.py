@@ -1,9 +1,9 @@
 """Active refinement on the page "Your own simulator": what the rounds buy, over seeds.
 
-Runs the code of docs/guides/simulator.md as it stands (the page is the only place where the door closer is
-written), then repeats its refinement with other first runs and other starts, and beside it a search
-without refinement whose first runs are as many as all of the other's calls, and which may ask four
-times more to verify what it found. A third line is differential evolution on the truth
+Runs the code of docs/guides/simulator.md as it stands (the page is the only place where the door
+closer is written), then repeats its refinement with other first runs and other starts, and beside
+it a search without refinement whose first runs are as many as all of the other's calls, and which
+may ask four times more to verify what it found. A third line is differential evolution on the truth
 itself, the nearest thing to the optimum. Draws the picture of the page's refinement.
 """
 
@@ -138,8 +138,8 @@ def main() -> None:
         "best speed",
     ]
     text = (
-        f"# Active refinement\n\nThe door closer of docs/guides/simulator.md: {FIRST} first runs and "
-        f"at most {BUDGET} in {ROUNDS} rounds, beside {FIRST + BUDGET} first runs and "
+        f"# Active refinement\n\nThe door closer of docs/guides/simulator.md: {FIRST} first "
+        f"runs and at most {BUDGET} in {ROUNDS} rounds, beside {FIRST + BUDGET} first runs and "
         f"{VERIFIED} that verify. Speeds in rad/s, by the truth, of designs that shut within 5 s. "
         f"Differential evolution on the truth finds {best:.4f} in {calls} calls.\n\n"
     )

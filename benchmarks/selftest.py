@@ -2,7 +2,7 @@
 
     python benchmarks/selftest.py DIR [DIR ...]
 
-Each DIR holds the selftest.json of ``xhat judge --self-test --weights ...``. The weights of a
+Each DIR holds the selftest.json of ``xhat self-test --weights ...``. The weights of a
 further seed are made by ``xhat train digits --recipe NAME --seed SEED`` for every judge-* recipe.
 """
 

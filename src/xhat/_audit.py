@@ -43,7 +43,7 @@ def audit(
             None where there are no classes.
         domain: what real inputs look like.
         truth: the ground truth: a function of one sample or a ``Truth`` or ``Simulator``.
-        constraints: what must hold; certified in float64.
+        constraints: what must hold besides the limits that the domain declares, in float64.
         x0: ``(n, *x_shape)``, the starts of the search that found the samples, for pictures and
             distances; None if unknown.
         alpha: the probability, in (0, 1), with which a real sample may be called anything but
@@ -72,6 +72,7 @@ def audit(
         )
     if domain is not None:
         x = domain.check_inputs("the samples", samples)
+        constraints = (*constraints, *domain.bounds)
     else:
         x = check_tensor("the samples", samples, floating=False)
         x = x if x.is_floating_point() else x.float()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from xhat.judges import Judge
+    from xhat.domain import Domain
     from xhat.learning import Card
 
 __all__ = [
@@ -84,15 +84,12 @@ class Task(ABC):
         name: as on the command line, and of its entry point.
         caption: what it shows, in one line without a full stop.
         demo_options, train_options: names that ``demo`` and ``train`` take as ``options``.
-        limits: the least and the largest value of every feature; None if features have different
-            ones.
     """
 
     name: ClassVar[str]
     caption: ClassVar[str]
     demo_options: ClassVar[tuple[str, ...]] = ()
     train_options: ClassVar[tuple[str, ...]] = ()
-    limits: ClassVar[tuple[float, float] | None] = None
 
     @abstractmethod
     def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
@@ -149,14 +146,10 @@ class Task(ABC):
         """Return the ground truth: something that is called with inputs, and may be slow."""
         raise self._lacks("ground truth")
 
-    def reference(self) -> tuple[Any, Any]:
-        """Return real samples ``(n, *x_shape)``, and their ``(n,)`` labels or None."""
-        raise self._lacks("real samples")
-
-    def judge(self, alpha: float = 0.05, weights: str | Path | None = None) -> "Judge":
-        """Return the judge of its samples; ``weights`` is a folder with others of its networks."""
-        del alpha, weights
-        raise self._lacks("judge")
+    def domain(self, alpha: float = 0.05) -> "Domain":
+        """Return what real inputs look like, with a judge for ``alpha``."""
+        del alpha
+        raise self._lacks("domain of real samples")
 
     def self_test(
         self, out: str | Path, *, on_progress: Tell | None = None, options: Options = NOTHING

@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from xhat.cli.inputs import load_model, read_array, read_samples, read_targets
+from xhat.cli.inputs import load_model, read_array, read_targets
 from xhat.core import UnreadableFileError
+from xhat.domain.reading import read_data
 from xhat.engine import pgd
 
 
@@ -146,9 +147,9 @@ def test_samples_are_read_from_results_with_their_shape(tmp_path):
     starts = torch.tensor([[[0.6, 0.5]], [[0.2, 0.7]]])
     result = pgd(lambda x: 4 * x.flatten(1), starts, target=1, radius=0.1)
     result.save(tmp_path / "results.parquet")
-    assert torch.equal(read_samples(tmp_path / "results.parquet"), result.x)
-    np.save(tmp_path / "x.npy", result.x.numpy())
-    assert torch.equal(read_samples(tmp_path / "x.npy"), result.x)
+    found = read_data(tmp_path / "results.parquet", "the samples")
+    assert np.array_equal(found.x, result.x.numpy())
+    assert np.array_equal(found.starts, starts.numpy())
 
 
 @pytest.mark.parametrize("how", ["missing", "truncated", "text", "folder", "foreign"])
@@ -166,5 +167,5 @@ def test_bad_results_files_are_refused_in_one_sentence(tmp_path, how):
         pd = pytest.importorskip("pandas")
         pd.DataFrame({"y": [1.0]}).to_parquet(path)
     with pytest.raises(UnreadableFileError, match=r"results\.parquet") as error:
-        read_samples(path)
+        read_data(path, "the samples")
     assert "\n" not in str(error.value)

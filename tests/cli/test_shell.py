@@ -17,7 +17,7 @@ from xhat_zoo.digits.embeddings import EMBEDDINGS
 from xhat_zoo.digits.recipes import known_recipes
 from xhat_zoo.digits.steering import METHODS
 
-COMMANDS = ("demo", "optimize", "judge", "train", "info")
+COMMANDS = ("demo", "optimize", "audit", "self-test", "train", "info")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -26,7 +26,7 @@ def test_every_command_has_help_with_an_example(xhat, command):
     assert (code, err) == (0, "")
     assert f"Example: xhat {command}" in " ".join(out.split())
     assert "\x1b" not in out
-    options = {"info": (), "judge": ("--out",)}.get(command, ("--out", "--seed"))
+    options = {"info": ()}.get(command, ("--out", "--seed"))
     assert all(option in out for option in options)
 
 
@@ -114,7 +114,7 @@ def test_brackets_in_names_are_not_taken_for_markup(xhat, folder, refused):
     code, out, _ = xhat(*words, "--out", "[bold]x")
     assert code == 0
     assert "Wrote [bold]x/results.parquet" in out
-    assert "[/red].npy" in refused("judge", "--samples", "[/red].npy", "--targets", "3")
+    assert "[/red].npy" in refused("audit", "--inputs", "[/red].npy", "--reference", "digits")
 
 
 def test_progress_is_drawn_on_a_terminal_only(monkeypatch):

@@ -111,7 +111,7 @@ def listed(folder):
 
 OPTIMIZE = "optimize --model nets:classifier --inputs x.npy --target 1"
 SEARCH = "optimize --inputs x.npy --target 1 --model"
-JUDGE = "judge --samples digit.npy --targets 3"
+AUDIT = "audit --inputs digit.npy --target 3 --reference digits"
 CALLS = {
     # what the command line itself refuses
     "fly": "No such command",
@@ -169,26 +169,23 @@ CALLS = {
     "audit --inputs digit.npy --reference digit.npy --labels none.npy": "cannot be read",
     "audit --inputs digit.npy --truth nets:nothing": "no attribute",
     "audit --inputs digit.npy --reference digit.npy --target 1 --value 2": "give one of --target",
-    # judge
-    "judge": "give either --samples to judge, or --self-test",
-    f"{JUDGE} --self-test": "give either --samples to judge, or --self-test",
-    "judge --samples none.npy --targets 3": "cannot be read",
-    "judge --samples none.parquet --targets 3": "cannot be read",
-    "judge --samples text.parquet --targets 3": "cannot be read",
-    "judge --samples strange.parquet --targets 3": "is not what its metadata say",
-    "judge --samples vast.npy --targets 3": "cannot be read",
-    "judge --samples bomb --targets 3": "cannot be read as a picture",
-    "judge --samples torn --targets 3": "cannot be read as a picture",
-    "judge --samples digit.npy": "needs the target",
-    "judge --samples digit.npy --targets 11": "a class from 0 to 9",
-    f"{JUDGE} --labels whole.npy": "labels go with a reference",
-    f"{JUDGE} --reference none.npy": "cannot be read",
-    f"{JUDGE} --reference whole.npy": None,
-    f"{JUDGE} --alpha 2": "alpha must",
-    f"{JUDGE} --out file/a": "cannot be written to",
-    "judge --self-test --half whole": "half must be one of",
-    "judge --self-test --n 0": None,
-    "judge --self-test --weights none": "cannot be read",
+    "audit --inputs none.npy --target 3 --reference digits": "cannot be read",
+    "audit --inputs none.parquet --target 3 --reference digits": "cannot be read",
+    "audit --inputs text.parquet --target 3 --reference digits": "cannot be read",
+    "audit --inputs strange.parquet --target 3 --reference digits": "not what its metadata say",
+    "audit --inputs vast.npy --target 3 --reference digits": "cannot be read",
+    "audit --inputs bomb --target 3 --reference digits": "cannot be read as a picture",
+    "audit --inputs torn --target 3 --reference digits": "cannot be read as a picture",
+    f"{AUDIT} --labels whole.npy": "--labels goes with real samples of your own",
+    "audit --inputs digit.npy --target 11 --reference digits": "a class from 0 to 9",
+    f"{AUDIT} --alpha 2": "alpha must",
+    f"{AUDIT} --out file/a": "cannot be written to",
+    # self-test, and where judging went
+    "self-test --half whole": "half must be one of",
+    "self-test --n 0": None,
+    "self-test --weights none": "cannot be read",
+    "self-test shapes": "has no controls",
+    "judge --samples digit.npy --targets 3": "is `xhat audit",
     # demo
     "demo --task chess": "task must be one of",
     "demo --task airfoil --starts 3": "--starts is for --task digits",
@@ -286,21 +283,3 @@ def test_every_command_is_in_the_table(xhat):
     commands = typer.main.get_command(app).commands
     names = {*commands} | {f"label {name}" for name in commands["label"].commands}
     assert all(any(call.startswith(name) for call in CALLS) for name in names)
-
-
-def test_results_of_ones_own_model_are_not_taken_for_digits(xhat, refused, folder):
-    (folder / "eyes.py").write_text(
-        "import torch\n"
-        "net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)).eval()\n"
-    )
-    np.save(folder / "x.npy", np.random.default_rng(0).random((2, 1, 28, 28), np.float32))
-    words = "optimize --model eyes:net --inputs x.npy --target 3 --max-steps 2 --out found"
-    assert xhat(*words.split(" "))[0] == 0
-    before = listed(folder)
-    judge = ["judge", "--samples", "found/results.parquet", "--targets", "3"]
-    told = refused(*judge)
-    assert "holds results of the model eyes:net, and these judges know digits only" in told
-    assert listed(folder) == before
-    code, out, err = xhat(*judge, "--reference", "digits")
-    assert (code, err) == (0, "")
-    assert "judged.html" in out

@@ -1,20 +1,17 @@
 """Laws of tasks: what holds for every task that is registered."""
 
 import inspect
-import math
 import sys
 
 import pytest
 import torch
 
-from xhat.judges import Judge
 from xhat.task import Shown, Stage, Task, task, tasks
 
 NAMES = tasks()
 OFFERS = {  # what may be refused, and with what to ask for it
     "truth": (),
-    "reference": (),
-    "judge": (),
+    "domain": (),
     "explorer": (),
     "labelling": (),
     "train": (".",),
@@ -82,21 +79,14 @@ class TestEveryTask:
         if overridden(one, "truth"):
             assert callable(one.truth())
 
-    def test_its_real_samples_are_finite_and_within_its_limits(self, name):
+    def test_its_domain_has_real_samples_and_a_judge_of_them(self, name):
         one = task(name)
-        if not overridden(one, "reference"):
+        if not overridden(one, "domain"):
             return
-        x, labels = one.reference()
-        low, high = one.limits or (-math.inf, math.inf)
-        assert x.is_floating_point()
-        assert bool(torch.isfinite(x).all())
-        assert low <= float(x.min()) <= float(x.max()) <= high
-        assert labels is None or len(labels) == len(x)
-
-    def test_its_judge_knows_its_real_samples(self, name):
-        one = task(name)
-        if overridden(one, "judge"):
-            assert isinstance(one.judge(), Judge)
+        domain = one.domain()
+        assert bool(torch.isfinite(domain.x).all())
+        assert domain.judge().alpha == 0.05
+        assert domain.labels is None or len(domain.labels) == len(domain)
 
 
 STRANGER = """

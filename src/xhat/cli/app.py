@@ -1,11 +1,11 @@
 """The application that commands join, and the options that they share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-__all__ = ["AllowHost", "Host", "Out", "Port", "Proxied", "Seed", "app"]
+__all__ = ["ANYTHING", "AllowHost", "Host", "Out", "Port", "Proxied", "Seed", "app"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,9 @@ app = typer.Typer(
 
 Out = Annotated[Path, typer.Option(help="Folder to write to; made if needed.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+
+ANYTHING: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""Settings of a command that only says where something went."""
 
 # of the commands that serve pages
 Host = Annotated[str, typer.Option(help="Address to listen at.")]

@@ -1,120 +1,55 @@
-"""The commands that search and judge; each gathers options, calls the library and reports."""
+"""What there is, and how far a judge can be trusted."""
 
 import json
 import os
 import platform
-from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from xhat.cli.app import Out, Seed, app
+from xhat.cli.app import ANYTHING, Out, Seed, app
 from xhat.cli.names import DEFAULT_TASK, HALVES, KNOWN_METHODS, RECIPES
 from xhat.cli.shell import console, progress_bar
 
-__all__ = ["info", "judge"]
+__all__ = ["info", "judge_command", "self_test"]
 
 
-@app.command(epilog="Example: xhat judge --samples x.npy --targets 3,8 --out runs/judge")
-def judge(
-    samples: Annotated[
-        Path | None, typer.Option(help=".npy, results.parquet, or a folder of PNG pictures.")
-    ] = None,
-    targets: Annotated[
-        str | None, typer.Option(help="Class, classes (3,1,4), or a .npy file.")
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            help="Real samples of your own domain, like --samples, or the name of a task. "
-            f"\\[default: {DEFAULT_TASK}]"
-        ),
-    ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Their classes, a .npy file.")] = None,
+@app.command(name="self-test", epilog="Example: xhat self-test digits --n 100")
+def self_test(
+    task: Annotated[str, typer.Argument(help="Whose judge.")] = DEFAULT_TASK,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
-    test: Annotated[
-        bool, typer.Option("--self-test", help="Judge planted samples whose verdict is known.")
-    ] = False,
-    n: Annotated[int, typer.Option(help="For --self-test: samples of a kind.")] = 300,
-    half: Annotated[
-        str, typer.Option(help=f"For --self-test: {' or '.join(HALVES)}.")
-    ] = "reported",
-    weights: Annotated[
-        Path | None, typer.Option(help="For --self-test: other judges' weights.")
-    ] = None,
-    out: Out = Path("runs/judge"),
+    n: Annotated[int, typer.Option(help="Samples of a kind.")] = 300,
+    half: Annotated[str, typer.Option(help=f"{' or '.join(HALVES)}.")] = "reported",
+    weights: Annotated[Path | None, typer.Option(help="Other judges' weights.")] = None,
+    out: Out = Path("runs/selftest"),
     seed: Seed = 0,
 ) -> None:
-    """Say of samples, from wherever, whether they are genuine samples of their targets."""
-    if test == (samples is not None):
-        raise ValueError("give either --samples to judge, or --self-test.")
+    """Judge controls, of which the right verdict is known: how far can a verdict be trusted?"""
     from xhat.core import claimed_folder
-
-    if test:
-        with claimed_folder(out):
-            _self_test(out, alpha=alpha, n=n, half=half, weights=weights, seed=seed)
-    elif samples is not None:
-        given = {"samples": samples, "targets": targets, "reference": reference, "labels": labels}
-        given = {name: value for name, value in given.items() if value is not None}
-        command = " ".join(["xhat judge", *(f"--{name} {value}" for name, value in given.items())])
-        with claimed_folder(out):
-            _judge(out, f"{command} --alpha {alpha:g} --seed {seed}", alpha, seed, **given)
-
-
-def _judge(
-    out: Path,
-    command: str,
-    alpha: float,
-    seed: int,
-    samples: Path,
-    targets: str | None = None,
-    reference: Path | None = None,
-    labels: Path | None = None,
-) -> None:
-    from xhat.cli.inputs import check_task, read_array, read_samples, read_starts, read_targets
-    from xhat.cli.judging import judge_samples, write_judged
-    from xhat.judges import Outcome
-    from xhat.task import task, tasks
-
-    if reference is None:
-        check_task(samples, DEFAULT_TASK)
-    named = DEFAULT_TASK if reference is None else str(reference)
-    of_task = reference is None or named in tasks()
-    judged = judge_samples(
-        read_samples(samples),
-        None if targets is None else read_targets(targets),
-        reference=task(named) if of_task else read_samples(named),
-        labels=None if labels is None else read_array(labels, "the labels"),
-        alpha=alpha,
-        x0=read_starts(samples),
-        seed=seed,
-    )
-    page = write_judged(judged, out, command=command)
-    counted = Counter(judged.verdicts.outcomes)
-    for outcome in Outcome:
-        if counted[outcome]:
-            console.print(f"{counted[outcome]:6d}  {outcome}: {outcome.meaning}")
-    if len(judged.verdicts) == 1:
-        console.print(f"\n{judged.verdicts[0].explain()}", markup=False)
-    console.print(f"Open {page}", markup=False)
-
-
-def _self_test(
-    out: Path, *, alpha: float, n: int, half: str, weights: Path | None, seed: int
-) -> None:
-    from xhat.task import task
+    from xhat.task import task as find
 
     options = {"alpha": alpha, "n": n, "half": half, "weights": weights, "seed": seed}
-    with progress_bar() as update:
-        shown = task(DEFAULT_TASK).self_test(
-            out,
-            on_progress=lambda stage: update(stage.name, stage.done, stage.total),
-            options=options,
-        )
-    console.print(shown.said)
-    console.print(f"Open {shown.page}", markup=False)
+    found = find(task)
+    with claimed_folder(out):
+        with progress_bar() as update:
+            shown = found.self_test(
+                out,
+                on_progress=lambda stage: update(stage.name, stage.done, stage.total),
+                options=options,
+            )
+        console.print(shown.said)
+        console.print(f"Open {shown.page}", markup=False)
+
+
+@app.command(name="judge", hidden=True, context_settings=ANYTHING)
+def judge_command() -> None:
+    """Say where judging went."""
+    raise ValueError(
+        "`xhat judge` is `xhat audit --inputs x.npy --target 3 --reference train.npz` now, with "
+        "--reference digits for the judge of digits; `xhat judge --self-test` is `xhat self-test`."
+    )
 
 
 @app.command(epilog="Example: xhat info --devices")

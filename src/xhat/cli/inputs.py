@@ -2,36 +2,20 @@
 
 import importlib
 import inspect
-import json
-import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
-from PIL import Image
 from torch import Tensor
 
 from xhat.core import UnreadableFileError
 
-__all__ = [
-    "check_task",
-    "load_model",
-    "read_array",
-    "read_samples",
-    "read_starts",
-    "read_targets",
-]
+__all__ = ["load_model", "read_array", "read_targets"]
 
 _BAD_ARRAY = (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError)
-_BAD_PICTURE = (
-    OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error,
-    Image.DecompressionBombError,
-)  # fmt: skip
 
 
 def load_model(name: str) -> Callable[[Tensor], Tensor]:
@@ -162,101 +146,3 @@ def read_targets(text: str) -> Tensor:
         raise ValueError(
             f"the target must be a class (8), classes (8,3,1) or a .npy file, but is {text!r}."
         ) from error
-
-
-def read_samples(path: str | Path) -> Tensor:
-    """Return samples ``(n, *x_shape)`` from a ``.npy`` file, ``results.parquet``, or PNG pictures.
-
-    Args:
-        path: a ``.npy`` file, the ``x`` of a Parquet file of results, or a folder of PNG pictures
-            of one size, read as grey in [0, 1] in the order of their names: ``(n, 1, h, w)``.
-
-    Raises:
-        UnreadableFileError: no such file, or none of these.
-    """
-    path = Path(path)
-    if path.is_dir():
-        return _read_pictures(path)
-    if path.suffix != ".parquet":
-        return read_array(path, "the samples")
-    samples = _read_column(path, "x")
-    if samples is None:
-        raise UnreadableFileError(f"{path} is not a results file: it has no x with a shape.")
-    return samples
-
-
-def read_starts(path: str | Path) -> Tensor | None:
-    """Return where the searches of a ``results.parquet`` began; None for other files."""
-    return _read_column(Path(path), "x0") if Path(path).suffix == ".parquet" else None
-
-
-def check_task(path: str | Path, task: str) -> None:
-    """Raise unless a file of samples is about ``task``, as far as it says what it is about.
-
-    A ``results.parquet`` of ``xhat optimize`` names the model that was searched.
-
-    Raises:
-        UnreadableFileError: there is no such file of results.
-        ValueError: it is about something else.
-    """
-    if Path(path).suffix != ".parquet":
-        return
-    about = _read_schema(Path(path)).metadata or {}
-    if (model := about.get(b"model", b"").decode()) not in ("", task):
-        raise ValueError(
-            f"{path} holds results of the model {model}, and these judges know {task} only; give "
-            f"real samples of your domain as --reference, or --reference {task} if it is about "
-            f"{task}."
-        )
-
-
-def _read_schema(path: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UnreadableFileError(
-            f"the samples cannot be read from {path}: it is missing, truncated or not Parquet."
-        ) from error
-
-
-def _read_column(path: Path, name: str) -> Tensor | None:
-    schema = _read_schema(path)
-    shapes = _shapes(schema.metadata or {})
-    if name not in schema.names or name not in shapes:
-        return None
-    try:
-        table = pq.read_table(path, columns=[name])
-        flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return torch.from_numpy(flat.reshape(table.num_rows, *shapes[name]).copy())
-    except (OSError, pa.ArrowException, AttributeError, TypeError, ValueError) as error:
-        raise UnreadableFileError(
-            f"the samples cannot be read from {path}: it is truncated, or its {name} is not what "
-            f"its metadata say."
-        ) from error
-
-
-def _read_pictures(folder: Path) -> Tensor:
-    pictures = []
-    for path in sorted(folder.glob("*.png")):
-        try:
-            with Image.open(path) as picture:
-                pictures.append(np.asarray(picture.convert("L"), dtype=np.float32) / 255)
-        except _BAD_PICTURE as error:
-            raise UnreadableFileError(f"{path} cannot be read as a picture ({error}).") from error
-        if pictures[-1].shape != pictures[0].shape:
-            raise UnreadableFileError(
-                f"the pictures in {folder} must have one size, but {path.name} has "
-                f"{pictures[-1].shape} and the first {pictures[0].shape}."
-            )
-    if not pictures:
-        raise UnreadableFileError(f"the folder {folder} holds no .png pictures.")
-    return torch.from_numpy(np.stack(pictures))[:, None]
-
-
-def _shapes(metadata: Mapping[bytes, bytes]) -> dict[str, list[int]]:
-    try:
-        if b"shapes" in metadata:  # a table of the demo, of several results
-            return dict(json.loads(metadata[b"shapes"]))
-        return dict(json.loads(metadata.get(b"xhat", b"{}")).get("shapes", {}))
-    except (AttributeError, TypeError, ValueError):
-        return {}  # somebody else's metadata

@@ -23,7 +23,7 @@ __all__ = ["audit_command", "optimize_command"]
 Reference = Annotated[
     Path | None,
     typer.Option(
-        help="Real samples: .npz, .npy, .csv, .parquet, a folder of PNG pictures, or a domain.",
+        help="Real samples: .npz, .npy, .csv, .parquet, a folder of PNG, a domain, or a task's.",
         rich_help_panel="What is real",
     ),
 ]
@@ -130,7 +130,7 @@ def optimize_command(
         from xhat.engine import Compute
 
         goal = wanted.goal()
-        domain = domain_of(reference, labels, kind, bounds, fixed, seed)
+        domain = domain_of(reference, labels, kind, bounds, fixed, seed, alpha)
         network, starts = load_model(model), samples_of(inputs, "the inputs", domain)
         limits = None if domain is not None or bounds is None else limits_of(bounds)
         if device is not None:
@@ -203,7 +203,7 @@ def audit_command(
         from xhat.judges import Outcome
 
         goal = wanted.goal() if wanted.said else None
-        domain = domain_of(reference, labels, kind, None, None, seed)
+        domain = domain_of(reference, labels, kind, None, None, seed, alpha)
         samples = samples_of(inputs, "the samples", domain)
         starts = (
             as_starts(read_data(inputs, "the samples")) if inputs.suffix == ".parquet" else None
@@ -290,6 +290,7 @@ def domain_of(
     bounds: str | None,
     fixed: str | None,
     seed: int,
+    alpha: float = 0.05,
 ) -> "Domain | None":
     """Return the domain that a command's options describe, or None.
 
@@ -299,7 +300,14 @@ def domain_of(
     """
     from xhat.domain import Domain
     from xhat.domain.reading import read_data, read_labels
+    from xhat.task import task, tasks
 
+    if reference is not None and str(reference) in tasks():
+        told = {"--labels": labels, "--kind": kind, "--bounds": bounds, "--fixed": fixed}
+        for name, said in told.items():
+            if said is not None:
+                raise ValueError(f"{name} goes with real samples of your own; {reference} has its.")
+        return task(str(reference)).domain(alpha)
     if reference is None:
         for name, said in {"--labels": labels, "--kind": kind, "--fixed": fixed}.items():
             if said is not None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xhat.cli.app import Out, app
+from xhat.cli.app import ANYTHING, Out, app
 from xhat.cli.names import DEFAULT_TASK, EMBEDDINGS
 from xhat.cli.shell import console, progress_bar
 
@@ -104,16 +104,13 @@ def _check_options(name: str, given: dict[str, Any], known: tuple[str, ...]) -> 
             raise ValueError(f"--{option} is for the task {DEFAULT_TASK}, not for {name}.")
 
 
-_ANYTHING: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-@app.command(name="study", hidden=True, context_settings=_ANYTHING)
+@app.command(name="study", hidden=True, context_settings=ANYTHING)
 def study_command() -> None:
     """Say where the studies went."""
     raise ValueError(_where("soft-labels"))
 
 
-@app.command(name="tune", hidden=True, context_settings=_ANYTHING)
+@app.command(name="tune", hidden=True, context_settings=ANYTHING)
 def tune_command() -> None:
     """Say where the tuning went."""
     raise ValueError(_where("tune latent"))

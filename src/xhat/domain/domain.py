@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xhat.constraints import Bounds
 from xhat.core import check_choice, check_fraction, check_mask, check_tensor, generator
 from xhat.domain.data import as_labels, as_samples, as_values, kind_of, shaped
 from xhat.domain.networks import PARTS, Frame, made
@@ -233,6 +234,11 @@ class Domain:
         found = copy.copy(self)
         found._structure = structure
         return found
+
+    @property
+    def bounds(self) -> tuple[Bounds, ...]:
+        """The constraint that the declared limits state; empty where none were declared."""
+        return (Bounds(self.low, self.high),) if self.declared else ()
 
     @property
     def halves(self) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from xhat.cli.inputs import read_samples
+from xhat.domain.reading import read_data
 from xhat.judges import Outcome
 from xhat_zoo import digits
 from xhat_zoo.digits import demo
@@ -86,8 +86,8 @@ def test_rows_belong_to_their_images(table, found):
 def test_shapes_stand_in_the_file_so_that_samples_can_be_judged(out, found):
     metadata = pq.read_schema(out / "results.parquet").metadata
     assert json.loads(metadata[b"shapes"]) == {"x0": [1, 28, 28], "x": [1, 28, 28]}
-    samples = read_samples(out / "results.parquet")
-    assert torch.equal(samples, torch.cat([of.result.x for of in found.found]))
+    samples = read_data(out / "results.parquet", "the samples").x
+    assert torch.equal(torch.from_numpy(samples), torch.cat([of.result.x for of in found.found]))
 
 
 def numbers(rows):

@@ -1,11 +1,7 @@
-import pandas as pd
-import pytest
 import torch
 
-from xhat.cli.judging import judge_samples, write_judged
 from xhat.core import generator
 from xhat.judges import Outcome
-from xhat.task import task
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge
 
@@ -55,32 +51,3 @@ def test_the_judge_is_made_of_judges_and_images_that_trained_no_surrogate():
     )
     test = digits.split("test")
     judge.judge(test.images[:1], test.labels[:1], searched=searched)
-
-
-def test_verdicts_are_written_a_row_a_sample(tmp_path):
-    test = digits.split("test")
-    judged = judge_samples(
-        test.images[:20], test.labels[:20], reference=task("digits"), x0=test.images[20:40]
-    )
-    page = write_judged(judged, tmp_path / "new")
-    table = pd.read_parquet(tmp_path / "new" / "verdicts.parquet")
-    verdicts = judged.verdicts
-    assert table["verdict"].tolist() == [str(outcome) for outcome in verdicts.outcomes]
-    assert table["evidence"].tolist() == [verdict.explain() for verdict in verdicts]
-    assert table["judge_confidence"].tolist() == verdicts.confidence.tolist()
-    assert table["p"].tolist() == verdicts.p.tolist()
-    for axis in verdicts.axes:
-        assert table[axis.name].tolist() == axis.value.tolist()
-    assert "none" in page.read_text()
-
-
-def test_bad_samples_are_refused():
-    good = torch.zeros(2, 1, 28, 28)
-    for bad, kind, message in (
-        (good + 2, ValueError, r"must lie in \[0, 1\]"),
-        (good.byte(), TypeError, "must be floating point"),
-        (good[:, :, :20], ValueError, "must have shape"),
-        (good * torch.nan, ValueError, "must be finite"),
-    ):
-        with pytest.raises(kind, match=message):
-            judge_samples(bad, torch.tensor([1]), reference=task("digits"))

@@ -128,7 +128,7 @@ def self_test(
     return SelfTest(tuple(rows), flagged, apart, judge.alpha, half, n, seed, pictures)
 
 
-def write(found: SelfTest, out: str | Path, *, command: str = "xhat judge --self-test") -> Path:
+def write(found: SelfTest, out: str | Path, *, command: str = "xhat self-test") -> Path:
     """Write ``selftest.json`` and ``selftest.png`` into ``out`` and return the picture's path.
 
     Raises:
@@ -182,7 +182,7 @@ def show(
         seed=seed,
         on_progress=lambda name, done, total: tell(Stage(name, done, total)),
     )
-    command = f"xhat judge --self-test --half {half} --n {n} --alpha {alpha:g} --seed {seed}"
+    command = f"xhat self-test --half {half} --n {n} --alpha {alpha:g} --seed {seed}"
     return Shown(write(found, out, command=command), _said(found))
 
 

@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from xhat.judges import Judge
 from xhat.task import NOTHING, Options, Shown, Task, Tell, Trained
-from xhat_zoo.digits import splits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from xhat.domain import Domain
     from xhat_zoo.digits.exploring import Explorer
 
 __all__ = ["AmbigramTask", "Digits"]
@@ -27,7 +24,6 @@ class Digits(Task):
         *("seed", "epochs", "limit", "embedding", "latent", "beta"),
         *("targets", "report", "autoattack", "device", "precision"),
     )
-    limits = (0.0, 1.0)
 
     def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
         """Search and judge."""
@@ -69,16 +65,11 @@ class Digits(Task):
         self._check("training", options, self.train_options)
         return train_any(out, recipe, dict(options), on_progress)
 
-    def reference(self) -> tuple[Tensor, Tensor]:
-        """Return the digits that judges know, ``(25000, 1, 28, 28)``, and their labels."""
-        held = splits.split("judge_train")
-        return held.images, held.labels
+    def domain(self, alpha: float = 0.05) -> "Domain":
+        """Return rotated digits, with shipped networks and a judge better than the default one."""
+        from xhat_zoo.digits.domain import digits_domain
 
-    def judge(self, alpha: float = 0.05, weights: str | Path | None = None) -> Judge:
-        """Return five held-out classifiers and seven manifold axes."""
-        from xhat_zoo.digits.judging import digits_judge
-
-        return digits_judge(alpha, weights)
+        return digits_domain(alpha)
 
     def self_test(
         self,
@@ -110,7 +101,6 @@ class AmbigramTask(Task):
 
     name = "ambigrams"
     caption = "digits with two readings, and digits of which something must hold exactly"
-    limits = (0.0, 1.0)
 
     def run(self, seed: int, on_progress: Tell | None, options: Options) -> Any:
         """Search and judge."""
@@ -130,6 +120,6 @@ class AmbigramTask(Task):
 
         return ambigrams.said(found)
 
-    def judge(self, alpha: float = 0.05, weights: str | Path | None = None) -> Judge:
-        """Return the judge of digits."""
-        return Digits().judge(alpha, weights)
+    def domain(self, alpha: float = 0.05) -> "Domain":
+        """Return that of digits."""
+        return Digits().domain(alpha)
