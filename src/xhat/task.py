@@ -165,7 +165,7 @@ class Task(ABC):
         raise self._lacks("controls")
 
     def explorer(self) -> Any:
-        """Return what searches behind the explorer (``xhat.apps.explorer.Backend``)."""
+        """Return what searches behind the explorer (``xhat.apps.explorer.Explorer``)."""
         raise self._lacks("explorer")
 
     def labelling(self) -> Any:

@@ -8,7 +8,7 @@ from xhat.apps.web.serving import listen
 
 QUICKLY = """
 from xhat.cli import main
-from xhat_zoo.digits.exploring import Explorer
+from xhat.apps.explorer import Explorer
 Explorer.warm = lambda self, tell=None: None  # what it sets up is tried elsewhere
 main()
 """

@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from xhat.constraints import Constraint
+from xhat.constraints import Constraint, Projected
 from xhat.engine import Adam
 from xhat.goals import Goal
 from xhat.methods.base import Around, Method, Model, Plan, held
 from xhat.methods.features import both
 from xhat.objectives import GaussianEnergy, InLatent
 from xhat.problem import Problem
-from xhat.spaces import Latent
+from xhat.spaces import Held, Latent, Space
 
 __all__ = ["Guided", "InLatentSpace"]
 
@@ -43,8 +43,14 @@ class InLatentSpace(Method):
     ) -> Plan:
         """Return the goal's objective over latents."""
         net = domain.network("autoencoder")  # pyright: ignore[reportAttributeAccessIssue]
-        space = held(Latent(net.encode, net.decode), domain, x0)
-        problem = Problem(self._wanted(model, goal, domain), space, tuple(constraints))
+        space: Space = held(Latent(net.encode, net.decode), domain, x0)
+        others: list[Constraint] = []
+        for each in constraints:  # what has a nearest point holds exactly, as pixels do
+            if isinstance(each, Projected):
+                space = Held(space, each)
+            else:
+                others.append(each)
+        problem = Problem(self._wanted(model, goal, domain), space, tuple(others))
         return Plan(problem, {"stepper": Adam(self.rate), "max_steps": self.max_steps})
 
     def _wanted(self, model: Model, goal: Goal, domain: Around):

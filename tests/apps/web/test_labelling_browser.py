@@ -3,7 +3,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.apps.web.conftest import running
+from tests.apps.conftest import running
 from tests.apps.web.labelling_pages import SECRET, Collection
 from xhat.apps.label import Settings
 

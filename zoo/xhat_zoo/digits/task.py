@@ -12,7 +12,7 @@ from xhat_zoo.digits import splits
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from xhat_zoo.digits.exploring import Explorer
+    from xhat.apps.explorer import Explorer
 
 __all__ = ["AmbigramTask", "Digits"]
 
@@ -94,9 +94,9 @@ class Digits(Task):
 
     def explorer(self) -> "Explorer":
         """Return what searches behind the explorer."""
-        from xhat_zoo.digits.exploring import Explorer
+        from xhat_zoo.digits.exploring import digits_explorer
 
-        return Explorer()
+        return digits_explorer()
 
     def labelling(self) -> Any:
         """Return what chooses digits that people are asked about."""

@@ -51,7 +51,7 @@ export class Settings {
   }
 
   #structures() {
-    if (!this.method.structures.length) return make("p", { className: "caption", textContent: "This method bends real digits, so nothing can be held fixed; the others can." });
+    if (!this.method.structures.length) return make("p", { className: "caption", textContent: "This method does not begin at the start, so nothing of it can be held; those that do can." });
     const id = `${this.select.id}-structure`;
     const choices = [{ name: "free", title: "Nothing must hold" }, ...this.method.structures];
     const select = make("select", { id }, ...choices.map((each) => make("option", { value: each.name, textContent: each.title })));
