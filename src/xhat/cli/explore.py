@@ -8,7 +8,7 @@ import typer
 
 from xhat.cli.app import AllowHost, Host, Port, Proxied, app
 from xhat.cli.names import DEFAULT_TASK
-from xhat.cli.optimize import Labels, Reference, domain_of
+from xhat.cli.optimize import Labels, Reference, images_of
 from xhat.cli.shell import console, errors
 
 if TYPE_CHECKING:
@@ -82,19 +82,14 @@ def _explorer(model: str | None, reference: Path | None, labels: str | None) -> 
             "the explorer of your own images needs both --model, the classifier that is searched, "
             "and --reference, real images with their classes; without either it shows digits."
         )
-    kind = None if reference.suffix == ".safetensors" else "image"
-    domain = domain_of(reference, labels, kind, None, None, 0)
-    if domain is None:
-        raise ValueError("--reference must name real images.")
-    named = "None" if labels is None else repr(labels)
     setup = (
         "from pathlib import Path",
         "from xhat.cli.inputs import load_model",
-        "from xhat.cli.optimize import domain_of",
-        f"domain = domain_of(Path({str(reference)!r}), {named}, {kind!r}, None, None, 0)",
+        "from xhat.cli.optimize import images_of",
+        f"domain = images_of(Path({str(reference)!r}), {labels!r})",
         f"model = load_model({model!r})",
     )
-    return Explorer(domain, load_model(model), setup="\n".join(setup))
+    return Explorer(images_of(reference, labels), load_model(model), setup="\n".join(setup))
 
 
 def _warm(explorer: "Explorer") -> None:

@@ -100,9 +100,9 @@ class Digits(Task):
 
     def labelling(self) -> Any:
         """Return what chooses digits that people are asked about."""
-        from xhat_zoo.digits import labelling
+        from xhat_zoo.digits.labelling import DigitsAsking
 
-        return labelling
+        return DigitsAsking()
 
 
 class AmbigramTask(Task):

@@ -11,6 +11,7 @@ from xhat.apps.label.agreement import (
     pairwise,
     self_consistency,
 )
+from xhat.apps.label.asking import Asking
 from xhat.apps.label.ballots import Outcome, Ticket, answered, cast, last, undo, upcoming
 from xhat.apps.label.collection import (
     Item,
@@ -60,6 +61,7 @@ __all__ = [
     "Agreement",
     "Alpha",
     "Annotator",
+    "Asking",
     "Ballot",
     "Consistency",
     "Database",

@@ -53,7 +53,7 @@ class Undoing(BaseModel):
 
 
 class Shown(BaseModel):
-    """An image to show; pixels in base64, a byte each, row by row."""
+    """An image to show; pixels in base64, row by row, a byte each or three in colours."""
 
     ticket: int
     revision: int
