@@ -110,7 +110,7 @@ def test_two_methods_side_by_side(site, chromium):
 def test_weights_and_constraints_reach_the_search(site, chromium):
     with page_of(chromium, site + "/explore") as page:
         page.select_option("#method-Method", "plain")
-        page.click(".setting summary")
+        page.click(".method summary")
         page.select_option("#method-Method-structure", "left")
         assert page.locator("#method-Method-radius").is_disabled()
         page.locator("#method-Method-max_steps").fill("5")
@@ -288,7 +288,7 @@ NAMELESS = """
 def test_everything_has_a_name(site, chromium):
     with page_of(chromium, site + "/explore") as page:
         page.select_option("#method-Method", "plain")
-        page.click(".setting summary")
+        page.click(".method summary")
         page.click("#go")
         finish(page)
         assert page.evaluate(NAMELESS) == []

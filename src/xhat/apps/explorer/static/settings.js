@@ -15,7 +15,7 @@ export class Settings {
     this.body = make("div", { className: "settings" });
     const details = make("details", {}, make("summary", { textContent: "Weights and constraints" }), this.body);
     const field = make("div", { className: "field" }, make("label", { htmlFor: id, textContent: title }), this.select);
-    this.element = make("div", { className: "setting" }, field, this.caption, details);
+    this.element = make("div", { className: "method" }, field, this.caption, details);
     this.select.addEventListener("change", () => { this.weights = {}; this.structure = "free"; this.#render(); onChange(); });
     this.#render();
   }
@@ -35,7 +35,7 @@ export class Settings {
 
   #setting(setting) {
     const id = `${this.select.id}-${setting.name}`;
-    const input = make("input", { type: "range", id, min: setting.low, max: setting.high, step: setting.step, value: this.weights[setting.name] ?? setting.default, title: setting.says });
+    const input = make("input", { type: "range", id, min: setting.low, max: setting.high, step: setting.step, value: this.weights[setting.name] ?? setting.default });
     const output = make("output", { htmlFor: id });
     const tell = () => { output.textContent = Number(Number(input.value).toPrecision(3)); };
     input.setAttribute("aria-description", setting.says);
@@ -47,7 +47,7 @@ export class Settings {
     });
     tell();
     input.disabled = setting.name === "radius" && this.structure !== "free";
-    return make("div", { className: "setting" }, make("label", { htmlFor: id, textContent: setting.title }), output, input);
+    return make("div", { className: "setting" }, make("label", { htmlFor: id, textContent: setting.title }), output, input, make("small", { className: "muted", textContent: setting.says }));
   }
 
   #structures() {
