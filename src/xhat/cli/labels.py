@@ -187,7 +187,7 @@ def show_annotators(
     """List who was invited, and who misses too many gold images."""
     with open_database(db) as database:
         from xhat.apps.label import check_golds, person_rows
-        from xhat.apps.label.gold import RULE
+        from xhat.apps.label.queries import RULE
 
         with database.read() as connection:
             now = time.time()

@@ -84,11 +84,14 @@ class Finding:
     def columns(self) -> dict[str, list[object]]:
         """Further columns of its results file, as a demo's has them."""
         asked = self.question
-        start = {} if asked.label is None else {"start_label": [asked.label]}
-        start |= {} if asked.index is None else {"index": [asked.index]}
+        told: dict[str, list[object]] = {"start_label": [asked.label], "index": [asked.index]}
+        told = {name: value for name, value in told.items() if value != [None]}
         sure = self.verdicts.confidence.tolist()
-        told = {"method": [asked.how.name], "target": [asked.target], "judge_confidence": sure}
-        return start | told
+        return told | {
+            "method": [asked.how.name],
+            "target": [asked.target],
+            "judge_confidence": sure,
+        }
 
 
 class Explorer:

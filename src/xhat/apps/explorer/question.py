@@ -254,7 +254,8 @@ class Question:
             if is_dataclass(value) and hasattr(value, "rate") and "rate" in self.weights:
                 made: Any = replace(value, rate=self.weights["rate"])  # pyright: ignore[reportArgumentType, reportCallIssue]
             elif each.name in self.weights:
-                made = type(value)(self.weights[each.name])
+                kind: Any = type(value)
+                made = kind(self.weights[each.name])
             else:
                 continue
             if made != value:

@@ -69,7 +69,8 @@ class Asking:
                 f"labelling is for images with classes, but these are {domain!r}; give their "
                 f"classes as y of an .npz file, by --labels, or as folders of pictures."
             )
-        self.domain, self.models = domain, () if model is None else (model,)
+        self.domain = domain
+        self.models: tuple[Callable[[Tensor], Tensor], ...] = () if model is None else (model,)
 
     @cached_property
     def jury(self) -> Jury | None:

@@ -21,9 +21,8 @@ from xhat.apps.label.collection import (
     picture_of,
     settings_of,
 )
-from xhat.apps.label.csv_tables import read_csv
 from xhat.apps.label.database import Database
-from xhat.apps.label.exporting import CHECKSUMS
+from xhat.apps.label.exporting import CHECKSUMS, read_csv
 from xhat.apps.label.inserting import Said, insert_votes
 from xhat.apps.label.schema import images
 from xhat.apps.label.tables import FORMAT, HUMAN, SIMULATED, labels_schema, stored, votes_schema
