@@ -58,7 +58,7 @@ async def places(web: httpx2.AsyncClient) -> list[int]:
     """Return a test digit of every class."""
     found = []
     for label in range(10):
-        answer = await web.get(f"/api/explore/digit?label={label}&number=7")
+        answer = await web.get(f"/api/explore/sample?label={label}&number=7")
         found.append(answer.json()["index"])
     return found
 

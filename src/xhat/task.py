@@ -159,11 +159,11 @@ class Task(ABC):
         raise self._lacks("controls")
 
     def explorer(self) -> Any:
-        """Return what searches behind the explorer (``xhat.apps.explorer.Backend``)."""
+        """Return what searches behind the explorer (``xhat.apps.explorer.Explorer``)."""
         raise self._lacks("explorer")
 
     def labelling(self) -> Any:
-        """Return what chooses images that people are asked about: ``ask``, ``seen_by_judges``."""
+        """Return what chooses images that people are asked about (``xhat.apps.label.Asking``)."""
         raise self._lacks("images to be labelled")
 
     def _check(self, what: str, options: Options, known: tuple[str, ...]) -> None:

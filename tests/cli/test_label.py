@@ -90,7 +90,7 @@ def test_simulated_ones_leave_as_simulated_only(xhat, refused, db):
     other = ("--db", "sqlite:///other.sqlite")
     assert "by 1 simulated annotators" in xhat("label", "import", "s", *other)[1]
     assert "no votes of people" in refused("label", "export", "--out", "p", *other)
-    assert "a folder says both" in refused("label", "import", "s", "--simulated", *other)
+    assert "a folder says all" in refused("label", "import", "s", "--simulated", *other)
 
 
 def test_plain_votes(xhat, refused, db):

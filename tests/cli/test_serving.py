@@ -1,3 +1,4 @@
+import base64
 import re
 import resource
 import signal
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from httpx2 import Client
 
+from tests.apps.explorer.small import SHAPES, shapes
 from tests.cli.shell import start
 from xhat.apps import label as labels
 from xhat.apps.label import Database
@@ -99,9 +101,30 @@ def test_votes_outlive_a_full_disk_and_a_server_that_is_killed(here):
         assert len(labels.read_votes(connection, settings, gold=True)) == 5
 
 
+def test_any_images_and_their_classes_can_be_asked_about(here):
+    pixels, kinds = shapes(12)
+    np.savez("shapes.npz", x=pixels, y=np.array(SHAPES)[kinds])
+    process, said = served(here, "--reference", "shapes.npz", "--invite", "1")
+    try:
+        assert "12 images are asked about" in said
+        base, token = re.search(r"(http://[\d.]+:\d+)/label#(\S+)", said).groups()
+        with Client(base_url=base, headers={"X-Xhat": "1", "Origin": base}) as client:
+            state = client.post("/api/label/session", json={"token": token}).json()
+        assert state["classes"] == list(SHAPES)
+        ticket = state["tickets"][0]
+        sent = np.frombuffer(base64.b64decode(ticket["pixels"]), np.uint8).reshape(12, 10, 3)
+        assert any(np.array_equal(sent, each) for each in pixels)
+    finally:
+        assert end(process)[0] == 130
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--reference", "x.npy"], "labelling is for images with classes"),
+        (["--reference", "none.npz"], "none.npz"),
+        (["--images", "x.npy", "--labels", "y.npy"], "go with --reference"),
+        (["--images", "x.npy", "--model", "nets:f"], "go with --reference"),
         ([], "holds no collection yet; say what to ask about"),
         (["--images", "missing.npy"], "missing.npy"),
         (["--images", "digits:nonsense"], "nonsense"),

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xhat.cli.app import Seed
-from xhat.cli.labels import DEFAULT_DB, Db, Whose, label, labelling_of, open_database
+from xhat.cli.labels import DEFAULT_DB, Db, Whose, asking_of, label, open_database
+from xhat.cli.names import DEFAULT_TASK
+from xhat.cli.optimize import Labels, Reference
 from xhat.cli.shell import console, progress_bar
 
 if TYPE_CHECKING:
-    from xhat.apps.label import Database
+    from xhat.apps.label import Asking, Database
 
 __all__ = ["export_command", "import_command", "simulate"]
 
@@ -48,6 +50,8 @@ def import_command(
         list[str] | None,
         typer.Option(help="For a CSV file: whose images, for a new database. Repeatable."),
     ] = None,
+    reference: Reference = None,
+    labels: Labels = None,
     simulated: Annotated[
         bool, typer.Option("--simulated", help="The CSV file's annotators are no people.")
     ] = False,
@@ -58,12 +62,14 @@ def import_command(
 
         now = time.time()
         if path.is_dir():
-            if images or simulated:
-                raise ValueError("--images and --simulated go with a CSV file; a folder says both.")
+            if images or simulated or reference:
+                raise ValueError(
+                    "--images, --reference and --simulated go with a CSV file; a folder says all."
+                )
             took = import_folder(database, path, now)
         else:
-            if images:
-                _ask(database, images, now)
+            if images or reference:
+                _ask(database, asking_of(images or (), None, reference, labels), images, now)
             took = import_plain(database, path, now, simulated=simulated)
     who = "simulated annotators" if took.simulated else "people"
     console.print(
@@ -82,20 +88,30 @@ def simulate(
         list[str] | None,
         typer.Option(help="For a new collection: whose images. Repeatable."),
     ] = None,
+    reference: Reference = None,
+    labels: Labels = None,
     limit: Annotated[
         int | None, typer.Option(help="For a new collection: of each source so many at most.")
     ] = None,
     seed: Seed = 0,
 ) -> None:
     """Let simulated annotators answer; they stay marked, and are never exported as people."""
-    with open_database(db, create=images is not None) as database:
+    new = bool(images or reference)
+    with open_database(db, create=new) as database:
+        from xhat.apps.label import settings_of
         from xhat.apps.label import simulate as answer
+        from xhat.task import tasks
 
         now = time.time()
-        if images:
-            _ask(database, images, now, limit=limit, seed=seed)
-        with progress_bar() as update:
-            seen = labelling_of(images or ()).seen_by_judges(database, update)
+        with database.read() as connection:
+            known = settings_of(connection)
+        task = DEFAULT_TASK if known is None else known.task
+        ours = new or task in tasks()
+        asking = asking_of(images or [f"{task}:"], None, reference, labels) if ours else None
+        if new and asking is not None:
+            _ask(database, asking, images, now, limit=limit, seed=seed)
+        with progress_bar() as update:  # without judges the labels say how images are seen
+            seen = None if asking is None else asking.seen_by_judges(database, update)
             cast = answer(
                 database,
                 people,
@@ -110,7 +126,8 @@ def simulate(
 
 def _ask(
     database: "Database",
-    images: list[str],
+    asking: "Asking",
+    images: list[str] | None,
     now: float,
     *,
     limit: int | None = None,
@@ -119,5 +136,5 @@ def _ask(
     from xhat.apps.label import Settings
 
     with progress_bar() as update:
-        ask = labelling_of(images).ask
-        ask(database, images, Settings(seed=seed), now, limit=limit, on_progress=update)
+        sources = images or ["reference"]
+        asking.ask(database, sources, Settings(seed=seed), now, limit=limit, on_progress=update)

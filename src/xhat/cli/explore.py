@@ -2,22 +2,30 @@
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xhat.cli.app import AllowHost, Host, Port, Proxied, app
 from xhat.cli.names import DEFAULT_TASK
+from xhat.cli.optimize import Labels, Reference, images_of
 from xhat.cli.shell import console, errors
 
 if TYPE_CHECKING:
+    from xhat.apps.explorer import Explorer
     from xhat.task import Stage
 
 __all__ = ["explore"]
 
 
-@app.command(epilog="Example: xhat explore --results runs/demo/results.parquet")
+@app.command(epilog="Example: xhat explore --model nets:f --reference train.npz")
 def explore(
+    model: Annotated[
+        str | None,
+        typer.Option(help="Your torch model, as package.module:attribute, with --reference."),
+    ] = None,
+    reference: Reference = None,
+    labels: Labels = None,
     results: Annotated[
         Path | None, typer.Option(help="A results.parquet, to be shown as a gallery.")
     ] = None,
@@ -30,19 +38,23 @@ def explore(
     proxied: Proxied = False,
     searches: Annotated[int, typer.Option(help="At once, at most.")] = 24,
 ) -> None:
-    """Draw a digit, choose what it should become, and watch it change in the browser."""
+    """Draw an image, choose what it should become, and watch it change in the browser.
+
+    Without --model and --reference the images are handwritten digits.
+    """
     import torch
 
     from xhat.apps.explorer import Gallery, explorer_part
     from xhat.apps.web import build, own_names, serve
     from xhat.apps.web.serving import listen
     from xhat.core import check_count
-    from xhat.task import task
 
     check_count("--searches", searches)
-    gallery = None if results is None else Gallery.open(results)
+    if results is not None:
+        Gallery.open(results)
     listen(host, port).close()  # what is wrong with them is said before anything begins
-    explorer = task(DEFAULT_TASK).explorer()
+    explorer = _explorer(model, reference, labels)
+    gallery = None if results is None else Gallery.open(results, explorer.domain.classes)
     part = explorer_part(explorer, gallery, most=searches)
     torch.set_num_threads(1)  # small images: searches side by side use the cores better
     threading.Thread(target=_warm, args=(explorer,), daemon=True).start()
@@ -57,7 +69,30 @@ def explore(
     )
 
 
-def _warm(explorer: Any) -> None:
+def _explorer(model: str | None, reference: Path | None, labels: str | None) -> "Explorer":
+    """Return the explorer of somebody's own images, or of the default task."""
+    from xhat.apps.explorer import Explorer
+    from xhat.cli.inputs import load_model
+    from xhat.task import task
+
+    if model is None and reference is None and labels is None:
+        return task(DEFAULT_TASK).explorer()
+    if model is None or reference is None:
+        raise ValueError(
+            "the explorer of your own images needs both --model, the classifier that is searched, "
+            "and --reference, real images with their classes; without either it shows digits."
+        )
+    setup = (
+        "from pathlib import Path",
+        "from xhat.cli.inputs import load_model",
+        "from xhat.cli.optimize import images_of",
+        f"domain = images_of(Path({str(reference)!r}), {labels!r})",
+        f"model = load_model({model!r})",
+    )
+    return Explorer(images_of(reference, labels), load_model(model), setup="\n".join(setup))
+
+
+def _warm(explorer: "Explorer") -> None:
     """Set up what searches need while the page is there already, and say how far that is."""
 
     def tell(stage: "Stage") -> None:

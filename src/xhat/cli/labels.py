@@ -9,19 +9,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from xhat.cli.app import Seed, app
 from xhat.cli.names import DEFAULT_TASK
+from xhat.cli.optimize import images_of
 from xhat.cli.shell import console
 
 if TYPE_CHECKING:
-    from xhat.apps.label import Database, GoldCheck, PersonRow
+    from xhat.apps.label import Asking, Database, GoldCheck, PersonRow
 
-__all__ = ["DEFAULT_DB", "Db", "Whose", "label", "labelling_of", "open_database"]
+__all__ = ["DEFAULT_DB", "Db", "Whose", "asking_of", "label", "open_database"]
 
 label = typer.Typer(
     no_args_is_help=True, help="Collect what people see in images, and make labels of it."
@@ -68,16 +69,29 @@ def open_database(url: str, *, create: bool = False) -> "Iterator[Database]":
                 path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
-def labelling_of(sources: Sequence[str] = ()) -> Any:
-    """Return what chooses images of the task that a source names, or else of the default one.
+def asking_of(
+    sources: Sequence[str] = (),
+    model: str | None = None,
+    reference: Path | None = None,
+    labels: str | None = None,
+) -> "Asking":
+    """Return what chooses images of somebody's own domain, or of a task.
+
+    The task is the one that a source names, or else the default one.
 
     Raises:
-        ValueError: no such task is installed.
+        ValueError: no such task is installed, or options that do not go together.
     """
+    from xhat.apps.label import Asking
+    from xhat.cli.inputs import load_model
     from xhat.task import task, tasks
 
-    named = (source.partition(":")[0] for source in sources)
-    return task(next((name for name in named if name in tasks()), DEFAULT_TASK)).labelling()
+    if reference is None:
+        if model is not None or labels is not None:
+            raise ValueError("--model and --labels go with --reference, the real images.")
+        named = (source.partition(":")[0] for source in sources)
+        return task(next((name for name in named if name in tasks()), DEFAULT_TASK)).labelling()
+    return Asking(images_of(reference, labels), None if model is None else load_model(model))
 
 
 def _check_tables(database: "Database") -> None:
@@ -173,7 +187,7 @@ def show_annotators(
     """List who was invited, and who misses too many gold images."""
     with open_database(db) as database:
         from xhat.apps.label import check_golds, person_rows
-        from xhat.apps.label.gold import RULE
+        from xhat.apps.label.queries import RULE
 
         with database.read() as connection:
             now = time.time()

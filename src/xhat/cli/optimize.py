@@ -334,6 +334,14 @@ def domain_of(
     )
 
 
+def images_of(reference: Path, labels: str | None) -> "Domain":
+    """Return the domain of images that a reference holds; what else it holds is refused."""
+    kind = None if reference.suffix == ".safetensors" else "image"
+    found = domain_of(reference, labels, kind, None, None, 0)
+    assert found is not None  # noqa: S101 - there is a reference
+    return found
+
+
 def samples_of(path: Path, what: str, domain: "Domain | None") -> Any:
     """Return inputs of a model from a file, like the samples of a domain where there is one."""
     from xhat.domain.reading import read_data

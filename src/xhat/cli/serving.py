@@ -2,16 +2,18 @@
 
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xhat.cli.app import AllowHost, Host, Port, Proxied
-from xhat.cli.labels import DEFAULT_DB, Db, label, labelling_of, open_database
+from xhat.cli.labels import DEFAULT_DB, Db, asking_of, label, open_database
+from xhat.cli.optimize import Labels, Reference
 from xhat.cli.shell import console, progress_bar
 
 if TYPE_CHECKING:
-    from xhat.apps.label import Database, Invitation, Settings
+    from xhat.apps.label import Asking, Database, Invitation, Settings
 
 __all__ = ["serve_labelling"]
 
@@ -26,7 +28,19 @@ def serve_labelling(
     db: Db = DEFAULT_DB,
     images: Annotated[
         list[str] | None,
-        typer.Option(help="digits:SPLIT, a results.parquet or a .npy file. Repeatable."),
+        typer.Option(
+            help="digits:SPLIT, a results.parquet, .npy, .npz, a folder of pictures, or reference "
+            "for all of --reference. Repeatable. \\[default: reference, where there is one]"
+        ),
+    ] = None,
+    reference: Reference = None,
+    labels: Labels = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A classifier, as package.module:attribute, that must agree on gold images.",
+            rich_help_panel="What is real",
+        ),
     ] = None,
     invite: Annotated[int, typer.Option(help="Make so many invitation links.")] = 0,
     days: Annotated[float, typer.Option(help="For which the links can be opened.")] = 90.0,
@@ -62,32 +76,41 @@ def serve_labelling(
             each=each, repeats=repeats, golds=golds, quota=quota, purpose=purpose, seed=seed
         )
         serving.listen(host, port).close()  # before a minute is spent on looking at images
-        _put(database, settings, images or [], limit, random)
+        sources = images or ([] if reference is None else ["reference"])
+        _check_begun(database, sources)
+        if sources:
+            asking = asking_of(sources, model, reference, labels)
+            _put(database, asking, settings, sources, limit, random)
         made = _invite(database, invite, days)
         _serve(database, made, host, port, tuple(allow_host or ()), proxied=proxied)
 
 
+def _check_begun(database: "Database", sources: list[str]) -> None:
+    from xhat.apps.label import settings_of
+
+    with database.read() as connection:
+        if settings_of(connection) is None and not sources:
+            raise ValueError(
+                f"{database.url} holds no collection yet; say what to ask about, such as "
+                f"--images digits:test, or --reference."
+            )
+
+
 def _put(
     database: "Database",
+    asking: "Asking",
     settings: "Settings",
     sources: list[str],
     limit: int | None,
     random: float,
 ) -> None:
-    """Put the images into the database; there must be some in the end."""
+    """Put the images into the database."""
     from xhat.apps.label import progress, settings_of
 
     with database.read() as connection:
         known = settings_of(connection)
-    if known is None and not sources:
-        raise ValueError(
-            f"{database.url} holds no collection yet; say what to ask about, such as "
-            f"--images digits:test."
-        )
-    if not sources:
-        return
     with progress_bar() as update:
-        labelling_of(sources).ask(
+        asking.ask(
             database,
             sources,
             settings,
@@ -100,7 +123,7 @@ def _put(
     with database.read() as connection:
         count = progress(connection).images
     console.print(f"{count} images are asked about, in {database.url}.", markup=False)
-    if known is not None and known != settings:
+    if known is not None and known != replace(settings, classes=known.classes, task=known.task):
         console.print("The collection keeps the settings that it was begun with.")
 
 

@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from xhat.constraints import Constraint
+from xhat.constraints import Constraint, Projected
 from xhat.engine import Adam
 from xhat.goals import Goal
 from xhat.methods.base import Around, Method, Model, Plan
 from xhat.methods.features import both
 from xhat.objectives import GaussianEnergy, InLatent, Objective
 from xhat.problem import Problem
-from xhat.spaces import Latent
+from xhat.spaces import Held, Latent
 
 __all__ = ["Guided", "InLatentSpace"]
 
@@ -47,7 +47,13 @@ class InLatentSpace(Method):
         objective = self._wanted(model, goal, domain)
         if self.prior:
             objective = objective + self.prior * InLatent(GaussianEnergy())
-        problem = Problem(objective, domain.hold(self._space(domain), x0), tuple(constraints))
+        space, others = domain.hold(self._space(domain), x0), list[Constraint]()
+        for each in constraints:  # what has a nearest point holds exactly, as pixels do
+            if isinstance(each, Projected):
+                space = Held(space, each)
+            else:
+                others.append(each)
+        problem = Problem(objective, space, tuple(others))
         return Plan(problem, {"stepper": Adam(self.rate), "max_steps": self.max_steps})
 
     def _space(self, domain: Around) -> Latent:

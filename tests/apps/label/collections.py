@@ -17,12 +17,12 @@ from xhat.apps.label import (
 NOW = 1_790_000_000.0
 
 
-def items(count=12, *, golds=3, seed=0, source="toy:test"):
+def items(count=12, *, golds=3, seed=0, source="toy:test", shape=(4, 5)):
     """Return images of 4 by 5 pixels, the last of them gold; odd ones know no more than that."""
     random = np.random.default_rng(seed)
     return [
         Item(
-            random.integers(0, 256, (4, 5), dtype=np.uint8),
+            random.integers(0, 256, shape, dtype=np.uint8),
             source,
             k,
             label=k % 3 if k % 4 else (0 if k >= count - golds else None),

@@ -19,6 +19,8 @@ from xhat.apps.label import (
     settings_of,
     simulate,
 )
+from xhat.apps.label.collection import picture_of
+from xhat.apps.label.schema import images
 from xhat.core import UnreadableFileError, sha256_of
 
 SURE = [1.0, 0, 0, 0]
@@ -43,6 +45,23 @@ def seal(folder):
     """Write the checksums anew, as whoever changes a file on purpose would."""
     files = sorted(path for path in folder.iterdir() if path.name != "SHA256SUMS")
     (folder / "SHA256SUMS").write_text("".join(f"{sha256_of(p)}  {p.name}\n" for p in files))
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_coloured_images_go_there_and_back(tmp_path, form):
+    coloured = items(shape=(4, 5, 3))
+    with collection(tmp_path / "a.sqlite", images=coloured) as made:
+        vote(made, settings_in(made), [SURE, None])
+        export(made, tmp_path / "a", NOW, format=form)
+    with Database(f"sqlite:///{tmp_path}/b.sqlite", create=True) as other:
+        assert import_folder(other, tmp_path / "a", NOW).images == len(coloured)
+        with other.read() as connection:
+            rows = connection.execute(images.select().order_by(images.c.rank)).all()
+        export(other, tmp_path / "b", NOW, format=form)
+    for row, item in zip(rows, coloured, strict=True):
+        assert np.array_equal(picture_of(row), item.pixels)
+    votes = [(tmp_path / name / f"votes.{form}").read_bytes() for name in ("a", "b")]
+    assert form == "parquet" or votes[0] == votes[1]
 
 
 class TestExport:

@@ -1,6 +1,6 @@
 import pytest
 
-from xhat.apps.label.tokens import Secret, matches, new_secret, split_token
+from xhat.apps.label.people import Secret, matches, new_secret, split_token
 
 
 def test_secrets_are_long_and_never_the_same():

@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
-from tests.apps.web.conftest import running
+from tests.apps.conftest import running
 from tests.apps.web.shell import part
 from xhat.apps.web import Part, build
 from xhat.apps.web.connections import Patient

@@ -3,7 +3,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.apps.web.conftest import running
+from tests.apps.conftest import running
 from tests.apps.web.labelling_pages import SECRET, Collection
 from xhat.apps.label import Settings
 
@@ -102,7 +102,7 @@ def test_sliders_hand_out_points(collection, label):
     assert shares[1, 5] == 1
 
 
-def test_not_a_digit_and_cannot_tell(collection, label):
+def test_none_of_them_and_cannot_tell(collection, label):
     page = label()
     for key in ("n", "Enter", "?", "Enter"):
         page.keyboard.press(key)

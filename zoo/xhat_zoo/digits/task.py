@@ -8,8 +8,8 @@ from xhat.task import NOTHING, Options, Shown, Task, Tell, Trained
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from xhat.apps.explorer import Explorer
     from xhat.domain import Domain
-    from xhat_zoo.digits.exploring import Explorer
 
 __all__ = ["AmbigramTask", "Digits"]
 
@@ -85,15 +85,15 @@ class Digits(Task):
 
     def explorer(self) -> "Explorer":
         """Return what searches behind the explorer."""
-        from xhat_zoo.digits.exploring import Explorer
+        from xhat_zoo.digits.exploring import digits_explorer
 
-        return Explorer()
+        return digits_explorer()
 
     def labelling(self) -> Any:
         """Return what chooses digits that people are asked about."""
-        from xhat_zoo.digits import labelling
+        from xhat_zoo.digits.labelling import DigitsAsking
 
-        return labelling
+        return DigitsAsking()
 
 
 class AmbigramTask(Task):

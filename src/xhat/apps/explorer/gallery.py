@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xhat.apps.explorer.tiles import tiled
+from xhat.apps.explorer.pictures import tiled
 from xhat.core import UnreadableFileError, check_choice
 from xhat.report import as_pictures
 
@@ -55,8 +55,12 @@ class Gallery:
         return len(self.pictures)
 
     @classmethod
-    def open(cls, path: str | Path) -> "Gallery":
+    def open(cls, path: str | Path, classes: Sequence[str] = ()) -> "Gallery":
         """Read a file that ``Result.save`` or ``xhat demo`` wrote.
+
+        Args:
+            path: of the file.
+            classes: their names, in the place of numbers in the file.
 
         Raises:
             UnreadableFileError: no such file, not one of ours, or not of images.
@@ -72,7 +76,9 @@ class Gallery:
             )
         names = set(table.column_names)
         values = {
-            facet: _words(table[column]) for facet, column in FACETS.items() if column in names
+            facet: _words(table[column], classes if facet in ("start", "target") else ())
+            for facet, column in FACETS.items()
+            if column in names
         }
         numbers = {
             name: table[name].to_numpy(zero_copy_only=False)
@@ -158,7 +164,8 @@ def _pictures(table: pa.Table, name: str, shapes: dict[str, list[int]]) -> NDArr
         return None
     values = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     try:
-        grid = as_pictures(values.reshape(table.num_rows, *shapes[name]), 0.0, 1.0)
+        most = 1.0 if np.nanmax(values) < 1.5 else 255.0
+        grid = as_pictures(values.reshape(table.num_rows, *shapes[name]), 0.0, most)
     except (ValueError, TypeError):
         return None
     if grid is None:
@@ -167,8 +174,17 @@ def _pictures(table: pa.Table, name: str, shapes: dict[str, list[int]]) -> NDArr
     return found[..., 0] if found.shape[-1] == 1 else found
 
 
-def _words(column: pa.ChunkedArray) -> NDArray[Any]:
-    return np.array([str(value) for value in column.to_pylist()], dtype=object)
+def _words(column: pa.ChunkedArray, classes: Sequence[str]) -> NDArray[Any]:
+    numbered = pa.types.is_integer(column.type) and bool(classes)
+    return np.array(
+        [
+            classes[value]
+            if numbered and value is not None and 0 <= value < len(classes)
+            else str(value)
+            for value in column.to_pylist()
+        ],
+        dtype=object,
+    )
 
 
 def _number(value: Any) -> float | int | None:

@@ -1,5 +1,6 @@
-"""The explorer's routes; every one hands over to the backend of a task."""
+"""The explorer's routes; every one hands over to an explorer."""
 
+import math
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,20 +11,20 @@ import torch
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from xhat.apps.explorer import schemas
-from xhat.apps.explorer.backend import Backend
+from xhat.apps.explorer.exploring import Explorer, Frame
 from xhat.apps.explorer.gallery import Gallery
+from xhat.apps.explorer.pictures import as_bytes, as_image, png
 from xhat.apps.explorer.searches import Busy, Channel, Searches
 from xhat.apps.explorer.stream import EventStream
-from xhat.apps.explorer.tiles import png
 from xhat.apps.web.part import Part
 from xhat.apps.web.security import Rate
 
 __all__ = ["explorer_part"]
 
 STATIC = Path(__file__).parent / "static"
-_DRAWING = 256 * 1024  # bytes
+_DRAWING, _ASKED = 256 * 1024, 16 * 1024  # bytes, besides those of an image
 _PAGE, _COLUMNS = 120, 10
-_LARGE = 10  # times, of the picture that is downloaded
+_LARGE = 280  # pixels of a side of the picture that is downloaded, or more
 _RATES = (
     Rate(per_second=5, burst=100, prefix="/api/explore/search"),
     Rate(per_second=20, burst=100, prefix="/api/explore/draw"),
@@ -31,7 +32,7 @@ _RATES = (
 
 
 def explorer_part(
-    explorer: Backend,
+    explorer: Explorer,
     gallery: Gallery | None = None,
     *,
     most: int = 24,
@@ -45,7 +46,7 @@ def explorer_part(
         most: searches at once.
         rates: how often one client may search and draw.
     """
-    searches = Searches(explorer, most)
+    searches, pixels = Searches(explorer, most), math.prod(explorer.shape)
     router = APIRouter(prefix="/api/explore", tags=["explore"])
     _add_starts(router, explorer)
     _add_searches(router, searches)
@@ -54,10 +55,7 @@ def explorer_part(
     @router.get("/about")
     def about() -> dict[str, Any]:
         """Say what may be chosen."""
-        stage = explorer.stage
         return schemas.about(explorer) | {
-            "ready": explorer.judge is not None,
-            "stage": None if stage is None else vars(stage),
             "gallery": None if gallery is None else {"name": gallery.name, "rows": len(gallery)},
         }
 
@@ -67,54 +65,68 @@ def explorer_part(
         router,
         static=STATIC,
         pages={"/explore": "explore.html", "/gallery": "gallery.html"},
-        sizes={"/api/explore/draw": _DRAWING},
+        sizes={
+            "/api/explore/draw": max(_DRAWING, pixels),
+            "/api/explore/search": _ASKED + 4 * pixels // 3,
+        },
         rates=rates,
         close=searches.close,
     )
 
 
-def _add_starts(router: APIRouter, explorer: Backend) -> None:
+def _add_starts(router: APIRouter, explorer: Explorer) -> None:
     def told(x: torch.Tensor, **more: Any) -> dict[str, Any]:
         return {
-            "pixels": schemas.encoded(x[0, 0]),
+            "pixels": schemas.encoded(x, explorer),
             "surrogate": [round(share, 4) for share in explorer.reading(x)],
             **more,
         }
 
-    @router.get("/digit")
-    def digit(
-        label: Annotated[int, Query(ge=0, le=9)], number: Annotated[int, Query(ge=0, le=10**6)] = 0
+    @router.get("/sample")
+    def sample(
+        label: Annotated[int, Query(ge=0, lt=2**31)],
+        number: Annotated[int, Query(ge=0, le=10**6)] = 0,
     ) -> dict[str, Any]:
-        """Return a test digit of a class; numbers beyond the last begin again."""
-        index, x = explorer.sample(label, number)
+        """Return a real sample of a class; numbers beyond the last begin again."""
+        try:
+            index, x = explorer.sample(label, number)
+        except ValueError as error:
+            raise HTTPException(422, _sentence(error)) from error
         return told(x, index=index, label=label)
 
     @router.post("/draw")
-    async def draw(request: Request) -> dict[str, Any]:
-        """Make an image of MNIST of a square drawing: a byte for each pixel, 255 is ink."""
-        raw = np.frombuffer(await request.body(), dtype=np.uint8)
-        side = int(len(raw) ** 0.5)
-        if not side or side * side != len(raw):
-            raise HTTPException(422, "A drawing must be square, one byte for each pixel.")
+    async def draw(
+        request: Request, width: Annotated[int, Query(ge=1, le=4096)] = _LARGE
+    ) -> dict[str, Any]:
+        """Make an image of a drawing: row by row, a byte for each channel of a pixel."""
+        raw, (c, *_) = await request.body(), explorer.shape
+        if not raw or len(raw) % (c * width):
+            raise HTTPException(422, f"A drawing must be rows of {width} pixels of {c} bytes.")
         try:
-            x = explorer.drawn(torch.from_numpy(raw.copy()).reshape(side, side).float() / 255)
+            shape = c, len(raw) // (c * width), width
+            x = explorer.drawn(as_image(raw, shape, 0.0, 1.0)[0])
         except ValueError as error:
             raise HTTPException(422, _sentence(error)) from error
         return told(x)
 
 
 def _add_searches(router: APIRouter, searches: Searches) -> None:
+    explorer = searches.explorer
+
+    def tell(frame: Frame) -> dict[str, Any]:
+        return schemas.frame(frame, explorer)
+
     @router.post("/search", response_class=Response)
     async def search(asked: schemas.Asked) -> EventStream:
         """Search, and stream what every step looks at: server-sent events."""
         try:
-            question = schemas.question(asked, searches.explorer)
-            channel = searches.begin(question, schemas.frame)
+            question = schemas.question(asked, explorer)
+            channel = searches.begin(question, tell)
         except ValueError as error:
             raise HTTPException(422, _sentence(error)) from error
         except Busy as error:
             raise HTTPException(503, str(error), {"retry-after": "3"}) from error
-        begun = {"code": searches.explorer.code(question), "steps": question.how.max_steps}
+        begun = {"code": explorer.code(question), "steps": question.steps}
         return EventStream(_events(searches, channel, begun), lambda: _leave(channel))
 
     @router.get("/result/{name}.{kind}", response_class=Response)
@@ -124,8 +136,11 @@ def _add_searches(router: APIRouter, searches: Searches) -> None:
         if found is None or kind not in ("parquet", "png"):
             raise HTTPException(404, "That result is not kept any more; search again.")
         if kind == "png":
-            picture = (255 * found.result.x[0, 0]).round().byte().numpy()
-            return _download(png(picture, _LARGE), "image/png", "result.png")
+            c, h, w = explorer.shape
+            raw = np.frombuffer(as_bytes(found.result.x, *explorer.limits), np.uint8)
+            picture = raw.reshape((h, w) if c == 1 else (h, w, c))
+            large = png(picture, -(-_LARGE // max(h, w)))
+            return _download(large, "image/png", "result.png")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "results.parquet"
             found.result.save(path, found.columns)
@@ -141,7 +156,7 @@ async def _events(
         if name == "found":
             found = searches.finding(data)
             if found is not None:
-                yield "found", schemas.finding(data, found)
+                yield "found", schemas.finding(data, found, searches.explorer)
         else:
             yield name, data
 

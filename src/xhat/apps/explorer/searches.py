@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xhat.apps.explorer.backend import Backend
+from xhat.apps.explorer.exploring import Explorer, Finding, Frame
+from xhat.apps.explorer.question import Question
 from xhat.core import check_count
 from xhat.task import Cancelled
 
@@ -86,10 +87,10 @@ class Searches:
         most: how many at once.
     """
 
-    def __init__(self, explorer: Backend, most: int = 24) -> None:
+    def __init__(self, explorer: Explorer, most: int = 24) -> None:
         self.explorer, self.most = explorer, check_count("most", most)
         self._running: dict[int, _Job] = {}
-        self._found: OrderedDict[str, Any] = OrderedDict()
+        self._found: OrderedDict[str, Finding] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -97,7 +98,7 @@ class Searches:
         """How many searches run now."""
         return len(self._running)
 
-    def begin(self, question: Any, tell: Callable[[Any], Any]) -> Channel:
+    def begin(self, question: Question, tell: Callable[[Frame], Any]) -> Channel:
         """Start a search, and return where its events come from.
 
         Events are ``frame``, of what ``tell`` makes of each; then ``found`` with a name for
@@ -117,7 +118,7 @@ class Searches:
         thread.start()
         return channel
 
-    def finding(self, name: str) -> Any:
+    def finding(self, name: str) -> Finding | None:
         """Return a finding by its name; None if it is unknown or was forgotten."""
         return self._found.get(name)
 
@@ -129,8 +130,8 @@ class Searches:
         for job in jobs:
             job.thread.join(max(0.0, until - time.monotonic()))
 
-    def _run(self, question: Any, tell: Callable[[Any], Any], channel: Channel) -> None:
-        def show(frame: Any) -> None:
+    def _run(self, question: Question, tell: Callable[[Frame], Any], channel: Channel) -> None:
+        def show(frame: Frame) -> None:
             channel.put("frame", tell(frame), lasting=frame.last)
 
         try:
@@ -148,7 +149,7 @@ class Searches:
                 self._running.pop(id(channel), None)
             channel.close()
 
-    def _kept(self, found: Any) -> str:
+    def _kept(self, found: Finding) -> str:
         name = secrets.token_urlsafe(16)
         with self._lock:
             self._found[name] = found

@@ -11,6 +11,7 @@ from xhat.apps.label.agreement import (
     pairwise,
     self_consistency,
 )
+from xhat.apps.label.asking import Asking
 from xhat.apps.label.ballots import Outcome, Ticket, answered, cast, last, undo, upcoming
 from xhat.apps.label.collection import (
     Item,
@@ -27,10 +28,8 @@ from xhat.apps.label.database import Database
 from xhat.apps.label.datasheet import datasheet
 from xhat.apps.label.dawid_skene import DawidSkene, dawid_skene
 from xhat.apps.label.exporting import export
-from xhat.apps.label.gold import GoldCheck, check_golds, wilson
 from xhat.apps.label.importing import Imported, import_folder
 from xhat.apps.label.order import interleave, take_back
-from xhat.apps.label.outages import UnavailableError
 from xhat.apps.label.people import (
     Invitation,
     Person,
@@ -44,22 +43,27 @@ from xhat.apps.label.people import (
 )
 from xhat.apps.label.plain_votes import import_plain
 from xhat.apps.label.queries import (
+    GoldCheck,
     ImageRow,
     PersonRow,
     Progress,
+    check_golds,
     image_rows,
     person_rows,
     progress,
     read_votes,
+    wilson,
 )
 from xhat.apps.label.simulated import Annotator, draw_annotator, simulate
 from xhat.apps.label.tables import Gathered, gather
 from xhat.apps.label.votes import Ballot, Votes
+from xhat.apps.label.writer import UnavailableError
 
 __all__ = [
     "Agreement",
     "Alpha",
     "Annotator",
+    "Asking",
     "Ballot",
     "Consistency",
     "Database",

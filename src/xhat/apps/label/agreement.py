@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from xhat.apps.label.votes import Votes
 from xhat.core import check_count, check_fraction, numpy_generator
@@ -139,8 +140,7 @@ def entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
         >>> entropy(np.array([[1.0, 0.0], [0.5, 0.5]])).round(3).tolist()
         [0.0, 0.693]
     """
-    logs = np.log(np.where(shares > 0, shares, 1.0))
-    return np.abs(-(shares * logs).sum(1))  # no -0.0
+    return entr(shares).sum(1)
 
 
 def alpha(votes: Votes, *, seed: int = 0, level: float = 0.95, draws: int = 1_000) -> Alpha | None:

@@ -34,7 +34,7 @@ class Ticket:
         id: of the ticket.
         revision: how often its vote was undone.
         height, width: of the image.
-        pixels: ``height × width`` bytes, row by row, white on black.
+        pixels: ``height × width`` bytes, row by row, or three times as many in colours.
     """
 
     id: int

@@ -21,6 +21,7 @@ __all__ = [
     "digest_of",
     "is_paused",
     "pause",
+    "picture_of",
     "settings_of",
     "touch",
 ]
@@ -31,7 +32,7 @@ class Settings:
     """What a collection asks, and how.
 
     Attributes:
-        classes: what they are called, as on the keys: digits ``0`` to ``9``.
+        classes: what they are called, as on the keys.
         each: how many people are to see every image.
         repeats: the share of what a person gets that they have seen before.
         golds: the share of what a person gets whose answer is known.
@@ -69,7 +70,7 @@ class Item:
     """An image to be shown.
 
     Attributes:
-        pixels: ``(h, w)`` uint8, white on black.
+        pixels: ``(h, w)`` uint8, or ``(h, w, 3)`` in colours.
         source: where it comes from, such as ``digits:test``.
         place: its index there.
         label: its class, where the data say one.
@@ -92,8 +93,23 @@ def digest_of(pixels: NDArray[np.uint8]) -> str:
         >>> digest_of(np.zeros((28, 28), np.uint8))[:12]
         'ff084bd7b1c8'
     """
-    size = f"{pixels.shape[0]}x{pixels.shape[1]}:".encode()
+    size = f"{'x'.join(map(str, pixels.shape))}:".encode()
     return hashlib.sha256(size + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def picture_of(row: Any) -> NDArray[np.uint8]:
+    """Return the pixels of a row of ``images``: ``(h, w)``, or ``(h, w, 3)`` in colours.
+
+    Raises:
+        ValueError: as many bytes as neither has.
+    """
+    size = row.height, row.width
+    coloured = len(row.pixels) == 3 * row.height * row.width
+    return (
+        np.frombuffer(row.pixels, np.uint8).reshape(*size, 3)
+        if coloured
+        else (np.frombuffer(row.pixels, np.uint8).reshape(size))
+    )
 
 
 def create(connection: Connection, settings: Settings, now: float) -> None:
@@ -182,8 +198,9 @@ def touch(connection: Connection) -> None:
 
 
 def _checked(pixels: Any) -> NDArray[np.uint8]:
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise TypeError("the pixels of an image must be an (h, w) array of uint8.")
+    grey_or_coloured = isinstance(pixels, np.ndarray) and pixels.shape[2:] in ((), (3,))
+    if not grey_or_coloured or pixels.dtype != np.uint8 or pixels.ndim < 2:
+        raise TypeError("the pixels of an image must be an (h, w) or (h, w, 3) array of uint8.")
     if not 0 < min(pixels.shape) <= max(pixels.shape) <= 512:
         raise ValueError(f"an image must have 1 to 512 pixels a side, but is {pixels.shape}.")
     return np.ascontiguousarray(pixels)

@@ -19,9 +19,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from xhat.apps.label.outages import UnavailableError, is_outage, said, unavailable
 from xhat.apps.label.schema import metadata
-from xhat.apps.label.writer import Writer
+from xhat.apps.label.writer import UnavailableError, Writer, is_outage, said, unavailable
 from xhat.core import check_positive
 
 __all__ = ["Database"]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from xhat.apps.label.agreement import Agreement
-from xhat.apps.label.gold import LIMIT, RULE, GoldCheck
+from xhat.apps.label.queries import LIMIT, RULE, GoldCheck
 from xhat.apps.label.tables import HUMAN, Gathered
 
 __all__ = ["datasheet", "quality"]

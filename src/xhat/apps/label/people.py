@@ -1,29 +1,96 @@
 """Who may vote: invitations, the browsers they were opened in, pausing and revoking.
 
 An invitation is a link that ends in ``NUMBER.SECRET``. Opening it begins a session in that browser,
-whose own secret travels in a cookie. Both are stored as hashes only, and end by time or by hand.
+whose own token of the same form travels in a cookie. The number finds the row; of the secret, 256
+random bits, only the hash is stored, and compared in constant time. A slow hash is for passwords
+that people choose; of 256 random bits nothing can be guessed, however fast the hash. Invitations
+and sessions end by time or by hand.
 """
 
+import hashlib
+import hmac
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from xhat.apps.label.schema import annotators, sessions
-from xhat.apps.label.tokens import matches, new_secret, split_token
 from xhat.core import check_count, check_positive
 
 __all__ = [
     "Invitation",
     "Person",
+    "Secret",
     "enter",
     "invite",
     "leave",
+    "matches",
+    "new_secret",
     "open_sessions",
     "revoke",
     "set_paused",
+    "split_token",
     "who",
 ]
+
+_BYTES = 32
+_LONGEST = 80  # characters that a token may have
+_NOBODY = hashlib.sha256(b"nobody").hexdigest()
+
+
+class Secret(str):
+    """A secret in plain text, shown once and stored nowhere; its ``repr`` does not tell it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    @property
+    def hashed(self) -> str:
+        """What is stored."""
+        return hashlib.sha256(self.encode()).hexdigest()
+
+
+def new_secret() -> Secret:
+    """Return a new secret of 43 characters that may stand in an address.
+
+    Example:
+        >>> new_secret()
+        Secret(...)
+        >>> len(new_secret())
+        43
+    """
+    return Secret(secrets.token_urlsafe(_BYTES))
+
+
+def split_token(token: object) -> tuple[int, Secret]:
+    """Return the number and the secret of ``NUMBER.SECRET``; (-1, ...) if it is no such thing.
+
+    Example:
+        >>> split_token("7.abc")
+        (7, Secret(...))
+    """
+    if not isinstance(token, str) or len(token) > _LONGEST:
+        return -1, Secret("")
+    number, dot, secret = token.partition(".")
+    if not (dot and number.isascii() and number.isdecimal() and len(number) < 10):
+        return -1, Secret("")
+    return int(number), Secret(secret)
+
+
+def matches(secret: Secret, hashed: str | None) -> bool:
+    """Return whether ``secret`` is the one whose hash is stored; None is nobody's.
+
+    Example:
+        >>> secret = new_secret()
+        >>> matches(secret, secret.hashed), matches(new_secret(), secret.hashed)
+        (True, False)
+    """
+    same = hmac.compare_digest(secret.hashed, hashed or _NOBODY)
+    return same and hashed is not None
+
 
 _DAY = 86_400.0
 _SESSION = 14 * _DAY

@@ -23,7 +23,7 @@ class SeenSample:
     """A sample in the picture.
 
     Attributes:
-        picture: ``(h, w)`` uint8.
+        picture: ``(h, w)`` uint8, or ``(h, w, 3)``.
         outcome: its verdict, whose colour the border has.
         above: a line above it.
         below: lines below it.

@@ -18,8 +18,14 @@ from sqlalchemy import Connection, select
 from xhat.apps.label.agreement import Agreement, agreement, entropy, mean_shares, pairwise
 from xhat.apps.label.collection import Settings, settings_of
 from xhat.apps.label.dawid_skene import DawidSkene, dawid_skene
-from xhat.apps.label.gold import GoldCheck, check_golds
-from xhat.apps.label.queries import Progress, person_rows, progress, read_votes
+from xhat.apps.label.queries import (
+    GoldCheck,
+    Progress,
+    check_golds,
+    person_rows,
+    progress,
+    read_votes,
+)
 from xhat.apps.label.schema import about, annotators, images, tickets, votes
 from xhat.apps.label.votes import Votes
 

@@ -1,7 +1,7 @@
 """Whether people and judges agree: what people see in candidates, beside their verdicts.
 
-The judges say of a candidate that it is genuine, or what is wrong with it. People say which digit
-it is. They *see the target* where their mean ballot gives it more than half. So there are two
+The judges say of a candidate that it is genuine, or what is wrong with it. People say what it
+is. They *see the target* where their mean ballot gives it more than half. So there are two
 yes-or-no answers to every candidate, and a table of two by two, with Cohen's kappa: agreement
 beyond what chance gives, 1 at most.
 
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xhat.apps.label import Database, mean_shares, read_votes, settings_of, wilson
+from xhat.apps.label.collection import picture_of
 from xhat.apps.label.schema import images
 from xhat.apps.label.seen import SeenSample, save_seen_png
 from xhat.core import atomic_folder_check, check_count
@@ -62,7 +63,7 @@ class People:
         rows: one for each verdict that occurs, in the order of ``Outcome``.
         table: ``(2, 2)`` counts: verdict genuine or not, then people see the target or not.
         kappa: Cohen's; None where one of the two always says the same.
-        pixels: ``(n, h, w)`` uint8, the candidates.
+        pixels: ``(n, h, w)`` uint8, or ``(n, h, w, 3)``, the candidates.
         verdict, target: of each candidate.
         mean: ``(n, classes + 1)``, people's mean ballot; the last is "none of them".
         votes: ``(n,)``, how many votes each has.
@@ -131,16 +132,11 @@ def people_and_verdicts(database: Database, *, least: int = 1, simulated: bool =
             f"no candidate has a verdict, a target and {least} or more votes; ask about a results "
             f"file that has verdicts, such as that of xhat demo."
         )
-    sides = {(rows[k].height, rows[k].width) for k in kept}
-    if len(sides) > 1:
+    pictures = [picture_of(rows[k]) for k in kept]
+    if len({each.shape for each in pictures}) > 1:
         raise ValueError("candidates must have one size to be shown together.")
     return _compared(
-        pixels=np.stack(
-            [
-                np.frombuffer(rows[k].pixels, np.uint8).reshape(rows[k].height, rows[k].width)
-                for k in kept
-            ]
-        ),
+        pixels=np.stack(pictures),
         verdict=tuple(rows[k].details["verdict"] for k in kept),
         target=tuple(int(rows[k].details["target"]) for k in kept),
         mean=mean[kept],
@@ -200,7 +196,7 @@ def _shown(found: People, k: int) -> SeenSample:
     return SeenSample(
         picture=found.pixels[k],
         outcome=found.verdict[k],
-        above=f"for a {names[found.target[k]]}",
+        above=f"for {names[found.target[k]]}",
         below=(found.verdict[k].replace("_", " "), said),
         marked=not found.agrees[k],
     )
@@ -240,7 +236,7 @@ def _page(found: People, picture: Path, command: str) -> TaskPage:
     )
     remarks = [
         "A candidate off the manifold may well show the target: the judges were asked whether it "
-        "is natural as well, and people only which digit it is.",
+        "is natural as well, and people only what it is.",
         f"{int(found.votes.sum())} votes, {int(found.votes.min())} to {int(found.votes.max())} a "
         "candidate.",
     ]

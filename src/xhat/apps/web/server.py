@@ -12,16 +12,16 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xhat import __version__
 from xhat.apps.web import security
 from xhat.apps.web.assets import Asset, Assets
-from xhat.apps.web.heads import Heads
 from xhat.apps.web.part import Part
 from xhat.apps.web.security import Rate
 from xhat.apps.web.security.origins import LOCAL
 
-__all__ = ["Problem", "build"]
+__all__ = ["Heads", "Problem", "build"]
 
 STATIC = Path(__file__).parent / "static"
 """The folder with what all pages share."""
@@ -185,3 +185,23 @@ async def _misread(_: Request, error: Exception) -> Response:
     where = ".".join(str(place) for place in first.get("loc", ())[1:]) or "the request"
     said = str(first.get("msg", "it cannot be read")).strip().rstrip(".")
     return JSONResponse({"error": f"{where}: {said}."}, 422)
+
+
+class Heads:
+    """Asks the routes for ``GET`` where a client asks for ``HEAD``, and keeps the body back."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app({**scope, "method": "GET"}, receive, without_body)

@@ -3,15 +3,16 @@
 import { Refused, api, calm, complain, make, toast } from "/static/base.js";
 import { Lane } from "/static/explore/lane.js";
 import { Pad } from "/static/explore/pad.js";
-import { bytes, text } from "/static/explore/pictures.js";
+import { CHANNELS, HIGH, WIDE, about, bytes, one, text } from "/static/explore/pictures.js";
 import { Settings } from "/static/explore/settings.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { start: null, target: 8, running: null, taken: new Map() };
-const about = await api("/api/explore/about").catch((error) => { complain(error); throw error; });
+const state = { start: null, target: 0, running: null, taken: new Map() };
+const { classes } = about;
 const settings = [], lanes = [];
 
 const pad = new Pad($("pad"), {
+  colour: () => $("ink").value,
   onChange: ({ begun } = {}) => {
     $("pad-hint").hidden = true;
     if (begun) { clearTimeout(state.reading); press("takes", null); return; }
@@ -27,7 +28,7 @@ function tools() {
   $("clear").disabled = pad.empty && !state.start;
 }
 
-// The start is a test digit {index} or a drawing {pixels}; both with what they look like.
+// The start is a real sample {index} or a drawing {pixels}; both with what they look like.
 function begin(start, said = "") {
   state.start = start;
   $("reading").textContent = said;
@@ -40,12 +41,12 @@ function begin(start, said = "") {
 
 function says(shares) {
   const best = shares.indexOf(Math.max(...shares));
-  return `The classifier reads a ${best}, ${Math.round(100 * shares[best])} % sure.`;
+  return `The classifier reads ${one(best)}, ${Math.round(100 * shares[best])} % sure.`;
 }
 
 async function read() {
   try {
-    const { pixels, surrogate } = await api("/api/explore/draw", { body: pad.bytes() });
+    const { pixels, surrogate } = await api(`/api/explore/draw?width=${$("pad").width}`, { body: pad.bytes() });
     begin({ asked: { pixels }, x: bytes(pixels), reads: surrogate }, says(surrogate));
     calm();
   } catch (error) {
@@ -54,60 +55,63 @@ async function read() {
   }
 }
 
-async function take(digit) {
-  const number = state.taken.get(digit) ?? Math.floor(Math.random() * 800);
-  state.taken.set(digit, number + 1);
+async function take(k) {
+  const number = state.taken.get(k) ?? Math.floor(Math.random() * 800);
+  state.taken.set(k, number + 1);
   try {
-    const found = await api(`/api/explore/digit?label=${digit}&number=${number}`);
+    const found = await api(`/api/explore/sample?label=${k}&number=${number}`);
     const x = bytes(found.pixels);
     pad.show(x);
     $("pad-hint").hidden = true;
-    press("takes", digit);
+    press("takes", k);
     begin({ asked: { index: found.index }, x, reads: found.surrogate }, says(found.surrogate));
     calm();
   } catch (error) { complain(error); }
 }
 
-function press(row, digit) {
-  for (const button of $(row).children) button.setAttribute("aria-pressed", button.textContent === String(digit));
+function press(row, chosen) {
+  [...$(row).children].forEach((button, k) => button.setAttribute("aria-pressed", k === chosen));
 }
 
-function aim(digit, focus = false) {
-  state.target = digit;
-  for (const button of $("targets").children) {
-    const here = button.textContent === String(digit);
+function aim(chosen, focus = false) {
+  state.target = chosen;
+  [...$("targets").children].forEach((button, k) => {
+    const here = k === chosen;
     button.setAttribute("aria-checked", here);
     button.tabIndex = here ? 0 : -1;
     if (here && focus) button.focus();
-  }
+  });
   label();
 }
 
 function label() {
-  $("go").textContent = `Turn it into ${state.target === 8 ? "an" : "a"} ${state.target}`;
+  $("go").textContent = `Turn it into ${one(state.target)}`;
   preview();
 }
 
 function rows() {
-  for (let digit = 0; digit < 10; digit++) {
-    const real = make("button", { type: "button", textContent: digit, "aria-label": `Take a real ${digit}`, "aria-pressed": "false" });
-    real.addEventListener("click", () => take(digit));
+  $("domain").textContent = `${about.domain}: images of ${WIDE} × ${HIGH}, ${classes.length} classes`;
+  $("ink").hidden = CHANNELS === 1;
+  for (const row of ["takes", "targets"]) $(row).classList.toggle("words", classes.length > 10 || classes.some((name) => name.length > 2));
+  classes.forEach((name, k) => {
+    const real = make("button", { type: "button", textContent: name, "aria-label": `Take a real ${name}`, "aria-pressed": "false" });
+    real.addEventListener("click", () => take(k));
     $("takes").append(real);
-    const target = make("button", { type: "button", textContent: digit, role: "radio", "aria-checked": "false", "aria-label": `Become ${digit}` });
-    target.addEventListener("click", () => aim(digit));
+    const target = make("button", { type: "button", textContent: name, role: "radio", "aria-checked": "false", "aria-label": `Become ${name}` });
+    target.addEventListener("click", () => aim(k));
     $("targets").append(target);
-  }
+  });
   $("targets").addEventListener("keydown", (event) => {
     const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!by) return;
     event.preventDefault();
-    aim((state.target + by + 10) % 10, true);
+    aim((state.target + by + classes.length) % classes.length, true);
   });
 }
 
 // One lane, or two beside each other, each with settings of its own.
 function arrange(count) {
-  const methods = ["xhat", "plain"];
+  const methods = [about.default, "plain"];
   while (settings.length < count) {
     const each = new Settings(about, { title: settings.length ? "Compared with" : "Method", method: methods[settings.length], onChange: preview });
     settings.push(each);
@@ -176,25 +180,32 @@ function halt() {
   for (const lane of lanes) lane.stop();
 }
 
-// While judges and real digits are set up, everything works, and waits where it needs them.
+// While judges and networks are set up, everything works, and waits where it needs them.
 async function setting() {
-  const { ready, stage } = await api("/api/explore/about").catch(() => ({ ready: true }));
+  const { stage } = await api("/api/explore/about").catch(() => ({}));
+  const ready = !stage || stage.done === stage.total;
   $("setting-up").hidden = ready;
   if (ready) return;
-  $("setting-up").textContent = `The judges are being set up${stage ? ` (${stage.done + 1} of ${stage.total})` : ""}. Methods other than xhat move already; verdicts follow.`;
+  $("setting-up").textContent = `Being set up: ${stage.name} (${stage.done + 1} of ${stage.total}). Methods that need nothing of it move already; verdicts follow.`;
   setTimeout(setting, 2000);
 }
 
 rows();
 arrange(1);
-if (!about.ready) setting();
+setting();
 $("to-gallery").hidden = !about.gallery;
 $("undo").addEventListener("click", () => pad.undo());
 $("clear").addEventListener("click", () => { pad.clear(); press("takes", null); begin(null); $("pad-hint").hidden = false; });
+$("file").addEventListener("change", async () => {
+  const [file] = $("file").files;
+  $("file").value = "";
+  if (!file) return;
+  try { await pad.open(file); press("takes", null); } catch { complain(new Error(`${file.name} is no picture that this browser can read.`)); }
+});
 $("go").addEventListener("click", go);
 $("stop").addEventListener("click", halt);
 $("compare").addEventListener("click", () => { halt(); arrange(lanes.length === 1 ? 2 : 1); });
-aim(8);
-await take(3);
+aim(Math.min(8, classes.length - 1));
+await take(classes.length > 4 ? 3 : 0);
 document.documentElement.dataset.ready = "yes";
 export { Refused, lanes, state };

@@ -1,7 +1,7 @@
 // One search on the stage: the picture that moves, what is seen in it, the verdict, and scrubbing.
 
 import { Refused, ask, complain, events, make, toast } from "/static/base.js";
-import { bytes, paint } from "/static/explore/pictures.js";
+import { bytes, one, paint } from "/static/explore/pictures.js";
 
 const PACE = 45; // milliseconds that a frame stays at least, so that quick searches can be watched
 const SLOW = 110; // for searches of few steps
@@ -23,10 +23,13 @@ export class Lane {
     this.$(".changed").addEventListener("change", () => this.#show(this.shown));
     this.$(".onward").addEventListener("click", () => this.onOnward(this.frames.at(-1).x));
     this.$(".copy").addEventListener("click", () => this.#copy());
-    for (const [place, classes] of [[".classifier", 10], [".judges", 11]]) {
-      const names = [..."0123456789", "none"].slice(0, classes);
+    this.$(".judges").hidden = !about.jury;
+    this.names = [...about.classes, "none of them"];
+    const words = about.classes.length > 12 || about.classes.some((name) => name.length > 2);
+    for (const [place, names] of [[".classifier", about.classes], [".judges", this.names]]) {
       const row = this.$(`${place} .bar-row`);
-      row.append(...names.map((name) => make("span", { className: "bar" }, make("i"), name === "none" ? "–" : name)));
+      row.classList.toggle("words", words);
+      row.append(...names.map((name, k) => make("span", { className: "bar" }, make("i"), k === about.classes.length && !words ? "–" : make("span", { textContent: name, title: name }))));
     }
   }
 
@@ -43,10 +46,10 @@ export class Lane {
     this.$(".verdict").hidden = this.$(".waiting").hidden = true;
     this.$(".big").style.backgroundColor = "";
     this.$(".play").disabled = this.$(".at").disabled = true;
-    this.$(".now").setAttribute("aria-label", `The picture that is to become a ${target}`);
+    this.$(".now").setAttribute("aria-label", `The picture that is to become ${one(target)}`);
     paint(this.$(".start"), start);
     paint(this.$(".now"), start);
-    for (const row of this.element.querySelectorAll(".bar-row")) [...row.children].forEach((bar, k) => { bar.classList.toggle("aim", k === target); bar.firstChild.style.height = "0%"; });
+    for (const row of this.element.querySelectorAll(".bar-row")) [...row.children].forEach((bar, k) => { bar.classList.toggle("aim", k === target); bar.firstChild.style.setProperty("--share", "0%"); });
   }
 
   // What the classifier says of the start, before anything is searched.
@@ -139,9 +142,12 @@ export class Lane {
 
   #bars(place, shares) {
     const row = this.$(`${place} .bar-row`);
-    shares.forEach((share, k) => { row.children[k].firstChild.style.height = `${100 * share}%`; });
+    shares.forEach((share, k) => {
+      row.children[k].firstChild.style.setProperty("--share", `${100 * share}%`);
+      row.children[k].hidden = shares.length > 13 && share < 0.01 && k !== this.target; // of many classes those that count
+    });
     const best = shares.indexOf(Math.max(...shares));
-    const label = `${best === 10 ? "no digit" : best} with ${percent(shares[best])}; ${this.target} with ${percent(shares[this.target])}`;
+    const label = `${this.names[best]} with ${percent(shares[best])}; ${this.names[this.target]} with ${percent(shares[this.target])}`;
     row.setAttribute("aria-label", label);
     row.title = label;
   }
@@ -192,17 +198,17 @@ export class Lane {
     this.$(".evidence ul").replaceChildren(...found.evidence.map((line) => make("li", { textContent: line })), make("li", { textContent: `The search: ${found.status}, after ${found.steps} steps.` }));
     this.$(".near").hidden = !found.nearest.length;
     this.$(".near-row").replaceChildren(...found.nearest.map((near) => {
-      const canvas = make("canvas", { className: "pixels", width: 28, height: 28, role: "img", "aria-label": `A real ${near.label}` });
+      const canvas = make("canvas", { className: "pixels", role: "img", "aria-label": `A real sample: ${this.names[near.label]}` });
       paint(canvas, bytes(near.x));
-      return make("figure", {}, canvas, make("figcaption", { textContent: `${near.label === 8 ? "an" : "a"} ${near.label}, at ${near.distance.toFixed(1)}` }));
+      return make("figure", {}, canvas, make("figcaption", { textContent: `${one(near.label)}, at ${near.distance.toFixed(1)}` }));
     }));
     this.$(".code code").textContent = this.code;
     for (const kind of ["png", "parquet"]) {
       this.$(`.${kind}`).href = `/api/explore/result/${found.name}.${kind}`;
-      this.$(`.${kind}`).download = kind === "png" ? `xhat-${this.target}.png` : "results.parquet";
+      this.$(`.${kind}`).download = kind === "png" ? `xhat-${this.names[this.target]}.png` : "results.parquet";
     }
     this.$(".verdict").hidden = false;
-    this.$(".now").setAttribute("aria-label", `A ${this.target}, as ${this.method.name} found it: ${look.label}`);
+    this.$(".now").setAttribute("aria-label", `${one(this.target)}, as ${this.method.name} found it: ${look.label}`);
   }
 
   async #copy() {

@@ -1,11 +1,13 @@
-// Pictures of 28 × 28 bytes on canvases.
+// Pictures on canvases: bytes row by row, one for each channel of a pixel.
 
-export const SIDE = 28;
+import { api, complain } from "/static/base.js";
+
+export const about = await api("/api/explore/about").catch((error) => { complain(error); throw error; });
+export const [CHANNELS, HIGH, WIDE] = about.shape;
+document.documentElement.style.setProperty("--aspect", WIDE / HIGH);
 
 export function bytes(text) {
-  const raw = atob(text), found = new Uint8Array(raw.length);
-  for (let i = 0; i < raw.length; i++) found[i] = raw.charCodeAt(i);
-  return found;
+  return Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
 }
 
 export function text(pixels) {
@@ -14,17 +16,30 @@ export function text(pixels) {
   return btoa(raw);
 }
 
-// Paint bytes in grey; or, beside a start, ink that came in teal and ink that went in amber.
+const light = (pixels, i) => (CHANNELS === 1 ? pixels[i] : 0.299 * pixels[3 * i] + 0.587 * pixels[3 * i + 1] + 0.114 * pixels[3 * i + 2]);
+
+// Paint an image; or, beside a start, what became lighter in teal and what became darker in amber.
 export function paint(canvas, pixels, start = null) {
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(SIDE, SIDE), data = image.data;
-  for (let i = 0; i < pixels.length; i++) {
-    const value = pixels[i], was = start ? start[i] : value, kept = Math.min(value, was);
-    const came = Math.max(0, value - was), went = Math.max(0, was - value);
-    data[4 * i] = kept * (start ? 0.55 : 1) + came * 0.25 + went * 0.95;
-    data[4 * i + 1] = kept * (start ? 0.55 : 1) + came * 0.9 + went * 0.6;
-    data[4 * i + 2] = kept * (start ? 0.55 : 1) + came * 0.8 + went * 0.1;
+  canvas.width = WIDE;
+  canvas.height = HIGH;
+  const context = canvas.getContext("2d"), image = context.createImageData(WIDE, HIGH), { data } = image;
+  for (let i = 0; i < WIDE * HIGH; i++) {
     data[4 * i + 3] = 255;
+    if (!start) {
+      for (let k = 0; k < 3; k++) data[4 * i + k] = pixels[CHANNELS * i + (CHANNELS === 1 ? 0 : k)];
+      continue;
+    }
+    const value = light(pixels, i), was = light(start, i), kept = 0.55 * Math.min(value, was);
+    const came = Math.max(0, value - was), went = Math.max(0, was - value);
+    data[4 * i] = kept + came * 0.25 + went * 0.95;
+    data[4 * i + 1] = kept + came * 0.9 + went * 0.6;
+    data[4 * i + 2] = kept + came * 0.8 + went * 0.1;
   }
   context.putImageData(image, 0, 0);
+}
+
+// A class in a sentence: “shirt”, a 3, an 8.
+export function one(k) {
+  const name = about.classes[k];
+  return /^\d+$/.test(name) ? `${/^(8|11$|18$)/.test(name) ? "an" : "a"} ${name}` : `“${name}”`;
 }

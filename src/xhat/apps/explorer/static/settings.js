@@ -15,7 +15,7 @@ export class Settings {
     this.body = make("div", { className: "settings" });
     const details = make("details", {}, make("summary", { textContent: "Weights and constraints" }), this.body);
     const field = make("div", { className: "field" }, make("label", { htmlFor: id, textContent: title }), this.select);
-    this.element = make("div", { className: "setting" }, field, this.caption, details);
+    this.element = make("div", { className: "method" }, field, this.caption, details);
     this.select.addEventListener("change", () => { this.weights = {}; this.structure = "free"; this.#render(); onChange(); });
     this.#render();
   }
@@ -35,7 +35,7 @@ export class Settings {
 
   #setting(setting) {
     const id = `${this.select.id}-${setting.name}`;
-    const input = make("input", { type: "range", id, min: setting.low, max: setting.high, step: setting.step, value: this.weights[setting.name] ?? setting.default, title: setting.says });
+    const input = make("input", { type: "range", id, min: setting.low, max: setting.high, step: setting.step, value: this.weights[setting.name] ?? setting.default });
     const output = make("output", { htmlFor: id });
     const tell = () => { output.textContent = Number(Number(input.value).toPrecision(3)); };
     input.setAttribute("aria-description", setting.says);
@@ -47,11 +47,11 @@ export class Settings {
     });
     tell();
     input.disabled = setting.name === "radius" && this.structure !== "free";
-    return make("div", { className: "setting" }, make("label", { htmlFor: id, textContent: setting.title }), output, input);
+    return make("div", { className: "setting" }, make("label", { htmlFor: id, textContent: setting.title }), output, input, make("small", { className: "muted", textContent: setting.says }));
   }
 
   #structures() {
-    if (!this.method.structures.length) return make("p", { className: "caption", textContent: "This method bends real digits, so nothing can be held fixed; the others can." });
+    if (!this.method.structures.length) return make("p", { className: "caption", textContent: "This method does not begin at the start, so nothing of it can be held; those that do can." });
     const id = `${this.select.id}-structure`;
     const choices = [{ name: "free", title: "Nothing must hold" }, ...this.method.structures];
     const select = make("select", { id }, ...choices.map((each) => make("option", { value: each.name, textContent: each.title })));

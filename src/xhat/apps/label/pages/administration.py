@@ -11,8 +11,14 @@ from sqlalchemy import Connection
 
 from xhat.apps import label as labels
 from xhat.apps.label import Agreement, GoldCheck, Settings
-from xhat.apps.label.pages.cookies import ADMIN, begin_session, check_csrf, end_session
-from xhat.apps.label.pages.sessions import AdminSession, AdminSessions
+from xhat.apps.label.pages.sessions import (
+    ADMIN,
+    AdminSession,
+    AdminSessions,
+    begin_session,
+    check_csrf,
+    end_session,
+)
 from xhat.apps.label.pages.store import Store
 
 __all__ = ["Administration"]

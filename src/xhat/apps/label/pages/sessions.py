@@ -1,23 +1,101 @@
-"""Who is behind a cookie: annotators, so that each is counted alone; and the administrator.
+"""Sessions: their cookies, what a change must carry besides, and who is behind them.
 
-The administrator's link opens a session of its own in a browser; the link's secret is in no
-cookie. Sessions are kept in memory, as hashes: they end with the server, whose next start prints
-another link.
+A session's secret travels in a cookie that no script can read and no other site can make a browser
+send. A change must also carry a token that is derived from that secret: a page of ours is told it,
+and another site's page, were a browser ever to send the cookie for it, is not.
 
-Source: OWASP, "Session Management Cheat Sheet": renewal, time-outs, ending on the server.
+Annotators are told apart, so that each is counted alone. The administrator's link opens a session
+of its own in a browser; the link's secret is in no cookie. Those sessions are kept in memory, as
+hashes: they end with the server, whose next start prints another link.
+
+Sources: OWASP, "Cross-Site Request Forgery Prevention Cheat Sheet", signed double-submit cookie;
+"Session Management Cheat Sheet": renewal, time-outs, ending on the server.
 """
 
+import hashlib
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from fastapi import HTTPException, Request, Response
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from xhat.apps.label.pages.cookies import LABEL
-from xhat.apps.label.tokens import Secret, matches, new_secret, split_token
+from xhat.apps.label.people import Secret, matches, new_secret, split_token
 from xhat.apps.web.security import client_address
 
-__all__ = ["AdminSession", "AdminSessions", "Annotators"]
+__all__ = [
+    "ADMIN",
+    "LABEL",
+    "SENT_ELSEWHERE",
+    "AdminSession",
+    "AdminSessions",
+    "Annotators",
+    "begin_session",
+    "check_change",
+    "check_csrf",
+    "csrf_of",
+    "end_session",
+]
+
+LABEL, ADMIN = "xhat-label", "xhat-admin"
+"""The cookies of annotators and of the administrator."""
+
+SENT_ELSEWHERE = "This page is out of date; reload it."
+
+_DAYS = 14
+
+
+def begin_session(request: Request, response: Response, name: str, token: str) -> None:
+    """Give the browser a cookie that holds ``token``."""
+    response.set_cookie(
+        name,
+        token,
+        max_age=_DAYS * 86_400,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+
+
+def end_session(response: Response, name: str) -> None:
+    """Take the cookie away."""
+    response.delete_cookie(name, httponly=True, samesite="strict")
+
+
+def csrf_of(token: str) -> str:
+    """Return what a change must carry, of the secret in the cookie.
+
+    Example:
+        >>> csrf_of("1.secret") == csrf_of("1.secret"), len(csrf_of("1.secret"))
+        (True, 64)
+    """
+    return hmac.digest(token.encode(), b"xhat: a change", hashlib.sha256).hex()
+
+
+def check_change(request: Request, cookie: str) -> str:
+    """Return the secret in the cookie of a request that changes something.
+
+    Raises:
+        HTTPException: 401 without a cookie, 403 where the token of the change does not fit.
+    """
+    token = request.cookies.get(cookie, "")
+    if not token:
+        raise HTTPException(401, "Open your link first.")
+    check_csrf(request, csrf_of(token))
+    return token
+
+
+def check_csrf(request: Request, wanted: str) -> None:
+    """Check what a change carries.
+
+    Raises:
+        HTTPException: 403 where that is something else.
+    """
+    carried = request.headers.get("x-csrf-token", "")
+    if not hmac.compare_digest(carried.encode(), wanted.encode()):
+        raise HTTPException(403, SENT_ELSEWHERE)
+
 
 _HOUR = 3_600.0
 _IDLE, _WHOLE = 12 * _HOUR, 7 * 24 * _HOUR  # seconds after which a session ends

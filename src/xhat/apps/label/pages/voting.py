@@ -15,8 +15,14 @@ from sqlalchemy import Connection
 
 from xhat.apps import label as labels
 from xhat.apps.label import Ballot, Person, Settings
-from xhat.apps.label.pages.cookies import LABEL, begin_session, check_change, csrf_of, end_session
-from xhat.apps.label.pages.sessions import Annotators
+from xhat.apps.label.pages.sessions import (
+    LABEL,
+    Annotators,
+    begin_session,
+    check_change,
+    csrf_of,
+    end_session,
+)
 from xhat.apps.label.pages.store import Store
 
 __all__ = ["Voting"]
@@ -53,7 +59,7 @@ class Undoing(BaseModel):
 
 
 class Shown(BaseModel):
-    """An image to show; pixels in base64, a byte each, row by row."""
+    """An image to show; pixels in base64, row by row, a byte each or three in colours."""
 
     ticket: int
     revision: int

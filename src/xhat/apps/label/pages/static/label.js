@@ -10,7 +10,7 @@ const PATIENCE = 8000; // milliseconds that an answer of the server may take
 
 let state = null; // as the server told it last
 let queue = []; // images to show, without those that wait in the outbox
-let points = []; // of every class and, last, of "not a digit"
+let points = []; // of every class and, last, of "none of them"
 let presses = []; // in order, so that Backspace takes back the last
 let unsure = false;
 let begun = 0, spent = 0; // a stopwatch that stands still while the page is hidden
@@ -155,8 +155,10 @@ function show() {
   const { height, width, pixels } = queue[0], image = $("image");
   image.width = width;
   image.height = height;
-  const grey = Uint8Array.from(atob(pixels), (each) => each.charCodeAt(0)), data = new ImageData(width, height);
-  for (let i = 0; i < grey.length; i++) data.data.set([grey[i], grey[i], grey[i], 255], 4 * i);
+  image.style.aspectRatio = width / height;
+  const raw = Uint8Array.from(atob(pixels), (each) => each.charCodeAt(0)), data = new ImageData(width, height);
+  const part = raw.length / (width * height); // 1 in grey, 3 in colours
+  for (let i = 0; i < width * height; i++) data.data.set([raw[part * i], raw[part * i + (part > 1)], raw[part * i + part - 1], 255], 4 * i);
   image.getContext("2d").putImageData(data, 0, 0);
   image.classList.remove("pop");
   void image.offsetWidth; // so that the animation begins anew
@@ -188,7 +190,7 @@ function draw() {
     key.style.setProperty("--part", `${percent}%`);
     key.setAttribute("aria-pressed", part > 0);
     key.querySelector(".share").textContent = part > 0 ? `${percent} %` : "";
-    if (part > 0) words.push(`${state.classes[k] ?? "not a digit"}: ${percent} %`);
+    if (part > 0) words.push(`${state.classes[k] ?? "none of them"}: ${percent} %`);
   });
   document.querySelectorAll("#sliders input").forEach((slider, k) => {
     slider.value = points[k];
@@ -260,18 +262,29 @@ function fine() {
   if (open) $("sliders").querySelector("input").focus();
 }
 
+// The key of a class: its name where all are one character, else the next that means nothing else.
+const short = () => state.classes.every((name) => name.length === 1 && !"nfh?".includes(name.toLowerCase()));
+const keyOf = (k) => (short() ? state.classes[k].toLowerCase() : "1234567890qwertyuiopasdgjklzxcvbm"[k]);
+
 function build() {
   if ($("keys").children.length) return;
-  if (state.purpose === "results") $("question").textContent = "Which digit is this, or none?";
+  if (state.purpose === "results") $("question").textContent = "What is this, or is it none of them?";
+  $("keys").classList.toggle("words", !short());
+  const two = state.classes.length > 9 ? [4, 9] : [0, 1]; // for the examples
+  for (const [k, name] of [[two[0], "one"], [two[1], "two"]]) {
+    for (const each of document.querySelectorAll(`.${name}`)) each.textContent = keyOf(k);
+    for (const each of document.querySelectorAll(`.${name}-name`)) each.textContent = state.classes[k];
+  }
   const key = (name, k) => {
-    const made = make("button", { type: "button", className: "key", "aria-pressed": "false" },
-      make("span", { className: "fill" }), make("span", { className: "face", textContent: name }), make("span", { className: "share" }));
+    const face = make("span", { className: "face", textContent: name });
+    if (!short() && keyOf(k)) face.append(" ", make("kbd", { textContent: keyOf(k).toUpperCase() }));
+    const made = make("button", { type: "button", className: "key", "aria-pressed": "false" }, make("span", { className: "fill" }), face, make("span", { className: "share" }));
     made.addEventListener("click", () => press(k));
     return made;
   };
   $("keys").append(...state.classes.map(key));
   $("none").addEventListener("click", () => press(state.classes.length));
-  [...state.classes, "not a digit"].forEach((name, k) => {
+  [...state.classes, "none of them"].forEach((name, k) => {
     const slider = make("input", { type: "range", min: 0, max: MOST, step: 1, value: 0 }), shown = make("output", { textContent: "0" });
     slider.addEventListener("input", () => {
       unsure = false;
@@ -300,7 +313,7 @@ $("go-on").addEventListener("click", () => { going = true; show(); });
 document.addEventListener("keydown", (event) => {
   if (!state || $("work").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
   const on = document.activeElement;
-  const k = state.classes.indexOf(event.key.toLowerCase());
+  const k = state.classes.findIndex((_, place) => keyOf(place) === event.key.toLowerCase());
   const act = k >= 0 ? () => press(k)
     : { n: () => press(state.classes.length), "?": cannotTell, backspace: undo, f: fine, h: welcome, enter: next }[event.key.toLowerCase()];
   if (!act) return;

@@ -5,11 +5,11 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from tests.apps.conftest import running
+from tests.apps.explorer.application import application
+from tests.apps.explorer.test_gallery import save
 from tests.apps.web.browser import page_of
-from tests.apps.web.conftest import running
-from tests.apps.web.explorer import application
 from xhat.apps.explorer.gallery import Gallery
-from zoo.tests.digits.test_exploring import save
 
 EVIL = "<img src=x onerror='document.title=1'>"
 ROWS = 10_000
@@ -102,7 +102,7 @@ def test_two_methods_side_by_side(site, chromium):
         assert len(finish(page)) == 2
         assert page.locator(".lane h2").all_inner_texts() == ["xhat", "plain"]
         code = page.locator(".code code").all_text_contents()
-        assert ['METHODS["xhat"]' in code[0], 'METHODS["plain"]' in code[1]] == [True, True]
+        assert ['method="xhat"' in code[0], 'method="plain"' in code[1]] == [True, True]
         page.click("#compare")
         assert page.locator(".lane").count() == 1
 
@@ -110,18 +110,16 @@ def test_two_methods_side_by_side(site, chromium):
 def test_weights_and_constraints_reach_the_search(site, chromium):
     with page_of(chromium, site + "/explore") as page:
         page.select_option("#method-Method", "plain")
-        page.click(".setting summary")
+        page.click(".method summary")
         page.select_option("#method-Method-structure", "left")
         assert page.locator("#method-Method-radius").is_disabled()
-        page.locator("#method-Method-steps").fill("5")
+        page.locator("#method-Method-max_steps").fill("5")
         page.click("#go")
         finish(page)
         code = page.locator(".code code").text_content()
         assert "max_steps=5" in code
-        assert "Held(space, holds)" in code
-        rows = (
-            "[...document.querySelector('.now').getContext('2d').getImageData(0, 0, 14, 28).data]"
-        )
+        assert "constraints=[xhat.Fixed(" in code
+        rows = "[...document.querySelector('.now').getContext('2d').getImageData(0, 0, 4, 8).data]"
         was = rows.replace(".now", ".start")
         assert page.evaluate(rows) == page.evaluate(was)
 
@@ -290,7 +288,7 @@ NAMELESS = """
 def test_everything_has_a_name(site, chromium):
     with page_of(chromium, site + "/explore") as page:
         page.select_option("#method-Method", "plain")
-        page.click(".setting summary")
+        page.click(".method summary")
         page.click("#go")
         finish(page)
         assert page.evaluate(NAMELESS) == []

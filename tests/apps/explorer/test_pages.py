@@ -12,19 +12,19 @@ import torch
 from PIL import Image
 from starlette.testclient import TestClient
 
-from tests.apps.web.conftest import running
-from tests.apps.web.explorer import application
+from tests.apps.conftest import running
+from tests.apps.explorer import small
+from tests.apps.explorer.application import application
+from tests.apps.explorer.small import THREE
+from tests.apps.explorer.test_gallery import save
 from tests.apps.web.shell import OURS, PAGE, awaited
-from xhat.apps.explorer import explorer_part, stream
+from tests.domains import small_digits
+from xhat.apps.explorer import Explorer, explorer_part, stream
 from xhat.apps.explorer.gallery import Gallery
 from xhat.apps.explorer.searches import Channel, Searches
 from xhat.apps.web import build
 from xhat.result import Result
 from xhat.task import Cancelled
-from xhat_zoo import digits
-from xhat_zoo.digits.exploring import Explorer, Question
-from zoo.tests.digits import small
-from zoo.tests.digits.test_exploring import THREE, save
 
 BYTES = OURS | {"content-type": "application/octet-stream"}
 QUICK = {"index": THREE, "target": 8, "method": "plain"}
@@ -57,7 +57,7 @@ class TestSearch:
         assert "import torch" in told[0][1]["code"]
         frames = [data for name, data in told if name == "frame"]
         first = np.frombuffer(base64.b64decode(frames[0]["x"]), np.uint8)
-        start = digits.split("test").images[THREE, 0]
+        start = small_digits().x[THREE, 0]
         assert np.array_equal(first, (255 * start).round().byte().numpy().ravel())
         assert frames[-1]["last"]
         assert frames[-1]["surrogate"][8] > 0.9
@@ -72,14 +72,15 @@ class TestSearch:
         png = web.get(f"/api/explore/result/{found['name']}.png")
         assert png.headers["content-disposition"] == 'attachment; filename="result.png"'
         picture = np.asarray(Image.open(io.BytesIO(png.content)))
-        last = np.frombuffer(base64.b64decode(frames[-1]["x"]), np.uint8).reshape(28, 28)
-        assert np.array_equal(picture[::10, ::10], last)
+        last = np.frombuffer(base64.b64decode(frames[-1]["x"]), np.uint8).reshape(8, 8)
+        assert np.array_equal(picture[::35, ::35], last)
 
     def test_a_drawing_becomes_a_start(self, tmp_path):
         web = client()
-        drawing = np.zeros((140, 140), np.uint8)
-        drawing[20:120, 60:72] = 255
-        made = web.post("/api/explore/draw", content=drawing.tobytes(), headers=BYTES).json()
+        drawing = np.zeros((144, 144), np.uint8)
+        drawing[18:126, 63:81] = 255
+        sheet = {"content": drawing.tobytes(), "headers": BYTES}
+        made = web.post("/api/explore/draw?width=144", **sheet).json()
         assert max(range(10), key=made["surrogate"].__getitem__) == 1
         told = search(web, index=None, pixels=made["pixels"], target=7)
         raw = web.get(f"/api/explore/result/{told[-1][1]['name']}.parquet").content
@@ -98,16 +99,16 @@ class TestSearch:
             ({"index": 10_000}, "index"),
             ({"index": None}, "either the index"),
             ({"pixels": "AA"}, "either the index"),
-            ({"index": None, "pixels": "AA=="}, "784 bytes"),
+            ({"index": None, "pixels": "AA=="}, "64 bytes"),
             ({"index": None, "pixels": "<script>"}, "base64"),
-            ({"index": None, "pixels": "A" * 2000}, "1200"),
+            ({"index": None, "pixels": "A" * 2000}, "64 bytes"),
             ({"method": "os.system"}, "method must be one of"),
             ({"weights": {"proximity": -1}}, "proximity"),
             ({"weights": {"proximity": "1"}}, "valid"),
             ({"weights": {"__class__": 1}}, "has no '__class__'"),
-            ({"weights": {"steps": 1e5}}, "steps must lie"),
-            ({"weights": {"steps": 10**400}}, "steps"),
-            ({"weights": {"steps": True}}, "steps"),
+            ({"weights": {"max_steps": 1e5}}, "max_steps must lie"),
+            ({"weights": {"max_steps": 10**400}}, "max_steps"),
+            ({"weights": {"max_steps": True}}, "max_steps"),
             ({"weights": {str(i): 0 for i in range(21)}}, "20"),
             ({"structure": "<b>"}, "structure must be one of"),
             ({"model": "evil:net"}, "extra"),
@@ -137,7 +138,7 @@ class TestSearch:
                 gate.wait(10)
                 return super().explore(question, on_frame, cancelled)
 
-        slow = Slow(small.judge, small.known)
+        slow = small.make(Slow)
         web = TestClient(build(explorer_part(slow, most=1, rates=())), base_url=PAGE)
         first = threading.Thread(target=search, args=(web,))
         first.start()
@@ -155,7 +156,7 @@ class TestSearch:
             def explore(self, question, on_frame, cancelled=lambda: False):
                 raise RuntimeError("the secret is 42")
 
-        web = TestClient(build(explorer_part(Broken(small.judge, small.known))), base_url=PAGE)
+        web = TestClient(build(explorer_part(small.make(Broken))), base_url=PAGE)
         told = search(web)
         assert told[-1] == ("failed", "The search failed on the server; its log says why.")
         assert "the secret is 42" in caplog.text
@@ -172,8 +173,8 @@ class TestSearch:
 
                 return super().explore(question, slowly, cancelled)
 
-        part = explorer_part(Watched(small.judge, small.known), rates=())
-        asked = {"index": THREE, "target": 8, "method": "latent", "weights": {"steps": 300}}
+        part = explorer_part(small.make(Watched), rates=())
+        asked = {"index": THREE, "target": 8, "method": "latent", "weights": {"max_steps": 300}}
         asked["weights"] |= {"confidence": 0.995, "rate": 0.01}
         with running(build(part)) as address, httpx2.Client() as web:
             with web.stream(
@@ -196,11 +197,11 @@ class TestSearch:
                 ended.append(question.target)
                 raise Cancelled
 
-        searches = Searches(Endless(small.judge, small.known))
+        searches = Searches(small.make(Endless))
 
         async def run():
             for target in range(5):
-                searches.begin(Question.of_test_digit(0, target), lambda frame: frame)
+                searches.begin(small.explorer().ask(THREE, target), lambda frame: frame)
             assert searches.running == 5
             searches.close()
 
@@ -209,19 +210,34 @@ class TestSearch:
         assert searches.running == 0
 
 
+def test_coloured_images_of_any_shape_there_and_back():
+    web = client(explorer=small.colours())
+    about = web.get("/api/explore/about").json()
+    assert (about["shape"], about["classes"]) == ([3, 12, 10], list(small.SHAPES))
+    found = web.get("/api/explore/sample?label=2").json()
+    pixels = np.frombuffer(base64.b64decode(found["pixels"]), np.uint8).reshape(12, 10, 3)
+    sheet = pixels.repeat(4, 0).repeat(4, 1).tobytes()
+    drawn = web.post("/api/explore/draw?width=40", content=sheet, headers=BYTES).json()
+    assert drawn["pixels"] == found["pixels"]
+    told = search(web, index=None, pixels=found["pixels"], target=0)
+    png = web.get(f"/api/explore/result/{told[-1][1]['name']}.png").content
+    picture = np.asarray(Image.open(io.BytesIO(png)))
+    last = np.frombuffer(base64.b64decode(told[-2][1]["x"]), np.uint8).reshape(12, 10, 3)
+    assert np.array_equal(picture[::24, ::24], last)
+
+
 class TestDraw:
     @pytest.mark.parametrize(
         ("content", "said"),
         [
-            (b"", "square"),
-            (bytes(100), "sides from 28"),
-            (bytes(10_001), "square"),
-            (bytes(10_000), "empty"),
-            (b"\x89PNG\r\n\x1a\n" + bytes(1000), "square"),
+            (b"", "rows of 100 pixels of 1 byte"),
+            (bytes(700), "8 x 8 pixels or more, but has 7 x 100"),
+            (bytes(10_001), "rows of 100"),
+            (b"\x89PNG\r\n\x1a\n" + bytes(1000), "rows of 100"),
         ],
     )
     def test_what_is_no_drawing_is_refused(self, content, said):
-        answer = client().post("/api/explore/draw", content=content, headers=BYTES)
+        answer = client().post("/api/explore/draw?width=100", content=content, headers=BYTES)
         assert answer.status_code == 422
         assert said in answer.json()["error"]
 
@@ -230,16 +246,18 @@ class TestDraw:
         assert answer.status_code == 413
 
 
-class TestDigit:
-    def test_digits_of_a_class_come_one_after_another(self):
+class TestSample:
+    def test_samples_of_a_class_come_one_after_another(self):
         web = client()
-        found = [web.get(f"/api/explore/digit?label=3&number={k}").json() for k in (0, 1, 1010)]
-        assert [digits.split("test").labels[each["index"]].item() for each in found] == [3, 3, 3]
+        mine = small_digits().labels[small_digits().halves[0]]
+        count = int((mine == 3).sum())
+        found = [web.get(f"/api/explore/sample?label=3&number={k}").json() for k in (0, 1, count)]
+        assert [small_digits().labels[each["index"]].item() for each in found] == [3, 3, 3]
         assert found[0]["index"] == found[2]["index"] != found[1]["index"]
 
     @pytest.mark.parametrize("query", ["label=10", "label=x", "", "label=1&number=-1"])
     def test_other_classes_are_refused(self, query):
-        assert client().get(f"/api/explore/digit?{query}").status_code == 422
+        assert client().get(f"/api/explore/sample?{query}").status_code == 422
 
 
 class TestGallery:
@@ -294,10 +312,12 @@ class TestGallery:
 
 def test_what_may_be_chosen_is_told(tmp_path):
     about = client(Gallery.open(save(tmp_path)[0])).get("/api/explore/about").json()
-    assert [method["name"] for method in about["methods"]][-1] == "xhat"
+    assert {"plain", "xhat", "diffused"} <= {method["name"] for method in about["methods"]}
+    assert about["classes"] == [str(k) for k in range(10)]
+    assert about["shape"] == [1, 8, 8]
     assert about["gallery"] == {"name": "results.parquet", "rows": 5}
     assert about["ready"]
-    assert about["stage"] == {"name": "ready", "done": 5, "total": 5}
+    assert about["stage"]["name"] == "ready"
     assert len(about["verdicts"]) == 8
 
 

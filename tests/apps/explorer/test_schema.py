@@ -2,15 +2,14 @@
 
 import schemathesis
 
-from tests.apps.web.explorer import FREELY
+from tests.apps.explorer import small
+from tests.apps.explorer.application import FREELY
+from tests.apps.explorer.test_gallery import save
 from tests.apps.web.test_schema import abuse
-from xhat.apps.explorer import explorer_part
+from xhat.apps.explorer import Explorer, explorer_part
 from xhat.apps.explorer.gallery import Gallery
 from xhat.apps.web import build
 from xhat.task import Cancelled
-from xhat_zoo.digits.exploring import Explorer
-from zoo.tests.digits import small
-from zoo.tests.digits.test_exploring import save
 
 
 class Idle(Explorer):
@@ -22,7 +21,7 @@ class Idle(Explorer):
 
 def test_no_request_ends_in_a_server_error(tmp_path):
     gallery = Gallery.open(save(tmp_path, columns={"verdict": ["genuine"] * 5})[0])
-    part = explorer_part(Idle(small.judge, small.known), gallery, most=1000, rates=())
+    part = explorer_part(small.make(Idle), gallery, most=1000, rates=())
     api = schemathesis.openapi.from_asgi(
         "/api/openapi.json", build(part, rate=FREELY), headers={"host": "localhost"}
     )
