@@ -13,11 +13,11 @@ from studies.runner.paired import interval
 from studies.searches import own_pairs
 from studies.surrogates import Plan, surrogate
 from xhat.judges import Outcome
+from xhat.report import save_matrices_png
 from xhat.surrogates import Adversarial
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge
 from xhat_zoo.digits.methods import METHODS
-from xhat_zoo.digits.report import save_matrices_png
 from xhat_zoo.digits.steering import Steering, steer
 
 __all__ = ["EASY_TARGETS"]

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 
 from xhat.core import generator
 from xhat.learning import build, predict
-from xhat.learning.negatives import Negatives
 from xhat.surrogates import (
     TEST_KINDS,
     TRAINING_KINDS,
@@ -27,6 +26,7 @@ from xhat.surrogates import (
 )
 from xhat.surrogates.signals import SignalLoss, softened
 from xhat_zoo import digits
+from xhat_zoo.digits.negatives import Negatives
 
 PART = digits.split("surrogate_train")
 SOURCE = Negatives(PART.upright[:200], PART.labels[:200])

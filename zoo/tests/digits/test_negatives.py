@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.learning.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
-from xhat.learning.negatives import KINDS, Negatives, _shuffle
 from xhat_zoo import digits
+from xhat_zoo.digits.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
+from xhat_zoo.digits.negatives import KINDS, Negatives, _shuffle
 
 
 @pytest.fixture(scope="module")
