@@ -19,6 +19,7 @@ __all__ = ["Domain"]
 Progress = Callable[[str, int, int], None]
 _GRIDS = ("image", "field")
 _RANGE = 3.5  # standard deviations that are about the range of what is evenly distributed
+_DARK = 127  # images of larger numbers are taken for bytes
 _HALF, _LESS, _FEW = 0.5, 0.3, 1_000  # share of samples for searches; where there are fewer than
 
 
@@ -36,7 +37,8 @@ class Domain:
         names: of the columns of a table, or of the channels; a frame has its own.
         units: of the same.
         limits: ``(low, high)``, numbers or one for each feature, which searches must keep; None for
-            0 to 1 or 0 to 255 where images lie within, else for what the samples and a start span.
+            0 to 1 or 0 to 255 where images lie within (0 to their largest value where that is below
+            128 but above 1: no bytes), else for what the samples and a start span.
         fixed: names of columns, or a boolean mask in the shape of one sample, that must not change.
         name: of the domain, for pages and files.
         judge: a judge of one's own; None to fit one to the half of the samples that is kept for it.
@@ -350,7 +352,7 @@ def _limits(x: Tensor, kind: str, limits: tuple[Any, Any] | None) -> tuple[Tenso
         return low, high
     least, most = (float(end) for end in torch.aminmax(x))
     if kind == "image":
-        return torch.zeros(1), torch.tensor([1.0 if most <= 1 else 255.0])
+        return torch.zeros(1), torch.tensor([1.0 if most <= 1 else 255.0 if most > _DARK else most])
     if kind == "table":
         low, high = x.amin(dim=0, keepdim=True), x.amax(dim=0, keepdim=True)
         return low, torch.where(high > low, high, low + 1)

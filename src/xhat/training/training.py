@@ -244,7 +244,8 @@ class _Job:
         x = check_tensor("the outliers", self.domain.check_inputs("the outliers", outliers))
         unit, (low, high) = self.surrogate().cpu().units(x), self.limits
         ends = (float(torch.as_tensor(low).amin()), float(torch.as_tensor(high).amax()))
-        return check_range("the outliers, in units of the domain,", unit, *ends)
+        check_range("the outliers, in units of the domain,", unit, *ends)
+        return unit
 
     def halves(self, precision: Precision) -> bool:
         """Return whether the passes are computed in bfloat16."""
