@@ -111,12 +111,16 @@ class TestRejects:
     def test_no_labels(self, tmp_path):
         with pytest.raises(ValueError, match="has no labels; give labels="):
             train(Domain(torch.rand(50, 3)), out=tmp_path)
-        with pytest.raises(ValueError, match=r"for quantities see xhat\.surrogates.train_regression"):
+        with pytest.raises(
+            ValueError, match=r"for quantities see xhat\.surrogates.train_regression"
+        ):
             train(Domain(torch.rand(50, 3), values=torch.rand(50)), out=tmp_path)
 
     def test_too_few_samples(self, wine, tmp_path):
         few = Domain(torch.rand(20, 3), torch.arange(20) % 2)
-        with pytest.raises(ValueError, match=r"class 0 has 10 samples, of which \d are for training"):
+        with pytest.raises(
+            ValueError, match=r"class 0 has 10 samples, of which \d are for training"
+        ):
             train(few, out=tmp_path)
         some = Domain(torch.rand(60, 3), torch.arange(60) % 2)
         with pytest.raises(ValueError, match="needs at least 100 real samples"):
