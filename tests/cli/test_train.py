@@ -164,7 +164,9 @@ def test_own_samples_are_trained_on_and_the_weights_searched(xhat, wine):
     assert card["command"] == f"xhat {' '.join(OWN[:3])} --recipe quick+smooth --labels cultivar"
     assert card["hyperparameters"]["classes"] == ["barbera", "barolo", "grignolino"]
     assert f"--model weights/{name}.safetensors" in said
-    words = ["--inputs", "starts.csv", "--target", "barbera", *OWN[1:], "--max-steps", "150"]
+    sure = said.rpartition("--confidence ")[2].split()[0]
+    assert 0.5 <= float(sure) == pytest.approx(card["metrics"]["typical confidence"], abs=0.01)
+    words = ["--inputs", "starts.csv", "--target", "barbera", *OWN[1:], "--confidence", sure]
     code, said, err = xhat("optimize", "--model", f"weights/{name}.safetensors", *words)
     assert (code, err) == (0, "")
     assert json.loads(said.rpartition("Wrote")[0])["reached"] >= 1

@@ -136,7 +136,7 @@ def info(
         "tasks": ", ".join(tasks()) or "none; the examples come with: pip install xhat-zoo",
         "methods": ", ".join(KNOWN_METHODS),
         "recipes": f"{', '.join(PARTS)}; joined by +, for any labelled samples",
-        "of digits": ", ".join(RECIPES[len(PARTS) :]),
+        "shipped": f"{', '.join(RECIPES[len(PARTS) :])}; of digits",
     }
     if out is not None:
         from xhat.core import atomic_write, claimed_folder

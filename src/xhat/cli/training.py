@@ -107,11 +107,17 @@ def train_command(
     if trained.page is not None:
         console.print(f"Open {trained.page}", markup=False)
     if reference is not None:
-        console.print(
-            f"Search it: xhat optimize --model {out / trained.card.name}.safetensors "
-            f"--reference {reference} …",
-            markup=False,
-        )
+        console.print(_how_to_search(trained, out, reference, labels), markup=False)
+
+
+def _how_to_search(trained: "Trained", out: Path, reference: Path, labels: str | None) -> str:
+    """Return the command that searches what was trained, but for starts and target."""
+    sure = trained.card.metrics["typical confidence"]  # a soft surrogate is never very sure
+    return (
+        f"Search it: xhat optimize --model {out / trained.card.name}.safetensors "
+        f"--reference {reference}{'' if labels is None else f' --labels {labels}'}"
+        f"{'' if sure >= _USUAL else f' --confidence {sure:.2f}'} …"
+    )
 
 
 def _train_task(task: str, recipe: str | None, out: Path, given: dict[str, Any]) -> "Trained":
@@ -158,6 +164,7 @@ def _train_own(reference: Path, recipe: str, out: Path, given: dict[str, Any]) -
         return train(domain, recipe, out=out, command=command, on_progress=update, **given)  # pyright: ignore[reportArgumentType]
 
 
+_USUAL = 0.95  # the confidence at which a search ends where none is asked for
 _OWN = ("labels", "kind", "outliers")
 _OF_TASKS = ("embedding", "latent", "beta", "limit")
 

@@ -55,9 +55,9 @@ def train_classifier(
     Example:
         >>> import torch
         >>> from xhat.surrogates.signals import LabelSmoothing
-        >>> images, labels = torch.rand(64, 1, 28, 28), torch.arange(64) % 10
+        >>> images, labels = torch.rand(64, 1, 16, 16), torch.arange(64) % 10
         >>> model = train_classifier(images, labels, seed=0,
-        ...                          signals=[LabelSmoothing(0.1)],
+        ...                          signals=[LabelSmoothing(0.1)], arguments={"size": 16},
         ...                          epochs=1, batch_size=32, learning_rate=1e-3)
         >>> model(images[:5]).shape
         torch.Size([5, 10])

@@ -90,7 +90,7 @@ class Corrupted(Signal):
         count = round(self.share * len(x))  # the first rows: the order of a batch is random
         severity = torch.rand(count, generator=draws)
         for k, kind in enumerate(self.kinds):
-            rows = torch.arange(k, count, len(self.kinds))
+            rows = torch.arange(count)[k :: len(self.kinds)]
             if not len(rows):
                 continue
             x[rows] = corrupt(kind, x[rows], severity[rows], draws, batch.limits)

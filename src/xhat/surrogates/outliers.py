@@ -11,7 +11,7 @@ the Training Data and How to Mitigate the Problem", CVPR 2019.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -34,15 +34,8 @@ class OutlierSource(Protocol):
         tested: the names of those that detection is measured on; nothing is trained on them.
     """
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Names of kinds to train on."""
-        ...
-
-    @property
-    def tested(self) -> tuple[str, ...]:
-        """Names of kinds to test on."""
-        ...
+    kinds: ClassVar[tuple[str, ...]]
+    tested: ClassVar[tuple[str, ...]]
 
     def draw(
         self, n: int, generator: torch.Generator, kinds: tuple[str, ...] | None = None

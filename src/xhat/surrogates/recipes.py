@@ -49,7 +49,7 @@ class Setting:
         seed: of the training.
         schedule: of the training: epochs, batch size and so on.
         radii: of the adversary, by norm.
-        outliers: makes samples of no class.
+        outliers: returns what makes samples of no class; asked where it is needed.
         limits: of the features.
         own: ``(m, *x_shape)``, samples of no class that were given; None for none.
         jitter: how samples are changed where a network is trained only to measure something.
@@ -66,7 +66,7 @@ class Setting:
     seed: int
     schedule: Mapping[str, Any]
     radii: Mapping[Norm, float]
-    outliers: OutlierSource
+    outliers: Callable[[], OutlierSource]
     limits: Limits = (0.0, 1.0)
     own: Tensor | None = None
     jitter: Augment | None = None
@@ -220,7 +220,7 @@ def _noise_soft(setting: Setting) -> Signal:
 
 
 def _outliers(setting: Setting) -> Signal:
-    return OutlierExposure(setting.outliers, own=setting.own, limits=setting.limits)
+    return OutlierExposure(setting.outliers(), own=setting.own, limits=setting.limits)
 
 
 def _astray(setting: Setting) -> Signal:
@@ -235,7 +235,7 @@ def _astray(setting: Setting) -> Signal:
     for tested in setting.tested():
         refuse_overlap(own, tested)
     given = own if setting.own is None else torch.cat((own, setting.own))
-    return OutlierExposure(setting.outliers, own=given, limits=limits)
+    return OutlierExposure(setting.outliers(), own=given, limits=limits)
 
 
 def _consistent(setting: Setting) -> Signal:

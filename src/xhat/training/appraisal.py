@@ -34,6 +34,7 @@ from xhat.training.measures import (
     in_balls,
     input_gradients,
     told_apart,
+    typical_confidence,
     under_damage,
 )
 from xhat.training.setting import Parts, unit_limits
@@ -224,6 +225,7 @@ def _steer(
     parts = held.parts
     rows, target = pairs_of(parts.labels[parts.held], len(domain.classes), scope.pairs, seed)
     starts = parts.held[rows]
+    sure = typical_confidence(predict(model.net, held.x), held.labels)
     return steered(
         model,
         domain,
@@ -231,17 +233,10 @@ def _steer(
         target,
         Exemplars(domain.x[parts.trained], parts.labels[parts.trained]),
         method=name,
-        confidence=min(scope.confidence, _usual(model, held)),
+        confidence=min(scope.confidence, sure),
         max_steps=scope.max_steps,
         seed=seed,
     )
-
-
-def _usual(model: Surrogate, held: _Held) -> float:
-    """Return the median confidence in right answers; a soft surrogate is never very sure."""
-    sure, said = predict(model.net, held.x).softmax(1).max(1)
-    right = sure[said == held.labels]
-    return float(right.median().clamp(0.5, 0.999)) if len(right) else 0.5
 
 
 def _one_of_each(labels: Tensor) -> Tensor:

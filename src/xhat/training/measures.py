@@ -16,7 +16,15 @@ from xhat.objectives import CrossEntropy
 from xhat.surrogates.robustness import robust_accuracy
 from xhat.surrogates.signals import Limits
 
-__all__ = ["certainty", "entropy", "in_balls", "input_gradients", "told_apart", "under_damage"]
+__all__ = [
+    "certainty",
+    "entropy",
+    "in_balls",
+    "input_gradients",
+    "told_apart",
+    "typical_confidence",
+    "under_damage",
+]
 
 Norm = Literal["linf", "l2"]
 _LEVELS = 5  # severities of damage: 0, 1/4, ..., 1
@@ -42,6 +50,21 @@ def certainty(logits: Tensor, labels: Tensor) -> dict[str, float]:
         "calibration error tempered": expected_calibration_error(kept / temperature, known),
         "temperature": temperature,
     }
+
+
+def typical_confidence(logits: Tensor, labels: Tensor) -> float:
+    """Return the median probability of right answers; a soft surrogate is never very sure.
+
+    Args:
+        logits: ``(n, classes)``.
+        labels: ``(n,)`` int64.
+
+    Returns:
+        In [0.5, 0.999], so that a search can end there.
+    """
+    sure, said = logits.softmax(1).max(1)
+    right = sure[said == labels]
+    return float(right.median().clamp(0.5, 0.999)) if len(right) else 0.5
 
 
 def under_damage(

@@ -38,6 +38,7 @@ from xhat.surrogates import (
 )
 from xhat.task import Trained
 from xhat.training.appraisal import Scope, appraise
+from xhat.training.measures import typical_confidence
 from xhat.training.page import report_of, write_report
 from xhat.training.setting import (
     Parts,
@@ -136,6 +137,7 @@ def train(
     options = {"seed": job.seed, "signals": signals, "jitter": job.jitter, "on_epoch": told}
     job.train(setting.x, wanted, model=model.net, **options, **schedule, **computed)
     model = model.cpu().eval().requires_grad_(False)
+    model.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue] - as loaded
     card = Card(
         name=f"{domain.name}-{recipe}".replace("/", "-"),
         task=domain.name,
@@ -214,8 +216,9 @@ class _Job:
         limits = tuple(
             end.to(self.device) if isinstance(end, Tensor) else end for end in self.limits
         )
-        own = {"model": self.surrogate().net, "limits": limits} | options
-        return train_classifier(x, targets, **own | {"classes": len(self.domain.classes)})
+        own: dict[str, Any] = {"model": self.surrogate().net, "limits": limits} | options
+        own["classes"] = len(self.domain.classes)
+        return train_classifier(x, targets, **own)
 
     @property
     def limits(self) -> Any:
@@ -279,7 +282,7 @@ class _Job:
             self.seed,
             schedule,
             self.radii,
-            Outliers(x, labels, self.limits),
+            lambda: Outliers(x, labels, self.limits),
             limits=self.limits,
             own=given,
             jitter=self.jitter,
@@ -293,4 +296,9 @@ class _Job:
         rows = self.parts.unseen
         logits, labels = predict(model, self.domain.x[rows]), self.parts.labels[rows]
         right = float((logits.argmax(1) == labels).double().mean())
-        return {"samples": len(rows), "accuracy": right, "nll": nll(logits, labels)}
+        return {
+            "samples": len(rows),
+            "accuracy": right,
+            "nll": nll(logits, labels),
+            "typical confidence": typical_confidence(logits, labels),
+        }

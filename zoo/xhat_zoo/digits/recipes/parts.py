@@ -78,7 +78,7 @@ class _Run:
                 seed,
                 hyperparameters,
                 _RADII,
-                Negatives(images, labels),
+                lambda: Negatives(images, labels),
                 jitter=_TURNED,
                 plain=lambda: digits.surrogate("plain"),
                 tested=lambda: (foreign(kind, _FOREIGN) for kind in TEST_KINDS),
