@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from xhat.core import check_choice, check_fraction, generator
 from xhat.learning import CORRUPTIONS, DAMAGE, Augment, corrupt, predict
 from xhat.surrogates.classifier import train_classifier
-from xhat.surrogates.signals import Batch, Limits, Signal, softened
+from xhat.surrogates.signals import Batch, Limits, Signal, limits_on, softened
 
 __all__ = ["Corrupted", "Softness", "fit_softness", "train_softness"]
 
@@ -123,6 +123,7 @@ def fit_softness(
     Returns:
         Curves that never rise with severity, nor fall below chance.
     """
+    labels, limits = labels.to(images.device), limits_on(limits, images.device)
     curves = {}
     for kind in kinds:
         draws, right = generator(seed, "softness", kind), []

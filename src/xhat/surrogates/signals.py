@@ -29,6 +29,7 @@ __all__ = [
     "Signal",
     "SignalLoss",
     "as_distributions",
+    "limits_on",
     "softened",
     "within",
 ]
@@ -140,11 +141,17 @@ class SignalLoss:
     ) -> Tensor:
         """Return the mean cross-entropy of what the signals make of a batch, plus their terms."""
         self.calls += 1
-        batch = Batch(x, p, limits=self.limits)
+        batch = Batch(x, p, limits=limits_on(self.limits, x.device))
         progress = min(1.0, self.calls / self.updates)
         for signal in self.signals:
             batch = signal(model, batch, generator, progress)
         return F.cross_entropy(model(batch.x), batch.p) + batch.extra
+
+
+def limits_on(limits: Limits, device: torch.device) -> Limits:
+    """Return limits on a device."""
+    low, high = (end.to(device) if isinstance(end, Tensor) else end for end in limits)
+    return low, high  # pyright: ignore[reportReturnType] - two numbers or two tensors, as before
 
 
 def within(x: Tensor, limits: Limits) -> Tensor:

@@ -213,10 +213,7 @@ class _Job:
 
     def train(self, x: Tensor, targets: Tensor, **options: Any) -> nn.Module:
         """Train as ``train_classifier``, a new network where none is given."""
-        limits = tuple(
-            end.to(self.device) if isinstance(end, Tensor) else end for end in self.limits
-        )
-        own: dict[str, Any] = {"model": self.surrogate().net, "limits": limits} | options
+        own: dict[str, Any] = {"model": self.surrogate().net, "limits": self.limits} | options
         own["classes"] = len(self.domain.classes)
         return train_classifier(x, targets, **own)
 
