@@ -50,7 +50,7 @@ def changes_of(found: Appraisal, domain: Domain) -> dict[str, tuple[tuple[str, s
         made[f"{_said(one, domain, i)} ({name})"] = tuple(
             (
                 names[k],
-                f"{float(before[k]):.4g} → {float(after[k]):.4g} (real: {float(near[i, k]):.4g})",
+                f"{float(before[k]):.3g} → {float(after[k]):.3g} (real: {float(near[i, k]):.3g})",
             )
             for k in order.tolist()
         )
