@@ -15,10 +15,10 @@ from studies.surrogates import Plan, surrogate
 from xhat.engine import NormalizedDescent
 from xhat.judges import Outcome
 from xhat.methods import InBall, InLatentSpace, Method, NearStart, Options, Pixels
+from xhat.report import save_matrices_png
 from xhat.surrogates import Adversarial
 from xhat_zoo import digits
 from xhat_zoo.digits.judging import digits_judge
-from xhat_zoo.digits.report import save_matrices_png
 from xhat_zoo.digits.steering import Steering, steer
 
 __all__ = ["EASY_TARGETS"]

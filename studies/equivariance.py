@@ -36,7 +36,7 @@ def _cell(seed: int, context: Context, *, plan: Plan) -> Cell:
     found = appraise(model, digits_judge(), scope, seed=seed)
     steering = found.steering["robust"]
     alike = torch.tensor(_ALIKE)
-    known = [~torch.isin(k, alike) for k in (steering.pairs.start_label, steering.pairs.target)]
+    known = [~torch.isin(k, alike) for k in (steering.start, steering.target)]
     rest = steering.crossing & known[0] & known[1]
     counts = steering.verdicts.counts(rest)
     pairs = _pairs(_FEW if context.quick else _COMMUTED)

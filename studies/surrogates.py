@@ -21,7 +21,6 @@ from studies.runner.experiment import Arm, Cell, Context
 from xhat.core import generator
 from xhat.core.cache import kept
 from xhat.learning import build
-from xhat.learning.negatives import Negatives
 from xhat.surrogates import (
     Corrupted,
     Invariant,
@@ -38,6 +37,7 @@ from xhat_zoo import digits
 from xhat_zoo.digits.appraisal import Scope, appraise, quickly, record
 from xhat_zoo.digits.judging import digits_judge
 from xhat_zoo.digits.labelled import read_labelled
+from xhat_zoo.digits.negatives import Negatives
 
 __all__ = [
     "MEASURED",

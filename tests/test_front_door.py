@@ -33,8 +33,9 @@ def test_import_is_light_and_everything_is_there():
 def test_no_module_hides_a_verb():
     import xhat.engine
     import xhat.methods
+    import xhat.training
 
-    for verb in ("optimize", "audit", "solve", "pgd", "verify", "refine"):
+    for verb in ("optimize", "audit", "train", "solve", "pgd", "verify", "refine"):
         assert callable(getattr(xhat, verb))
 
 

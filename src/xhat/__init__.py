@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 _ROOMS = {
     "xhat._optimize": ("optimize",),
     "xhat._audit": ("audit",),
+    "xhat.training": ("train",),
     "xhat.judged": ("Judged",),
     "xhat.domain": ("Domain",),
     "xhat.goals": (
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from xhat.judged import Judged as Judged
     from xhat.problem import Problem as Problem
     from xhat.result import Result as Result
+    from xhat.training import train as train
 
 
 def __getattr__(name: str) -> Any:

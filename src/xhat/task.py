@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from torch import nn
 
     from xhat.domain import Domain
     from xhat.learning import Card
@@ -68,10 +69,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network that was trained: its card, and its page if one was asked for."""
+    """A network that was trained: its card, its page if asked for, and itself if at hand."""
 
     card: "Card"
     page: Path | None = None
+    model: "nn.Module | None" = None
 
 
 class Task(ABC):

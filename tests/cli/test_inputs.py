@@ -29,7 +29,7 @@ def test_a_model_is_found_by_name_in_the_current_folder(here):
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
-        ("torch.nn", ValueError, "must be named package.module:attribute, but is 'torch.nn'"),
+        ("torch.nn", ValueError, "a .safetensors file of xhat train, but is 'torch.nn'"),
         (":x", ValueError, "must be named"),
         ("torch:", ValueError, "must be named"),
         ("no_such_module:x", ValueError, "no module 'no_such_module'.*is the name"),

@@ -11,6 +11,7 @@ from rich.console import Console
 from xhat.cli import names, shell
 from xhat.core import InputWarning
 from xhat.methods import known_methods
+from xhat.surrogates import PARTS
 from xhat.task import tasks
 from xhat_zoo.digits.controls import HALVES
 from xhat_zoo.digits.embeddings import EMBEDDINGS
@@ -52,7 +53,7 @@ def test_defaults_are_shown(xhat):
         (["demo", "--starts", "many"], "Invalid value for '--starts'"),
         (["demo", "--starts"], "'--starts' requires an argument"),
         (["demo", "extra"], "Got unexpected extra argument"),
-        (["train"], "Missing argument 'task'"),
+        (["demo", "--seed"], "'--seed' requires an argument"),
         (["optimize", "--model", "a:b", "--inputs", "x.npy", "--bounds"], "requires an argument"),
     ],
 )
@@ -176,6 +177,7 @@ def test_the_names_in_help_are_those_that_there_are():
     assert tuple(METHODS) == names.METHODS
     assert set(names.KNOWN_METHODS) == set(known_methods())
     assert tuple(known_recipes()) == names.RECIPES
+    assert tuple(PARTS) == names.PARTS
     assert names.DEFAULT_TASK in tasks()
     assert tuple(EMBEDDINGS) == names.EMBEDDINGS
     assert names.HALVES == HALVES

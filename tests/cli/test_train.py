@@ -3,6 +3,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_wine
 
 from xhat.cli import training
 
@@ -130,3 +131,75 @@ def test_a_shape_is_trained_like_a_recipe(xhat, tmp_path):
 )
 def test_what_shapes_do_not_have_is_refused(refused, tmp_path, words, message):
     assert message in refused("train", "shapes", *words, "--out", tmp_path)
+
+
+@pytest.fixture
+def wine(tmp_path, monkeypatch):
+    """A user's folder with a table of wines, and their classes in words."""
+    monkeypatch.chdir(tmp_path)
+    data = load_wine(as_frame=True)
+    frame = data.data.assign(cultivar=np.array(["barolo", "grignolino", "barbera"])[data.target])
+    frame.to_csv("wine.csv", index=False)
+    frame.drop(columns="cultivar").to_csv("bare.csv", index=False)
+    frame.drop(columns="cultivar")[:3].to_csv("starts.csv", index=False)
+    frame[frame.cultivar == "barolo"].to_csv("one.csv", index=False)
+    frame[::12].to_csv("few.csv", index=False)
+    np.save("short.npy", np.zeros(7, dtype=np.int64))
+    np.save("soft.npy", np.full((7, 3), 1 / 3, dtype=np.float32))
+    return tmp_path
+
+
+OWN = ("train", "--reference", "wine.csv", "--labels", "cultivar")
+
+
+def test_own_samples_are_trained_on_and_the_weights_searched(xhat, wine):
+    code, said, err = xhat(*OWN, "--recipe", "quick+smooth", "--out", "weights")
+    assert (code, err) == (0, "")
+    name = "wine-quick+smooth"
+    assert {path.name for path in (wine / "weights").iterdir()} == {
+        f"{name}.json",
+        f"{name}.safetensors",
+    }
+    card = json.loads((wine / f"weights/{name}.json").read_text())
+    assert card["command"] == f"xhat {' '.join(OWN[:3])} --recipe quick+smooth --labels cultivar"
+    assert card["hyperparameters"]["classes"] == ["barbera", "barolo", "grignolino"]
+    assert f"--model weights/{name}.safetensors" in said
+    sure = said.rpartition("--confidence ")[2].split()[0]
+    assert 0.5 <= float(sure) == pytest.approx(card["metrics"]["typical confidence"], abs=0.01)
+    words = ["--inputs", "starts.csv", "--target", "barbera", *OWN[1:], "--confidence", sure]
+    code, said, err = xhat("optimize", "--model", f"weights/{name}.safetensors", *words)
+    assert (code, err) == (0, "")
+    assert json.loads(said.rpartition("Wrote")[0])["reached"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train"], "say what to train on: the name of a task"),
+        (["train", "digits", "--reference", "wine.csv"], "one of the two"),
+        (["train", "--reference", "bare.csv"], "bare has no labels; give labels="),
+        (["train", "--reference", "one.csv", "--labels", "cultivar"], "but all are barolo"),
+        (["train", "--reference", "few.csv", "--labels", "cultivar"], "needs 4 or more of each"),
+        (["train", "--reference", "bare.csv", "--labels", "short.npy"], "for each of the 178"),
+        (["train", "--reference", "none.csv"], "the reference cannot be read from none.csv"),
+        ([*OWN, "--labels", "vineyard"], "has no column 'vineyard'"),
+        ([*OWN, "--recipe", "magic"], "part of a recipe must be one of plain"),
+        ([*OWN, "--recipe", "robust+trades"], "has 2 bases"),
+        ([*OWN, "--recipe", "outliers+astray"], "exclude each other"),
+        ([*OWN, "--targets", "soft.npy"], "one row for each of the 178 samples of wine"),
+        ([*OWN, "--outliers", "starts.csv"], "add one of them, or leave the outliers out"),
+        ([*OWN, "--latent", "3"], "--latent is for tasks such as digits"),
+        ([*OWN, "--limit", "3"], "--limit is for tasks such as digits"),
+        ([*OWN, "--kind", "image"], "samples of the kind image have the shape"),
+        (["train", "digits", "--kind", "image"], "--kind goes with --reference"),
+    ],
+)
+def test_own_samples_that_cannot_be_trained_on(refused, wine, words, said):
+    assert said in refused(*words, "--out", "weights")
+    assert not (wine / "weights").exists()
+
+
+def test_weights_without_their_card_are_not_searched(refused, wine):
+    (wine / "a.safetensors").write_bytes(b"")
+    words = ["--model", "a.safetensors", "--inputs", "starts.csv", "--target", "1"]
+    assert "a.json cannot be read" in refused("optimize", *words)

@@ -119,7 +119,6 @@ CALLS = {
     "demo --fly": "No such option",
     "demo --seed x": "valid integer",
     "label fly": "No such command",
-    "train": "Missing argument",
     "optimize": "Missing option",
     "label revoke": "Missing argument",
     "label import": "Missing argument",
@@ -195,6 +194,7 @@ CALLS = {
     "demo --method magic": "method must be one of",
     "demo --out file": "cannot be written to",
     # train
+    "train": "say what to train on",
     "train chess": "task must be one of",
     "train digits --recipe magic": "recipe must be one of",
     "train digits --recipe plain+magic": None,

@@ -7,7 +7,7 @@ from xhat.learning import NETWORKS, ResidualNet, SmallCNN, WideCNN, build, count
 IMAGES = torch.rand(5, 1, 28, 28, generator=generator(0))
 
 
-OTHERS = ("Denoiser", "KernelClassifier")
+OTHERS = ("Denoiser", "KernelClassifier", "Surrogate")
 LAYERED = [
     name
     for name, network in NETWORKS.items()

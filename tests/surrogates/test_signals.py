@@ -8,15 +8,14 @@ import torch.nn.functional as F
 
 from xhat.core import generator
 from xhat.learning import build, predict
-from xhat.learning.negatives import Negatives
 from xhat.surrogates import (
-    TEST_KINDS,
-    TRAINING_KINDS,
     Adversarial,
     Batch,
     Corrupted,
     LabelSmoothing,
+    NoiseConsistency,
     OutlierExposure,
+    Outliers,
     RotationConsistency,
     Softness,
     Trades,
@@ -27,9 +26,10 @@ from xhat.surrogates import (
 )
 from xhat.surrogates.signals import SignalLoss, softened
 from xhat_zoo import digits
+from xhat_zoo.digits.negatives import Negatives
 
 PART = digits.split("surrogate_train")
-SOURCE = Negatives(PART.upright[:200], PART.labels[:200])
+SOURCE = Outliers(PART.upright[:200], PART.labels[:200])
 SOFTNESS = Softness({"noise": (1.0, 0.4, 0.1), "blur": (0.9, 0.9, 0.9)})
 SIGNALS = {
     "smoothing": LabelSmoothing(0.2),
@@ -42,6 +42,7 @@ SIGNALS = {
     "TRADES": Trades(0.5, steps=2),
     "TRADES, Linf": Trades(0.1, "linf", steps=2),
     "consistency": RotationConsistency(),
+    "consistency, noise": NoiseConsistency(),
 }
 N = 24
 PLAIN = digits.surrogate("plain")
@@ -182,13 +183,17 @@ class TestOutliers:
         assert torch.equal(found, astray(PLAIN, x, y, seed=0))
         assert not torch.equal(found, astray(PLAIN, x, y, seed=1))
 
-    def test_kinds_for_training_and_testing_are_disjoint(self):
-        assert not set(TRAINING_KINDS) & set(TEST_KINDS)
+    @pytest.mark.parametrize("source", [SOURCE, Negatives(PART.upright[:9], PART.labels[:9])])
+    def test_kinds_for_training_and_testing_are_disjoint(self, source):
+        assert not {*source.kinds} & {*source.tested}
+        for kind in source.tested:
+            with pytest.raises(ValueError, match=f"{kind!r} are what detection is tested on"):
+                OutlierExposure(source, kinds=(source.kinds[-1], kind))
 
-    @pytest.mark.parametrize("kind", TEST_KINDS)
-    def test_rejects_what_is_tested_on(self, kind):
-        with pytest.raises(ValueError, match=f"{kind!r} are what detection is tested on"):
-            OutlierExposure(SOURCE, kinds=("noises", kind))
+    def test_the_card_names_the_kinds_of_the_source(self):
+        assert OutlierExposure(SOURCE).describe()["kinds"] == SOURCE.kinds
+        with pytest.raises(ValueError, match="kind must be one of mixtures, shuffled, beyond"):
+            OutlierExposure(SOURCE, kinds=("clouds",))
 
     def test_rejects_images_that_are_tested_on(self):
         clothes = digits.fashion()
@@ -216,7 +221,7 @@ class TestAdversaries:
 
     def test_an_outlier_is_moved_to_where_the_model_is_certain(self):
         model = digits.surrogate("plain")
-        x = SOURCE.draw(30, generator(0), TRAINING_KINDS)
+        x = SOURCE.draw(30, generator(0))
         p = torch.full((30, 10), 0.1)
         moved = Adversarial(2.0, steps=10)(model, Batch(x, p), generator(0), 1.0).x
         before, after = (predict(model, images).softmax(1).amax(1) for images in (x, moved))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from xhat.cli.app import ANYTHING, Out, Seed, app
-from xhat.cli.names import DEFAULT_TASK, HALVES, KNOWN_METHODS, RECIPES
+from xhat.cli.names import DEFAULT_TASK, HALVES, KNOWN_METHODS, PARTS, RECIPES
 from xhat.cli.shell import console, progress_bar
 
 __all__ = ["info", "judge_command", "self_test"]
@@ -70,7 +70,8 @@ def info(
         **(_devices() if devices else {}),
         "tasks": ", ".join(tasks()) or "none; the examples come with: pip install xhat-zoo",
         "methods": ", ".join(KNOWN_METHODS),
-        "recipes": ", ".join(RECIPES),
+        "recipes": f"{', '.join(PARTS)}; joined by +, for any labelled samples",
+        "shipped": f"{', '.join(RECIPES[len(PARTS) :])}; of digits",
     }
     if out is not None:
         from xhat.core import atomic_write, claimed_folder

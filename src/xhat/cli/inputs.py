@@ -19,12 +19,14 @@ _BAD_ARRAY = (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryErr
 
 
 def load_model(name: str) -> Callable[[Tensor], Tensor]:
-    """Return the model that ``package.module:attribute`` names.
+    """Return the model that ``package.module:attribute`` names, or that ``xhat train`` wrote.
 
     With ``()`` behind the name it is what the attribute returns when it is called. The module is
-    looked for as Python would, and in the current folder.
+    looked for as Python would, and in the current folder. A name that ends in ``.safetensors`` is a
+    file of weights that has its card beside it.
 
     Raises:
+        UnreadableFileError: there are no such weights, or they are not what their card says.
         ValueError: the name has no colon, there is no such module or attribute, or importing or
             calling it fails.
         TypeError: it is a class, not callable, or takes no batch.
@@ -35,9 +37,16 @@ def load_model(name: str) -> Callable[[Tensor], Tensor]:
         >>> load_model("torch.nn:Identity()")(torch.tensor([-1.0]))
         tensor([-1.])
     """
+    if name.endswith(".safetensors"):
+        from xhat.learning import load_checkpoint
+
+        return load_checkpoint(Path(name).parent, Path(name).stem)[0]
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute.removesuffix("()")):
-        raise ValueError(f"the model must be named package.module:attribute, but is {name!r}.")
+        raise ValueError(
+            f"the model must be named package.module:attribute, or be a .safetensors file of xhat "
+            f"train, but is {name!r}."
+        )
     value = _module(module_name, name)
     for part in attribute.removesuffix("()").split("."):
         if not hasattr(value, part):

@@ -3,15 +3,19 @@
 A test compares them with what those rooms know.
 """
 
-__all__ = ["DEFAULT_TASK", "EMBEDDINGS", "HALVES", "KNOWN_METHODS", "METHODS", "RECIPES"]
+__all__ = ["DEFAULT_TASK", "EMBEDDINGS", "HALVES", "KNOWN_METHODS", "METHODS", "PARTS", "RECIPES"]
 
 METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "xhat")
 KNOWN_METHODS = (*METHODS, "nearest", "annealed", "diffused")
 DEFAULT_TASK = "digits"
 HALVES = ("development", "reported")
 EMBEDDINGS = ("autoencoder", "beta-vae", "metric", "line", "flow")
-RECIPES = (
+PARTS = (
     *("plain", "quick", "wide", "robust", "robust-linf", "trades", "noise", "noise-soft"),
-    *("outliers", "astray", "smooth", "consistent", "vae", "denoiser", "judge-residual"),
+    *("outliers", "astray", "smooth", "consistent"),
+)
+RECIPES = (
+    *PARTS,
+    *("vae", "denoiser", "judge-residual"),
     *("judge-mlp", "judge-cnn", "judge-turns", "judge-kernel", "judge-autoencoder"),
 )

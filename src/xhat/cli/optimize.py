@@ -77,7 +77,9 @@ AtMostValue = Annotated[
     epilog="Example: xhat optimize --model nets:f --inputs x.npy --target 3 --reference train.npz",
 )
 def optimize_command(
-    model: Annotated[str, typer.Option(help="Your torch model, as package.module:attribute.")],
+    model: Annotated[
+        str, typer.Option(help="As package.module:attribute, or weights.safetensors of xhat train.")
+    ],
     inputs: Annotated[
         Path, typer.Option(help="Starts: .npy, .npz, .csv, .parquet or a folder of PNG.")
     ],

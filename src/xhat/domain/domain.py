@@ -22,6 +22,7 @@ Progress = Callable[[str, int, int], None]
 Structure = Callable[[Space, Tensor], Space]
 _GRIDS = ("image", "field")
 _RANGE = 3.5  # standard deviations that are about the range of what is evenly distributed
+_DARK = 127  # images of larger numbers are taken for bytes
 _HALF, _LESS, _FEW = 0.5, 0.3, 1_000  # share of samples for searches; where there are fewer than
 
 
@@ -40,8 +41,8 @@ class Domain:
         names: of the columns of a table, or of the channels; a frame has its own.
         units: the units of the columns or channels, for pages.
         limits: ``(low, high)`` that searches must keep, numbers or one for each feature. None takes
-            0 to 1, or 0 to 255, for images that lie within, and otherwise the range of the samples
-            and the starts.
+            0 to 1, or 0 to 255, for images that lie within (0 to their largest value where that is
+            above 1 but below 128: no bytes), and otherwise the range of the samples and the starts.
         fixed: names of columns, or a boolean mask in the shape of one sample, that must not change.
         name: of the domain, for pages and files.
         judge: your own judge; None to fit one to the half of the samples that is kept for judging.
@@ -401,7 +402,7 @@ def _limits(x: Tensor, kind: str, limits: tuple[Any, Any] | None) -> tuple[Tenso
         return low, high
     least, most = (float(end) for end in torch.aminmax(x))
     if kind == "image":
-        return torch.zeros(1), torch.tensor([1.0 if most <= 1 else 255.0])
+        return torch.zeros(1), torch.tensor([1.0 if most <= 1 else 255.0 if most > _DARK else most])
     if kind == "table":
         low, high = x.amin(dim=0, keepdim=True), x.amax(dim=0, keepdim=True)
         return low, torch.where(high > low, high, low + 1)

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xhat.learning import VAE, Denoiser, EpochRecord, Shift, build, fit_vae
-from xhat.surrogates import Adversarial, train_classifier, train_denoiser
+from xhat.learning import VAE, Denoiser, EpochRecord, Shift, build, fit_vae, side_of, squared
+from xhat.surrogates import Adversarial, apart, train_classifier, train_denoiser
+from xhat.surrogates.recipes import RADIUS
 
 __all__ = [
     "PARTS",
@@ -40,8 +40,6 @@ PARTS = ("robust", "autoencoder", "denoiser")
 
 _BATCH = 128
 _STEPS = {"robust": 900, "autoencoder": 1_800, "denoiser": 1_800}  # about a minute each at 28 x 28
-_SHARE = 0.3  # of the distance to another class, within which the adversary moves an image
-_ASKED = 400  # images whose distance to other classes is looked at
 _LATENT = 16
 _WIDTH = 24  # of the denoiser
 _LARGE = 16  # pixels along a side from which a shift by one pixel changes nothing that matters
@@ -63,17 +61,11 @@ class Frame:
     @property
     def side(self) -> int:
         """Height and width of what the networks see: a multiple of 4, at least 8."""
-        return max(8, -(-max(self.shape[1:]) // 4) * 4)
+        return side_of(*self.shape[1:])
 
     def into(self, x: Tensor) -> Tensor:
         """Return images as the networks see them, padded by repeating their edges."""
-        unit = (x - self.low) / (self.high - self.low)
-        h, w = self.shape[1:]
-        if (h, w) == (self.side, self.side):
-            return unit
-        top, left = (self.side - h) // 2, (self.side - w) // 2
-        around = (left, self.side - w - left, top, self.side - h - top)
-        return F.pad(unit, around, mode="replicate")
+        return squared((x - self.low) / (self.high - self.low), self.side)
 
     def out(self, unit: Tensor) -> Tensor:
         """Return what the networks make as images of the domain."""
@@ -175,7 +167,7 @@ def made(
             **schedule,
         )
         return _framed(FramedDenoiser(frame, found))
-    against = Adversarial(eps=_SHARE * _apart(unit, labels, seed), norm="l2", steps=4, ramp=0.4)
+    against = Adversarial(eps=RADIUS * apart(unit, labels, seed), norm="l2", steps=4, ramp=0.4)
     found = train_classifier(
         unit,
         labels,
@@ -219,13 +211,3 @@ def _told(name: str, on_progress: Progress | None) -> Callable[[EpochRecord], No
             on_progress(name, record.epoch, record.epochs)
 
     return tell
-
-
-def _apart(x: Tensor, labels: Tensor, seed: int) -> float:
-    """Return the median distance of an image to the nearest of another class."""
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    some, known = order[:_ASKED], order[: 10 * _ASKED]
-    distance = torch.cdist(x[some].flatten(1), x[known].flatten(1))
-    distance[labels[some][:, None] == labels[known]] = torch.inf
-    nearest = distance.amin(dim=1)
-    return float(nearest[nearest.isfinite()].median())

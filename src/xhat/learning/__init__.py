@@ -10,19 +10,21 @@ from, and the two are only ever loaded together.
 from xhat.learning.architectures import NETWORKS, architectures, build, network
 from xhat.learning.augment import Jitter, Shift, random_affine, random_rotation, rotate
 from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, save_checkpoint
-from xhat.learning.corruptions import CORRUPTIONS, corrupt
+from xhat.learning.corruptions import CORRUPTIONS, DAMAGE, corrupt
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.denoising import DenoisingLoss
 from xhat.learning.dense import DenseVAE
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
-from xhat.learning.precision import has_fast_bfloat16, short_passes
+from xhat.learning.precision import has_fast_bfloat16, short_passes, usable_device
+from xhat.learning.surrogate import SignalCNN, Surrogate, side_of, squared
 from xhat.learning.temperature import Tempered, fit_temperature
 from xhat.learning.training import Augment, EpochRecord, Loss, fit, predict
 from xhat.learning.variational import VariationalLoss, fit_vae, rebuilding_loss
 
 __all__ = [
     "CORRUPTIONS",
+    "DAMAGE",
     "MLP",
     "NETWORKS",
     "VAE",
@@ -37,7 +39,9 @@ __all__ = [
     "Loss",
     "ResidualNet",
     "Shift",
+    "SignalCNN",
     "SmallCNN",
+    "Surrogate",
     "Tempered",
     "VariationalLoss",
     "WideCNN",
@@ -58,4 +62,7 @@ __all__ = [
     "rotate",
     "save_checkpoint",
     "short_passes",
+    "side_of",
+    "squared",
+    "usable_device",
 ]

@@ -18,6 +18,7 @@ from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.dense import DenseVAE
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
+from xhat.learning.surrogate import Surrogate
 
 __all__ = ["NETWORKS", "architectures", "build", "network"]
 
@@ -34,6 +35,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
         VAE,
         Denoiser,
         DenseVAE,
+        Surrogate,
     )
 }
 """The networks of this room."""

@@ -102,8 +102,8 @@ class Jitter:
 
     Example:
         >>> from xhat.core import generator
-        >>> Jitter(angle=45, shift=2)(torch.rand(3, 1, 28, 28), generator(0)).shape
-        torch.Size([3, 1, 28, 28])
+        >>> Jitter(angle=45, shift=2)(torch.rand(3, 1, 16, 16), generator(0)).shape
+        torch.Size([3, 1, 16, 16])
     """
 
     angle: float = 0.0
@@ -125,8 +125,8 @@ class Shift:
 
     Example:
         >>> from xhat.core import generator
-        >>> Shift(2)(torch.rand(3, 1, 28, 28), generator(0)).shape
-        torch.Size([3, 1, 28, 28])
+        >>> Shift(2)(torch.rand(3, 1, 16, 16), generator(0)).shape
+        torch.Size([3, 1, 16, 16])
     """
 
     pixels: int = 2

@@ -17,7 +17,7 @@ _TOLD = 128  # values that tell the layers of noise and class
 class Denoiser(nn.Module):
     """The mean of an image given the same with Gaussian noise, ``E[x | x + σ n]``.
 
-    A U-Net at half and a quarter of the size, 13 M multiply-adds at 28×28 for a width of 32. Noise
+    A U-Net at half and a quarter of the size, 4 M multiply-adds at 16×16 for a width of 32. Noise
     and class scale and shift its features. What it sees is brought to unit variance whatever the
     noise, and what it says is mixed with what it saw, so that little noise leaves an image as it
     is.
@@ -37,8 +37,8 @@ class Denoiser(nn.Module):
         ``(1,)`` labels or None → ``(n, channels, size, size)``; ``size`` is a multiple of 4.
 
     Example:
-        >>> Denoiser(width=8)(torch.rand(2, 1, 28, 28), torch.tensor([0.1, 5.0])).shape
-        torch.Size([2, 1, 28, 28])
+        >>> Denoiser(width=8)(torch.rand(2, 1, 16, 16), torch.tensor([0.1, 5.0])).shape
+        torch.Size([2, 1, 16, 16])
     """
 
     def __init__(

@@ -23,9 +23,9 @@ class DenseVAE(VAE):
 
     Example:
         >>> import torch
-        >>> vae = DenseVAE(latent=2)
-        >>> vae.decode(vae.encode(torch.zeros(3, 1, 28, 28))).shape
-        torch.Size([3, 1, 28, 28])
+        >>> vae = DenseVAE(latent=2, size=16)
+        >>> vae.decode(vae.encode(torch.zeros(3, 1, 16, 16))).shape
+        torch.Size([3, 1, 16, 16])
     """
 
     def __init__(

@@ -12,7 +12,7 @@ __all__ = ["MLP", "VAE", "ResidualNet", "SmallCNN", "WideCNN"]
 
 
 class SmallCNN(nn.Module):
-    """The surrogate: three convolutions, cheap to differentiate (3 M multiply-adds at 28×28).
+    """The surrogate: three convolutions, cheap to differentiate (1 M multiply-adds at 16×16).
 
     Args:
         classes: the number of outputs.
@@ -25,8 +25,8 @@ class SmallCNN(nn.Module):
         ``(n, channels, size, size)`` in [0, 1] → logits ``(n, classes)``.
 
     Example:
-        >>> SmallCNN()(torch.zeros(2, 1, 28, 28)).shape
-        torch.Size([2, 10])
+        >>> SmallCNN(classes=3, size=16)(torch.zeros(2, 1, 16, 16)).shape
+        torch.Size([2, 3])
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class WideCNN(nn.Module):
         ``(n, channels, size, size)`` in [0, 1] → logits ``(n, classes)``.
 
     Example:
-        >>> WideCNN(classes=11)(torch.zeros(2, 1, 28, 28)).shape
+        >>> WideCNN(classes=11, size=16)(torch.zeros(2, 1, 16, 16)).shape
         torch.Size([2, 11])
     """
 
@@ -108,7 +108,7 @@ class ResidualNet(nn.Module):
         ``(n, channels, h, w)`` in [0, 1] → logits ``(n, classes)``, any ``h`` and ``w`` from 8.
 
     Example:
-        >>> ResidualNet(classes=11)(torch.zeros(2, 1, 28, 28)).shape
+        >>> ResidualNet(classes=11)(torch.zeros(2, 1, 16, 16)).shape
         torch.Size([2, 11])
     """
 
@@ -160,7 +160,7 @@ class MLP(nn.Module):
         ``(n, *shape)`` in [0, 1] with ``inputs`` values each → logits ``(n, classes)``.
 
     Example:
-        >>> MLP(classes=11)(torch.zeros(2, 1, 28, 28)).shape
+        >>> MLP(classes=11, inputs=256)(torch.zeros(2, 1, 16, 16)).shape
         torch.Size([2, 11])
     """
 
@@ -183,7 +183,7 @@ class VAE(nn.Module):
 
     Source: Kingma, Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
 
-    The decoder costs about 3 M multiply-adds at 28×28, because a search decodes thousands of
+    The decoder costs about 1 M multiply-adds at 16×16, because a search decodes thousands of
     times; it works at a quarter and half of the size and ends in a sigmoid.
 
     Args:
@@ -192,9 +192,9 @@ class VAE(nn.Module):
         size: height and width of the image, a multiple of 4.
 
     Example:
-        >>> vae = VAE(latent=16)
-        >>> vae.decode(vae.encode(torch.zeros(2, 1, 28, 28))).shape
-        torch.Size([2, 1, 28, 28])
+        >>> vae = VAE(latent=16, size=16)
+        >>> vae.decode(vae.encode(torch.zeros(2, 1, 16, 16))).shape
+        torch.Size([2, 1, 16, 16])
     """
 
     def __init__(self, latent: int = 16, channels: int = 1, size: int = 28) -> None:

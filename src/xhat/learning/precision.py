@@ -1,7 +1,7 @@
 """Training in bfloat16: the forward passes of a network, and nothing else.
 
 A loss is more than a network. It damages images, searches, measures distances, draws noise; and
-many operations that do so refuse tensors of two types, or lose too many digits in a short one. So
+many operations that do so refuse tensors of two types, or lose too much in a short one. So
 only the network's own passes are short: each takes float32, computes in bfloat16, and answers in
 float32. What calls it never meets another type, whatever it is.
 
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["has_fast_bfloat16", "short_passes"]
+__all__ = ["has_fast_bfloat16", "short_passes", "usable_device"]
 
 
 def has_fast_bfloat16(device: torch.device | str = "cpu") -> bool:
@@ -29,6 +29,21 @@ def has_fast_bfloat16(device: torch.device | str = "cpu") -> bool:
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return any(probe() for name in probes if (probe := getattr(torch.cpu, name, None)) is not None)
+
+
+def usable_device(name: str) -> torch.device:
+    """Return a device by name.
+
+    Raises:
+        ValueError: there is none, or it cannot be used.
+    """
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"the device {name!r} cannot be used ({str(error).splitlines()[0]}); try cpu."
+        ) from error
+    return torch.device(name)
 
 
 @contextmanager
@@ -44,7 +59,7 @@ def short_passes(model: nn.Module, device: torch.device | str = "cpu") -> Iterat
     Example:
         >>> model = nn.Linear(1, 1, bias=False).requires_grad_(False)
         >>> _ = nn.init.constant_(model.weight, 1.001)
-        >>> with short_passes(model):  # bfloat16 has three digits
+        >>> with short_passes(model):  # bfloat16 has eight bits
         ...     model(torch.ones(1, 1)).item()
         1.0
         >>> model(torch.ones(1, 1)).item() > 1

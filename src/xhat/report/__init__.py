@@ -5,7 +5,8 @@ gallery and the reasons of every sample (:func:`save_judged_page`).
 
 An :class:`Estimate` is one measurement over seeds with its 95 % interval. Figures are drawn from
 such or from plain numbers: :func:`save_tradeoff_png`, :func:`save_curves_png`. The page of a task's
-demo is a :class:`TaskPage` (:func:`save_task_page`).
+demo is a :class:`TaskPage` (:func:`save_task_page`), that of a trained model a :class:`ModelPage`
+(:func:`save_model_page`); :func:`save_matrices_png` draws shares by start and target as heat maps.
 
 The colour of a border or a bar always is the colour of a verdict (:data:`COLOURS`), and colour is
 never the only sign of it on a page. Nothing here judges or searches, and every file appears whole
@@ -17,6 +18,8 @@ from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png
 from xhat.report.estimates import Estimate
 from xhat.report.judged import JudgedSamples
 from xhat.report.judged_page import save_judged_page
+from xhat.report.matrices import save_matrices_png
+from xhat.report.model_page import ModelPage, save_gradients_png, save_model_page
 from xhat.report.palette import COLOURS, LegendEntry, legend
 from xhat.report.refinement import save_gaps_png
 from xhat.report.task_page import PageTable, TaskPage, save_task_page
@@ -27,6 +30,7 @@ __all__ = [
     "Estimate",
     "JudgedSamples",
     "LegendEntry",
+    "ModelPage",
     "PageTable",
     "TaskPage",
     "as_pictures",
@@ -34,7 +38,10 @@ __all__ = [
     "save_changes_png",
     "save_curves_png",
     "save_gaps_png",
+    "save_gradients_png",
     "save_judged_page",
+    "save_matrices_png",
+    "save_model_page",
     "save_task_page",
     "save_tradeoff_png",
 ]

@@ -16,31 +16,27 @@ from an input to its code where there is no encoder (``invert``).
 
 from xhat.surrogates.adversarial import Adversarial, Trades, worst_inputs
 from xhat.surrogates.classifier import train_classifier
-from xhat.surrogates.consistency import RotationConsistency
+from xhat.surrogates.consistency import NoiseConsistency, RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
 from xhat.surrogates.diffusion import train_denoiser
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 from xhat.surrogates.exemplars import Exemplars
 from xhat.surrogates.geodesics import AlongCurve, CurveEnergy, Curves, geodesic
 from xhat.surrogates.inversion import Inversion, invert
-from xhat.surrogates.outliers import (
-    TEST_KINDS,
-    TRAINING_KINDS,
-    OutlierExposure,
-    astray,
-    refuse_overlap,
-)
+from xhat.surrogates.outliers import OutlierExposure, OutlierSource, astray, refuse_overlap
+from xhat.surrogates.recipes import PARTS, Composed, Part, Setting, apart, compose
 from xhat.surrogates.regression import RegressionEnsemble, train_regression
 from xhat.surrogates.signals import Batch, LabelSmoothing, Signal, as_distributions
 from xhat.surrogates.steerable import SteerableCNN, exported, steerable_cnn
 from xhat.surrogates.symmetric import Equivariant, Invariant
+from xhat.surrogates.unlike import Outliers, shuffle_tiles
 
 __all__ = [
-    "TEST_KINDS",
-    "TRAINING_KINDS",
+    "PARTS",
     "Adversarial",
     "AlongCurve",
     "Batch",
+    "Composed",
     "Corrupted",
     "CurveEnergy",
     "Curves",
@@ -52,20 +48,28 @@ __all__ = [
     "Inversion",
     "LabelSmoothing",
     "MonteCarloDropout",
+    "NoiseConsistency",
     "OutlierExposure",
+    "OutlierSource",
+    "Outliers",
+    "Part",
     "RegressionEnsemble",
     "RotationConsistency",
+    "Setting",
     "Signal",
     "Softness",
     "SteerableCNN",
     "Trades",
+    "apart",
     "as_distributions",
     "astray",
+    "compose",
     "exported",
     "fit_softness",
     "geodesic",
     "invert",
     "refuse_overlap",
+    "shuffle_tiles",
     "steerable_cnn",
     "train_classifier",
     "train_denoiser",

@@ -9,7 +9,7 @@ the data meets no certainty there either (Augustin, Meinke, Hein).
 
 ``eps`` grows from 0 at the beginning, since a new network that meets the full ball at once learns
 a constant. What a search wants of such a network is the gradient with respect to its input. With an
-L2 ball it looks like strokes of the digit. With an Linf ball it does not, at least on black and
+L2 ball it looks like parts of the class. With an Linf ball it does not, at least on black and
 white images: the network learns to threshold every pixel, and its gradient is a few scattered dots.
 
 Source: Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from xhat.core import check_choice, check_count, check_fraction, check_positive, evaluation_mode
 from xhat.engine import Compute, pgd
-from xhat.surrogates.signals import Batch, Signal
+from xhat.surrogates.signals import Batch, Limits, Signal, within
 
 __all__ = ["Adversarial", "Trades", "worst_inputs"]
 
@@ -64,8 +64,10 @@ class Adversarial(Signal):
         """Return the batch at its worst inputs."""
         eps = self.eps * min(1.0, progress / self.ramp)
         x, p = batch.x, batch.p
-        start = _scatter(x, eps, self.norm, draws) if self.scattered else None
-        worst = worst_inputs(model, x, p, eps=eps, norm=self.norm, steps=self.steps, start=start)
+        start = _scatter(batch, eps, self.norm, draws) if self.scattered else None
+        worst = worst_inputs(
+            model, x, p, eps=eps, norm=self.norm, steps=self.steps, start=start, limits=batch.limits
+        )
         return replace(batch, x=worst)
 
 
@@ -96,10 +98,9 @@ class Trades(Signal):
         with torch.no_grad():
             given = model(batch.x).softmax(1)
         # at the image itself the divergence has no slope, so the search begins beside it
-        start = _scatter(batch.x, eps, self.norm, draws)
-        worst = worst_inputs(
-            model, batch.x, given, eps=eps, norm=self.norm, steps=self.steps, start=start
-        )
+        start = _scatter(batch, eps, self.norm, draws)
+        ball = {"eps": eps, "norm": self.norm, "steps": self.steps}
+        worst = worst_inputs(model, batch.x, given, start=start, limits=batch.limits, **ball)
         there, here = model(worst).log_softmax(1), model(batch.x).log_softmax(1)
         apart = F.kl_div(there, here, reduction="batchmean", log_target=True)
         return batch.plus(self.beta * apart)
@@ -114,17 +115,19 @@ def worst_inputs(
     norm: Norm,
     steps: int,
     start: Tensor | None = None,
+    limits: Limits = (0.0, 1.0),
 ) -> Tensor:
-    """Return inputs within ``eps`` of ``x``, in [0, 1], where ``y`` is least likely.
+    """Return inputs within ``eps`` of ``x`` and within the limits where ``y`` is least likely.
 
     Args:
         model: gives logits.
-        x: ``(n, *x_shape)`` in [0, 1].
+        x: ``(n, *x_shape)`` within the limits.
         y: ``(n,)`` labels or ``(n, classes)`` distributions to leave.
         eps: the radius of the ball.
         norm: of the ball.
         steps: of the search, each ``2.5 * eps / steps`` long.
         start: ``(n, *x_shape)`` within the ball, where the search begins; None is ``x``.
+        limits: ``(low, high)`` of the features.
 
     Returns:
         ``(n, *x_shape)``.
@@ -138,18 +141,20 @@ def worst_inputs(
             norm=norm,
             steps=steps,
             start=start,
+            bounds=limits,
             compute=Compute(chunk=len(x)),
         ).finished()
     return result.x
 
 
-def _scatter(x: Tensor, eps: float, norm: Norm, draws: torch.Generator) -> Tensor:
+def _scatter(batch: Batch, eps: float, norm: Norm, draws: torch.Generator) -> Tensor:
+    x = batch.x
     if norm == "linf":
         away = torch.rand(x.shape, generator=draws).to(x) * 2 - 1
     else:
         away = torch.randn(x.shape, generator=draws).to(x)
         away = away / away.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
-    return (x + eps * away).clamp(0, 1)
+    return within(x + eps * away, batch.limits)
 
 
 def _check_ball(eps: float, norm: Norm, steps: int, ramp: float) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xhat.learning import Augment, EpochRecord, Jitter, build, fit
-from xhat.surrogates.signals import Signal, SignalLoss, as_distributions
+from xhat.surrogates.signals import Limits, Signal, SignalLoss, as_distributions
 
 __all__ = ["ROTATION", "train_classifier"]
 
@@ -23,6 +23,7 @@ def train_classifier(
     arguments: Mapping[str, Any] | None = None,
     model: nn.Module | None = None,
     classes: int = 10,
+    limits: Limits = (0.0, 1.0),
     jitter: Augment | None = ROTATION,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     **schedule: Any,
@@ -30,7 +31,7 @@ def train_classifier(
     """Train a classifier, every image changed afresh in every epoch.
 
     Args:
-        images: ``(n, channels, h, w)`` in [0, 1], on the device where to train.
+        images: ``(n, *x_shape)`` within the limits, on the device where to train.
         targets: ``(n,)`` int64 labels, or ``(n, classes)`` distributions from people or machines.
         seed: of weights, order, augmentation and whatever the signals draw.
         signals: what the training is told besides, in this order.
@@ -39,7 +40,8 @@ def train_classifier(
         model: trained in place, instead of a new network of ``architecture``: one of your own, or
             one whose predictions are averaged over a group.
         classes: the number of outputs.
-        jitter: how far every image is turned, moved and slanted; None leaves it as it is.
+        limits: ``(low, high)`` of the features, which no signal leaves.
+        jitter: how every sample is changed, such as turned; None leaves it as it is.
         on_epoch: called with a record after each epoch.
         **schedule: passed to ``xhat.learning.fit``: ``epochs``, ``batch_size``,
             ``learning_rate`` and its optional numbers.
@@ -53,9 +55,9 @@ def train_classifier(
     Example:
         >>> import torch
         >>> from xhat.surrogates.signals import LabelSmoothing
-        >>> images, labels = torch.rand(64, 1, 28, 28), torch.arange(64) % 10
+        >>> images, labels = torch.rand(64, 1, 16, 16), torch.arange(64) % 10
         >>> model = train_classifier(images, labels, seed=0,
-        ...                          signals=[LabelSmoothing(0.1)],
+        ...                          signals=[LabelSmoothing(0.1)], arguments={"size": 16},
         ...                          epochs=1, batch_size=32, learning_rate=1e-3)
         >>> model(images[:5]).shape
         torch.Size([5, 10])
@@ -64,6 +66,7 @@ def train_classifier(
     if model is None:
         chosen = dict(arguments or {}) | ({} if classes == 10 else {"classes": classes})
         model = build(architecture, seed=seed, **chosen).to(images.device)
-    loss = SignalLoss(signals, schedule["epochs"] * -(-len(images) // schedule["batch_size"]))
+    updates = schedule["epochs"] * -(-len(images) // schedule["batch_size"])
+    loss = SignalLoss(signals, updates, limits)
     fit(model, images, p, loss, seed=seed, augment=jitter, on_epoch=on_epoch, **schedule)
     return model

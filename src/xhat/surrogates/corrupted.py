@@ -19,9 +19,9 @@ from scipy.optimize import isotonic_regression
 from torch import Tensor, nn
 
 from xhat.core import check_choice, check_fraction, generator
-from xhat.learning import CORRUPTIONS, Jitter, corrupt, predict
+from xhat.learning import CORRUPTIONS, DAMAGE, Augment, corrupt, predict
 from xhat.surrogates.classifier import train_classifier
-from xhat.surrogates.signals import Batch, Signal, softened
+from xhat.surrogates.signals import Batch, Limits, Signal, limits_on, softened
 
 __all__ = ["Corrupted", "Softness", "fit_softness", "train_softness"]
 
@@ -72,7 +72,7 @@ class Corrupted(Signal):
     """
 
     share: float = 0.5
-    kinds: tuple[str, ...] = tuple(CORRUPTIONS)
+    kinds: tuple[str, ...] = DAMAGE["image"]
     softness: Softness | None = None
 
     def __post_init__(self) -> None:
@@ -90,10 +90,10 @@ class Corrupted(Signal):
         count = round(self.share * len(x))  # the first rows: the order of a batch is random
         severity = torch.rand(count, generator=draws)
         for k, kind in enumerate(self.kinds):
-            rows = torch.arange(k, count, len(self.kinds))
+            rows = torch.arange(count)[k :: len(self.kinds)]
             if not len(rows):
                 continue
-            x[rows] = corrupt(kind, x[rows], severity[rows], draws)
+            x[rows] = corrupt(kind, x[rows], severity[rows], draws, batch.limits)
             if self.softness is not None:
                 p[rows] = softened(p[rows], self.softness.share(kind, severity[rows]))
         return replace(batch, x=x, p=p)
@@ -105,27 +105,32 @@ def fit_softness(
     labels: Tensor,
     *,
     seed: int,
-    kinds: tuple[str, ...] = tuple(CORRUPTIONS),
+    kinds: tuple[str, ...] = DAMAGE["image"],
     classes: int = 10,
+    limits: Limits = (0.0, 1.0),
 ) -> Softness:
     """Measure how often a model is right under growing damage, on images it was not trained on.
 
     Args:
-        model: images → logits, in evaluation mode.
-        images: ``(n, channels, h, w)`` in [0, 1], held out.
+        model: samples → logits, in evaluation mode.
+        images: ``(n, *x_shape)`` within the limits, held out.
         labels: ``(n,)`` int64.
         seed: of the damage.
         kinds: names in ``xhat.learning.CORRUPTIONS``.
         classes: how many there are.
+        limits: of the features.
 
     Returns:
         Curves that never rise with severity, nor fall below chance.
     """
+    labels, limits = labels.to(images.device), limits_on(limits, images.device)
     curves = {}
     for kind in kinds:
         draws, right = generator(seed, "softness", kind), []
         for severity in torch.linspace(0, 1, _LEVELS):
-            seen = predict(model, corrupt(kind, images, severity.reshape(1), draws)).argmax(1)
+            seen = predict(model, corrupt(kind, images, severity.reshape(1), draws, limits)).argmax(
+                1
+            )
             right.append(float((seen == labels).double().mean()))
         falling = isotonic_regression(right, increasing=False).x
         curves[kind] = tuple(round(max(float(a), 1 / classes), 4) for a in falling)
@@ -137,19 +142,23 @@ def train_softness(
     labels: Tensor,
     *,
     seed: int,
-    jitter: Jitter,
-    kinds: tuple[str, ...] = tuple(CORRUPTIONS),
+    jitter: Augment | None,
+    kinds: tuple[str, ...] = DAMAGE["image"],
+    classes: int = 10,
+    limits: Limits = (0.0, 1.0),
     train: Callable[..., nn.Module] = train_classifier,
     **schedule: Any,
 ) -> Softness:
     """Train with hard labels under damage on nine images of ten, and measure on the tenth.
 
     Args:
-        images: ``(n, channels, h, w)`` in [0, 1], upright.
+        images: ``(n, *x_shape)`` within the limits, upright.
         labels: ``(n,)`` int64.
         seed: of the training and the damage.
-        jitter: how images are turned, in training and in measuring.
+        jitter: how samples are changed, in training and in measuring; None for not at all.
         kinds: names in ``xhat.learning.CORRUPTIONS``.
+        classes: how many there are.
+        limits: of the features.
         train: ``train_classifier`` or the like.
         **schedule: of the training.
     """
@@ -159,8 +168,11 @@ def train_softness(
         labels[~out],
         seed=seed,
         jitter=jitter,
+        classes=classes,
+        limits=limits,
         signals=(Corrupted(kinds=kinds),),
         **schedule,
     )
-    shown = jitter(images[out], generator(seed, "held out"))
-    return fit_softness(model, shown, labels[out], seed=seed, kinds=kinds)
+    shown = images[out] if jitter is None else jitter(images[out], generator(seed, "held out"))
+    about = {"kinds": kinds, "classes": classes, "limits": limits}
+    return fit_softness(model, shown, labels[out], seed=seed, **about)

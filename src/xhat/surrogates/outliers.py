@@ -1,4 +1,4 @@
-"""Outlier exposure: images that belong to no class, and a target that says so.
+"""Outlier exposure: samples that belong to no class, and a target that says so.
 
 A classifier is certain of whatever looks least like the other classes, however little it looks like
 this one; a search by its gradient ends there. Outliers with uniform targets take that certainty
@@ -11,66 +11,76 @@ the Training Data and How to Mitigate the Problem", CVPR 2019.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from xhat.core import check_choice, check_fraction, check_range, check_tensor, generator
 from xhat.engine import Adam, TargetReached, solve
-from xhat.learning.negatives import Negatives
 from xhat.objectives import CrossEntropy
 from xhat.problem import Problem
 from xhat.spaces import Box
-from xhat.surrogates.signals import Batch, Signal
+from xhat.surrogates.signals import Batch, Limits, Signal
 
-__all__ = ["TEST_KINDS", "TRAINING_KINDS", "OutlierExposure", "astray", "refuse_overlap"]
+__all__ = ["OutlierExposure", "OutlierSource", "astray", "refuse_overlap"]
 
-TRAINING_KINDS = (
-    "overlays",
-    "shuffled",
-    "fragments",
-    "scribbles",
-    "strange signs",
-    "patches",
-    "blobs",
-    "noises",
-)
-TEST_KINDS = ("clothes", "letters", "blends", "halves")
-"""What out-of-distribution detection is measured on; nothing is ever trained on these."""
+
+class OutlierSource(Protocol):
+    """What makes samples that belong to no class.
+
+    Attributes:
+        kinds: the names of those that may be trained on.
+        tested: the names of those that detection is measured on; nothing is trained on them.
+    """
+
+    kinds: ClassVar[tuple[str, ...]]
+    tested: ClassVar[tuple[str, ...]]
+
+    def draw(
+        self, n: int, generator: torch.Generator, kinds: tuple[str, ...] | None = None
+    ) -> Tensor:
+        """Return ``n`` outliers, about as many of every kind, ``(n, *x_shape)``."""
+        ...
 
 
 @dataclass(frozen=True)
 class OutlierExposure(Signal):
-    """Adds images that show no class to every batch, with uniform targets.
+    """Adds samples of no class to every batch, with uniform targets.
 
     Attributes:
-        source: makes them from the training images.
-        kinds: of ``TRAINING_KINDS``.
+        source: makes them, such as ``Outliers``.
+        kinds: of those that the source makes to train on; None for all of them.
         share: of what the model then sees, in (0, 1).
-        own: ``(m, *x_shape)`` in [0, 1], further outliers such as samples that an earlier search
-            went astray to; half of the outliers are drawn from them.
+        own: ``(m, *x_shape)`` within the limits, further outliers such as samples that an earlier
+            search went astray to; half of the outliers are drawn from them.
 
     Raises:
-        ValueError: a kind that is tested on, or unknown; a share or images out of their range.
+        ValueError: a kind that is tested on, or unknown; a share or samples out of their range.
     """
 
-    source: Negatives = field(repr=False)
-    kinds: tuple[str, ...] = TRAINING_KINDS
+    source: OutlierSource = field(repr=False)
+    kinds: tuple[str, ...] | None = None
     share: float = 0.25
     own: Tensor | None = field(default=None, repr=False)
+    limits: Limits = field(default=(0.0, 1.0), repr=False)
 
     def __post_init__(self) -> None:
         check_fraction("share", self.share)
-        for kind in self.kinds:
-            if kind in TEST_KINDS:
+        known = self.source.kinds
+        for kind in self.kinds or ():
+            if kind in self.source.tested:
                 raise ValueError(
                     f"outliers of the kind {kind!r} are what detection is tested on, so they must "
-                    f"not be trained on; choose of {', '.join(TRAINING_KINDS)}."
+                    f"not be trained on; choose of {', '.join(known)}."
                 )
-            check_choice("kind", kind, TRAINING_KINDS)
+            check_choice("kind", kind, known)
+        if self.kinds is None:
+            object.__setattr__(self, "kinds", known)  # the card names them
         if self.own is not None:
             check_tensor("own outliers", self.own)
-            check_range("own outliers", self.own, 0.0, 1.0)
+            low, high = (torch.as_tensor(end) for end in self.limits)
+            check_range("own outliers", self.own, float(low.amin()), float(high.amax()))
 
     def __call__(
         self, model: nn.Module, batch: Batch, draws: torch.Generator, progress: float
@@ -91,38 +101,45 @@ class OutlierExposure(Signal):
 
 
 def astray(
-    model: nn.Module, images: Tensor, labels: Tensor, *, seed: int, max_steps: int = 150
+    model: nn.Module,
+    x: Tensor,
+    labels: Tensor,
+    *,
+    seed: int,
+    max_steps: int = 150,
+    limits: Limits = (0.0, 1.0),
 ) -> Tensor:
-    """Return where a search by ``model`` goes when nothing holds it: to images of no class.
+    """Return where a search by ``model`` goes when nothing holds it: to samples of no class.
 
-    Every image is turned towards another class, drawn at random, by Adam in pixels until the model
-    is 99 % sure. With a model that steers to genuine samples these would be no outliers; use one
+    Every sample is turned towards another class, drawn at random, by Adam until the model is 99 %
+    sure. With a model that steers to genuine samples these would be no outliers; use one
     whose searches are known to go astray, such as a textbook classifier.
 
     Args:
-        model: an earlier surrogate, images → logits.
-        images: ``(n, *x_shape)`` in [0, 1].
+        model: an earlier surrogate, samples → logits.
+        x: ``(n, *x_shape)`` within the limits.
         labels: ``(n,)`` int64, their classes.
         seed: of the targets.
         max_steps: the step budget.
+        limits: ``(low, high)`` of the features.
 
     Returns:
-        ``(n, *x_shape)`` in [0, 1].
+        ``(n, *x_shape)`` within the limits.
     """
     with torch.no_grad():
-        classes = model(images[:1]).shape[1]
+        classes = model(x[:1]).shape[1]
     away = torch.randint(1, classes, labels.shape, generator=generator(seed, "astray"))
     wanted = CrossEntropy(model, (labels + away) % classes)
     stop = TargetReached(0.99)
     return (
-        solve(Problem(wanted, Box(0, 1)), images, stepper=Adam(), stop=stop, max_steps=max_steps)
+        solve(Problem(wanted, Box(*limits)), x, stepper=Adam(), stop=stop, max_steps=max_steps)
         .finished()
         .x
     )
 
 
 def refuse_overlap(trained: Tensor, tested: Tensor) -> None:
-    """Raise ``ValueError`` if an image that is to be trained on is one that is tested on.
+    """Raise ``ValueError`` if a sample that is to be trained on is one that is tested on.
 
     Args:
         trained: ``(n, *x_shape)``.

@@ -22,7 +22,19 @@ from torch import Tensor, nn
 
 from xhat.core import check_fraction, check_range, check_rows, check_tensor
 
-__all__ = ["Batch", "LabelSmoothing", "Signal", "SignalLoss", "as_distributions", "softened"]
+__all__ = [
+    "Batch",
+    "LabelSmoothing",
+    "Limits",
+    "Signal",
+    "SignalLoss",
+    "as_distributions",
+    "limits_on",
+    "softened",
+    "within",
+]
+
+Limits = tuple[float, float] | tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -30,14 +42,17 @@ class Batch:
     """What one step of a training learns from.
 
     Attributes:
-        x: ``(n, *x_shape)`` in [0, 1].
+        x: ``(n, *x_shape)`` within the limits.
         p: ``(n, classes)``, the distribution that the model should give for each.
         extra: a scalar that is added to the loss.
+        limits: ``(low, high)`` of the features, two numbers or two tensors that broadcast to ``x``;
+            whatever a signal makes lies within.
     """
 
     x: Tensor
     p: Tensor
     extra: Tensor | float = 0.0
+    limits: "Limits" = (0.0, 1.0)
 
     def added(self, x: Tensor, p: Tensor) -> "Batch":
         """Return the batch with further rows."""
@@ -109,23 +124,40 @@ class SignalLoss:
     Args:
         signals: applied in this order.
         updates: how many calls there will be.
+        limits: of the features, as of ``Batch``.
     """
 
-    def __init__(self, signals: Sequence[Signal], updates: int) -> None:
+    def __init__(
+        self, signals: Sequence[Signal], updates: int, limits: Limits = (0.0, 1.0)
+    ) -> None:
         for signal in signals:
             if not isinstance(signal, Signal):
                 raise TypeError(f"signals must be Signals, but one is a {type(signal).__name__}.")
         self.signals, self.updates, self.calls = tuple(signals), updates, 0
+        self.limits = limits
 
     def __call__(
         self, model: nn.Module, x: Tensor, p: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Return the mean cross-entropy of what the signals make of a batch, plus their terms."""
         self.calls += 1
-        batch, progress = Batch(x, p), min(1.0, self.calls / self.updates)
+        batch = Batch(x, p, limits=limits_on(self.limits, x.device))
+        progress = min(1.0, self.calls / self.updates)
         for signal in self.signals:
             batch = signal(model, batch, generator, progress)
         return F.cross_entropy(model(batch.x), batch.p) + batch.extra
+
+
+def limits_on(limits: Limits, device: torch.device) -> Limits:
+    """Return limits on a device."""
+    low, high = (end.to(device) if isinstance(end, Tensor) else end for end in limits)
+    return low, high  # pyright: ignore[reportReturnType] - two numbers or two tensors, as before
+
+
+def within(x: Tensor, limits: Limits) -> Tensor:
+    """Return ``x`` clamped to limits, two numbers or two tensors."""
+    low, high = limits
+    return torch.clamp(x, low, high)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def softened(p: Tensor, share: Tensor) -> Tensor:

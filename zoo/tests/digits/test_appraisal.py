@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from xhat.learning import Card
-from xhat.surrogates import TEST_KINDS
 from xhat_zoo import digits
 from xhat_zoo.digits.appraisal import QUICK, STEERED, Scope, appraise, record
 from xhat_zoo.digits.foreign import foreign
 from xhat_zoo.digits.judging import digits_judge
 from xhat_zoo.digits.model_report import report_model, write_report
+from xhat_zoo.digits.negatives import TEST_KINDS
 
 SCOPE = dataclasses.replace(
     QUICK, images=1000, radii={"l2": (0.5, 1.5)}, methods={"robust": STEERED["robust"]}
@@ -51,13 +51,12 @@ class TestAppraisal:
         assert all(plain.metrics[f"AUROC {kind}"] > 0.75 for kind in TEST_KINDS)
 
     def test_gradients_are_of_each_digits_own_class(self, robust):
-        assert robust.images.shape == robust.gradients.shape == (10, 28, 28)
-        x = robust.images[:, None] - 1e-3 * robust.gradients[:, None].sign()
+        assert robust.samples.shape == robust.gradients.shape == (10, 1, 28, 28)
+        x = robust.samples - 1e-3 * robust.gradients.sign()
         labels = torch.arange(10)
         with torch.no_grad():
             before, after = (
-                ROBUST(images).log_softmax(1)[labels, labels]
-                for images in (robust.images[:, None], x)
+                ROBUST(images).log_softmax(1)[labels, labels] for images in (robust.samples, x)
             )
         assert (after >= before - 1e-6).all()
 

@@ -5,9 +5,9 @@ from torch import nn
 
 from xhat.core import generator
 from xhat.learning import build, predict, random_affine
-from xhat.learning.negatives import Negatives
 from xhat_zoo import digits
 from xhat_zoo.digits.morphs import Morphs, signed_distance
+from xhat_zoo.digits.negatives import Negatives
 from xhat_zoo.digits.recipes import judges
 from xhat_zoo.digits.recipes.judges import (
     JudgeLoss,

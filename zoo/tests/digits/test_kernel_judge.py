@@ -4,9 +4,9 @@ from torch import nn
 
 from xhat.core import generator
 from xhat.learning import KernelClassifier, predict
-from xhat.learning.negatives import Negatives
 from xhat_zoo import digits
 from xhat_zoo.digits.morphs import Morphs
+from xhat_zoo.digits.negatives import Negatives
 from xhat_zoo.digits.recipes import kernel_judge
 from xhat_zoo.digits.recipes.kernel_judge import _NearnessLoss, train_kernel_judge
 

@@ -17,28 +17,29 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from xhat.core import generator
 from xhat.engine import NormalizedDescent
-from xhat.judges import Judge, Outcome
-from xhat.learning import CORRUPTIONS, corrupt, fit_temperature, predict
+from xhat.judges import Judge
+from xhat.learning import DAMAGE, predict
 from xhat.methods import Method, NearStart, Options, Pixels
-from xhat.metrics.calibration import auroc, expected_calibration_error, nll
-from xhat.objectives import CrossEntropy
-from xhat.surrogates import TEST_KINDS
-from xhat.surrogates.robustness import robust_accuracy
+from xhat.training import (
+    Appraisal,
+    certainty,
+    in_balls,
+    input_gradients,
+    told_apart,
+    under_damage,
+)
+from xhat.training.steering import TABLED
 from xhat_zoo import digits
 from xhat_zoo.digits.foreign import foreign
-from xhat_zoo.digits.steering import Steering, steer
+from xhat_zoo.digits.negatives import TEST_KINDS
+from xhat_zoo.digits.steering import steer
 
-__all__ = ["QUICK", "STEERED", "TABLED", "Appraisal", "Scope", "appraise"]
+__all__ = ["QUICK", "STEERED", "Appraisal", "Scope", "appraise", "quickly", "record"]
 
 Norm = Literal["linf", "l2"]
-_LEVELS = 5  # severities of damage: 0, 1/4, ..., 1
-TABLED = (Outcome.GENUINE, Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD)
-"""Outcomes whose share is told for every start and target."""
-_SHOWN = 10  # digits of which the input gradient is kept
 Progress = Callable[[str, int, int], None]
 STEERED: Mapping[str, Method] = {
     "proximal": NearStart(),
@@ -100,25 +101,6 @@ QUICK = Scope(
 """As little as shows that everything works."""
 
 
-@dataclass(frozen=True)
-class Appraisal:
-    """What was measured of one surrogate.
-
-    Attributes:
-        metrics: one number each, by name.
-        damage: for each kind the accuracy at evenly spaced severities from 0 to 1.
-        images: ``(q, 28, 28)``, one digit of each class.
-        gradients: ``(q, 28, 28)``, of the loss for the right class with respect to these.
-        steering: one per method.
-    """
-
-    metrics: dict[str, float]
-    damage: dict[str, tuple[float, ...]]
-    images: Tensor
-    gradients: Tensor
-    steering: dict[str, Steering]
-
-
 def appraise(
     model: nn.Module,
     judge: Judge | None,
@@ -137,17 +119,20 @@ def appraise(
         on_progress: called with a stage's name, how far it is, and of how far.
     """
     scope, tell = scope or Scope(), on_progress or (lambda *_: None)
-    stages = ["accuracy", "damage", "foreign", "robustness"]
-    total = len(stages) + (len(scope.methods) if judge is not None else 0)
+    test, total = digits.split("test"), 4 + (len(scope.methods) if judge is not None else 0)
     tell("measures", 0, total)
-    metrics = _accuracy(model, scope)
+    x, labels = test.images, test.labels
+    metrics = certainty(predict(model, x[: scope.images]), labels[: scope.images])
     tell("measures", 1, total)
-    damage, of_damaged = _damage(model, scope, seed)
-    metrics |= of_damaged
+    few = scope.damaged
+    damage, more = under_damage(model, x[:few], labels[:few], DAMAGE["image"], seed=seed)
+    metrics |= more
     tell("measures", 2, total)
-    metrics |= _foreign(model, scope, seed)
+    others = {kind: foreign(kind, scope.foreign, seed) for kind in TEST_KINDS}
+    metrics |= told_apart(model, x[: scope.images], others)
     tell("measures", 3, total)
-    metrics |= _robust(model, scope)
+    few = scope.attacked
+    metrics |= in_balls(model, x[:few], labels[:few], scope.radii, steps=scope.attack_steps)
     tell("measures", 4, total)
     steering = {}
     if judge is not None:
@@ -155,94 +140,11 @@ def appraise(
         options = Options(scope.confidence, scope.max_steps, seed=seed)
         for name, how in scope.methods.items():
             steering[name] = steer(how, model, pairs, judge, options=options)
-            metrics |= _steered(name, steering[name])
-            tell("measures", len(stages) + len(steering), total)
-    return Appraisal(metrics, damage, *_gradients(model), steering)
-
-
-def _accuracy(model: nn.Module, scope: Scope) -> dict[str, float]:
-    test = digits.split("test")
-    logits, labels = predict(model, test.images[: scope.images]), test.labels[: scope.images]
-    middle = len(labels) // 2
-    temperature = fit_temperature(logits[:middle], labels[:middle])
-    kept, known = logits[middle:], labels[middle:]
-    return {
-        "accuracy": float((logits.argmax(1) == labels).double().mean()),
-        "nll": nll(kept, known),
-        "nll tempered": nll(kept / temperature, known),
-        "calibration error": expected_calibration_error(kept, known),
-        "calibration error tempered": expected_calibration_error(kept / temperature, known),
-        "temperature": temperature,
-    }
-
-
-def _damage(
-    model: nn.Module, scope: Scope, seed: int
-) -> tuple[dict[str, tuple[float, ...]], dict[str, float]]:
-    test = digits.split("test")
-    x, labels = test.images[: scope.damaged], test.labels[: scope.damaged]
-    curves, metrics, everything = {}, {}, []
-    for kind in CORRUPTIONS:
-        draws, right = generator(seed, "damage", kind), []
-        for severity in torch.linspace(0, 1, _LEVELS):
-            logits = predict(model, corrupt(kind, x, severity.reshape(1), draws))
-            everything.append(logits)
-            right.append(float((logits.argmax(1) == labels).double().mean()))
-        curves[kind] = tuple(right)
-        metrics[f"accuracy under {kind}"] = sum(right) / len(right)
-    logits, known = torch.cat(everything), labels.repeat(len(everything))
-    metrics["nll damaged"] = nll(logits, known)
-    metrics["calibration error damaged"] = expected_calibration_error(logits, known)
-    return curves, metrics
-
-
-def _foreign(model: nn.Module, scope: Scope, seed: int) -> dict[str, float]:
-    def sure(x: Tensor) -> Tensor:
-        return predict(model, x).softmax(1).amax(1)
-
-    own = sure(digits.split("test").images[: scope.images])
-    return {
-        f"AUROC {kind}": auroc(own, sure(foreign(kind, scope.foreign, seed))) for kind in TEST_KINDS
-    }
-
-
-def _robust(model: nn.Module, scope: Scope) -> dict[str, float]:
-    test = digits.split("test")
-    x, labels = test.images[: scope.attacked], test.labels[: scope.attacked]
-    found = {}
-    for norm, radii in scope.radii.items():
-        shares = robust_accuracy(model, x, labels, radii, norm, steps=scope.attack_steps)
-        found |= {f"robust {norm} {radius:g}": kept.share for radius, kept in shares.items()}
-    return found
-
-
-def _steered(name: str, found: Steering) -> dict[str, float]:
-    numbers = found.numbers()
-    shares = {
-        f"{outcome} {name}": numbers["verdicts"][str(outcome)] / numbers["n"]
-        for outcome in (
-            Outcome.GENUINE,
-            Outcome.ADVERSARIAL,
-            Outcome.OFF_MANIFOLD,
-            Outcome.OUT_OF_DISTRIBUTION,
-            Outcome.UNREACHED,
-        )
-    }
-    return shares | {
-        f"judges' confidence {name}": numbers["judge_confidence"],
-        f"reached {name}": numbers["reached"],
-        f"moved {name}": numbers["moved"],
-    }
-
-
-def _gradients(model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return one image of each digit, and the gradient of its own class's loss there."""
-    test = digits.split("test")
-    first = torch.stack([(test.labels == k).nonzero()[0, 0] for k in range(digits.CLASSES)])
-    x = test.images[first[:_SHOWN]].clone().requires_grad_(True)
-    loss = CrossEntropy(model, test.labels[first[:_SHOWN]])(x)
-    (gradient,) = torch.autograd.grad(loss.sum(), x)
-    return x.detach()[:, 0], gradient[:, 0]
+            metrics |= steering[name].metrics(name)
+            tell("measures", 4 + len(steering), total)
+    first = torch.stack([(labels == k).nonzero()[0, 0] for k in range(digits.CLASSES)])
+    gradients = input_gradients(model, x[first], labels[first])
+    return Appraisal(metrics, damage, x[first], gradients, steering)
 
 
 def quickly(scope: Scope) -> Scope:
@@ -254,13 +156,4 @@ def quickly(scope: Scope) -> Scope:
 
 def record(found: Appraisal) -> dict[str, Any]:
     """Return curves and tables of an appraisal as JSON."""
-    return {
-        "damage": {kind: [round(a, 4) for a in curve] for kind, curve in found.damage.items()},
-        "steering": {
-            name: {
-                **{str(each): found.steering[name].table(each).tolist() for each in TABLED},
-                "verdicts": found.steering[name].numbers()["verdicts"],
-            }
-            for name in found.steering
-        },
-    }
+    return found.record(TABLED)

@@ -1,6 +1,6 @@
 """Foreign images: what out-of-distribution detection is measured on, and nothing is trained on.
 
-The kinds are ``xhat.surrogates.TEST_KINDS``; training refuses them.
+The kinds are ``xhat_zoo.digits.negatives.TEST_KINDS``; training refuses them.
 """
 
 import torch
@@ -8,10 +8,9 @@ from torch import Tensor
 
 from xhat.core import check_choice, check_count, generator
 from xhat.learning import random_affine
-from xhat.learning.glyphs import TEST_FONTS, TEST_LETTERS, signs
-from xhat.learning.negatives import Negatives
-from xhat.surrogates import TEST_KINDS
 from xhat_zoo import digits
+from xhat_zoo.digits.glyphs import TEST_FONTS, TEST_LETTERS, signs
+from xhat_zoo.digits.negatives import TEST_KINDS, Negatives
 
 __all__ = ["foreign"]
 

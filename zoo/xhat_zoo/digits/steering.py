@@ -1,4 +1,4 @@
-"""Steering: where a surrogate's gradient leads, said by judges that the search never saw.
+"""Steering by the methods of digits: where a surrogate's gradient leads, by the digits' judges.
 
 One method searches from every start to every target; a share is always of pairs of *different*
 digits, since leaving a digit as it is proves little.
@@ -6,17 +6,16 @@ digits, since leaving a digit as it is proves little.
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from xhat import training
 from xhat.domain import Domain
 from xhat.goals import Class
-from xhat.judges import Judge, Outcome, Penultimate, Verdicts
+from xhat.judges import Judge, Penultimate
 from xhat.methods import Method, Options
 from xhat.metrics import Features, Table, measure
-from xhat.result import Result
+from xhat.training.steering import judged
 from xhat_zoo import digits
 from xhat_zoo.digits.domain import digits_domain
 
@@ -32,59 +31,17 @@ def searched_through(method: str) -> nn.Module:
     return digits.surrogate("robust" if method in _THROUGH_ROBUST else "plain")
 
 
-@dataclass(frozen=True)
-class Steering:
-    """One method's results and verdicts over pairs of starts and targets.
+@dataclass(frozen=True, kw_only=True)
+class Steering(training.Steering):
+    """One method's results and verdicts over pairs of digits.
 
     Attributes:
         method: how was searched.
         pairs: from where to what.
-        result: what was found.
-        verdicts: what the judges say of it.
-        seconds: of the processor, all cores together, that the search took.
     """
 
     method: Method
     pairs: digits.Pairs
-    result: Result
-    verdicts: Verdicts
-    seconds: float = 0.0
-
-    @property
-    def crossing(self) -> Tensor:
-        """Return which pairs are of different digits, ``(n,)`` booleans."""
-        return self.pairs.start_label != self.pairs.target
-
-    @property
-    def genuine(self) -> Tensor:
-        """Return which results are genuine, ``(n,)`` booleans."""
-        return torch.tensor([outcome == Outcome.GENUINE for outcome in self.verdicts.outcomes])
-
-    def numbers(self, which: Tensor | None = None) -> dict[str, Any]:
-        """Return counts and means over ``which``, ``(n,)`` booleans; None for crossing pairs."""
-        which = self.crossing if which is None else which
-        n, counts, result = int(which.sum()), self.verdicts.counts(which), self.result
-        moved = (result.x - result.x0).flatten(1).norm(dim=1)
-        return {
-            "n": n,
-            "verdicts": {str(k): v for k, v in counts.items()},
-            "genuine": counts[Outcome.GENUINE] / n,
-            "reached": float(result.reached[which].float().mean()),
-            "surrogate_confidence": float(result.confidence[which].mean()),
-            "judge_confidence": float(self.verdicts.confidence[which].mean()),
-            "evaluations": float(result.evaluations[which].float().mean()),
-            "moved": float(moved[which].median()),
-        }
-
-    def table(self, outcome: Outcome = Outcome.GENUINE) -> Tensor:
-        """Return the share with this outcome for every start and target, ``(10, 10)``."""
-        hit = torch.tensor([found == outcome for found in self.verdicts.outcomes]).double()
-        place = self.pairs.start_label * digits.CLASSES + self.pairs.target
-        sums, counts = (
-            torch.zeros(digits.CLASSES**2, dtype=torch.double).index_add(0, place, value)
-            for value in (hit, torch.ones_like(hit))
-        )
-        return (sums / counts).reshape(digits.CLASSES, digits.CLASSES)
 
     def measured(
         self, *, reference: int | None = None, seed: int = 0, draws: int = 1, bootstrap: int = 1
@@ -144,11 +101,20 @@ def steer(
     result = method.search(model, goal, pairs.starts, domain, options=used).finished()
     seconds = time.process_time() - began
     problem = method.plan(model, goal, pairs.starts, domain).problem
-    verdicts = judge.judge(
-        result.x,
+    verdicts = judged(
+        judge,
+        result,
         pairs.target,
-        reached=result.reached | (result.confidence > 0.5),
         constraints=problem.constraints,
         searched=tuple(problem.modules()),
     )
-    return Steering(method, pairs, result, verdicts, seconds)
+    return Steering(
+        start=pairs.start_label,
+        target=pairs.target,
+        classes=digits.CLASSES,
+        result=result,
+        verdicts=verdicts,
+        seconds=seconds,
+        method=method,
+        pairs=pairs,
+    )

@@ -21,6 +21,7 @@ from xhat.learning import (
     has_fast_bfloat16,
     predict,
     save_checkpoint,
+    usable_device,
 )
 from xhat.surrogates import as_distributions, worst_inputs
 from xhat.surrogates.adversarial import Norm
@@ -207,15 +208,10 @@ def _wanted(how: Recipe, data: digits.Split, targets: Tensor | Path | None) -> T
 
 
 def _checked_device(device: str, how: Recipe) -> torch.device:
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"the device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu."
-        ) from error
+    usable = usable_device(device)
     if how.kind != "surrogate" and device != "cpu":
         raise ValueError(f"{how.name} is trained on the cpu; a device is for surrogates.")
-    return torch.device(device)
+    return usable
 
 
 def _halves(precision: Precision, device: str, how: Recipe) -> bool:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from xhat.core import check_choice, generator
 from xhat.judges import Jury
 from xhat.learning import VAE, random_rotation
-from xhat.learning.glyphs import TEST_FONTS, TEST_LETTERS, signs
 from xhat_zoo import digits
+from xhat_zoo.digits.glyphs import TEST_FONTS, TEST_LETTERS, signs
 
 __all__ = ["HALVES", "Material", "Planted", "material"]
 

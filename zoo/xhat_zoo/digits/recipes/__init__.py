@@ -8,11 +8,11 @@ of their own.
 from collections.abc import Iterable
 
 from xhat.core import check_choice
-from xhat_zoo.digits.recipes.parts import PARTS, Part, compose
+from xhat_zoo.digits.recipes.parts import PARTS, compose
 from xhat_zoo.digits.recipes.recipe import Recipe
 from xhat_zoo.digits.recipes.shipped import SHIPPED
 
-__all__ = ["PARTS", "SHIPPED", "Part", "Recipe", "compose", "known_recipes", "recipe"]
+__all__ = ["PARTS", "SHIPPED", "Recipe", "compose", "known_recipes", "recipe"]
 
 
 def recipe(name: str) -> Recipe:

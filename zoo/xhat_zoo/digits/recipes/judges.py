@@ -32,8 +32,8 @@ from xhat.learning import (
     predict,
     random_affine,
 )
-from xhat.learning.negatives import Negatives
 from xhat_zoo.digits.morphs import Morphs, signed_distance
+from xhat_zoo.digits.negatives import Negatives
 
 __all__ = [
     "JudgeLoss",

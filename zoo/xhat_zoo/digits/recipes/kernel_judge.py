@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from xhat.core import generator
 from xhat.learning import EpochRecord, KernelClassifier, build, fit, random_affine
-from xhat.learning.negatives import Negatives
 from xhat_zoo.digits.morphs import Morphs, signed_distance
+from xhat_zoo.digits.negatives import Negatives
 from xhat_zoo.digits.recipes.judges import JudgeLoss, held_out
 
 __all__ = ["train_kernel_judge"]

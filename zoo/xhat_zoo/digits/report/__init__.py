@@ -7,15 +7,11 @@ From a few of them, side by side, come a still picture (:func:`save_grid_png`), 
 pairs whose start is not already of the target's class; the diagonal is kept apart.
 
 A :class:`SelfTestRow` holds what judges said of one kind of samples of which the truth is known;
-from many comes the figure of a self-test (:func:`save_selftest_png`). A :class:`ModelPage` holds
-what was measured of one trained model (:func:`save_model_page`); :func:`save_matrices_png` draws
-shares by start and target as heat maps.
+from many comes the figure of a self-test (:func:`save_selftest_png`).
 """
 
-from xhat_zoo.digits.report.card_page import ModelPage, save_gradients_png, save_model_page
 from xhat_zoo.digits.report.confusion import save_selftest_png
 from xhat_zoo.digits.report.grids import save_grid_png
-from xhat_zoo.digits.report.matrices import save_matrices_png
 from xhat_zoo.digits.report.morph import save_morph_gif
 from xhat_zoo.digits.report.page import save_page
 from xhat_zoo.digits.report.records import MethodGrid, Summary, SummaryRow, typical_pair
@@ -23,14 +19,10 @@ from xhat_zoo.digits.report.selftest import SelfTestRow
 
 __all__ = [
     "MethodGrid",
-    "ModelPage",
     "SelfTestRow",
     "Summary",
     "SummaryRow",
-    "save_gradients_png",
     "save_grid_png",
-    "save_matrices_png",
-    "save_model_page",
     "save_morph_gif",
     "save_page",
     "save_selftest_png",

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xhat.report.checks import SLACK
 from xhat.report.palette import FAINT, INK, MUTED, ink_on
-from xhat.report.plots import LINE, MARGIN, WIDTH, Sheet, fold, title_height, title_lines
+from xhat.report.plots import LINE, MARGIN, WIDTH, Sheet, fold, title_height, title_lines, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,8 @@ def save_matrices_png(
     names = [str(k) for k in range(n)] if labels is None else list(map(str, labels))
     if len(names) != n:
         raise ValueError(f"labels must name {n} rows and columns, but there are {len(names)}.")
-    plan = _Plan(list(shares), n, title)
+    plan = _Plan(list(shares), n, title, tuple(names))
+    names = [" ".join(fold(name, _LABEL, plan.cell, lines=1)) for name in names]
     note = note or "In percent. Beside the map the mean of every row, below it of every column."
     with Sheet.drawn(path, plan.height, plan.width) as sheet:
         sheet.title(plan.title)
@@ -77,7 +78,7 @@ def save_matrices_png(
             look = {"color": MUTED, "ha": "center", "va": "center"}
             x = left + n * plan.cell / 2
             sheet.write(x, middle - n * plan.cell / 2 - 0.37, column_title, _LABEL, **look)
-            sheet.write(left - 0.42, middle, row_title, _LABEL, rotation=90, **look)
+            sheet.write(left - plan.before + 0.13, middle, row_title, _LABEL, rotation=90, **look)
         line = fold(note, _NOTE, WIDTH - 2 * MARGIN, lines=1)
         sheet.write(MARGIN, sheet.height - 0.4, line, _NOTE, color=MUTED)
     return Path(path)
@@ -90,6 +91,7 @@ class _Plan:
     names: Sequence[str]
     n: int
     words: str
+    labels: Sequence[str] = ()
 
     @cached_property
     def across(self) -> int:
@@ -104,12 +106,18 @@ class _Plan:
     @cached_property
     def cell(self) -> float:
         """The side of a cell."""
-        return min(_LARGEST, (self.room - _SIDE) / (self.n + _MEANS))
+        return min(_LARGEST, (self.room - self.before) / (self.n + _MEANS))
+
+    @cached_property
+    def before(self) -> float:
+        """The room at the left of a map, for the names of rows, which are as wide as a cell."""
+        wide = max((width_of(name, _LABEL) for name in self.labels), default=0.0)
+        return max(_SIDE, 0.4 + min(wide, _LARGEST))
 
     @cached_property
     def pitch(self) -> float:
         """How far it is from one map to the next."""
-        return _SIDE + self.side + _GAP
+        return self.before + self.side + _GAP
 
     @cached_property
     def width(self) -> float:
@@ -139,7 +147,7 @@ class _Plan:
     def place(self, k: int) -> tuple[float, float]:
         """Return left and top of map ``k``, labels at its left apart."""
         line, column = divmod(k, self.across)
-        left = MARGIN + _SIDE + column * self.pitch
+        left = MARGIN + self.before + column * self.pitch
         return left, title_height(self.title) + 0.1 + line * self._tall
 
     @cached_property

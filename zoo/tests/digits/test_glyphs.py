@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 import torch
 
-from xhat.learning.glyphs import (
+from xhat_zoo.digits.glyphs import (
     TEST_FONTS,
     TEST_LETTERS,
     TRAINING_FONTS,

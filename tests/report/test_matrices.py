@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from studies.tests.test_intervals import pixels
+from xhat.report import save_matrices_png
+from xhat.report.matrices import _cells, _Plan, _shade
 from xhat.report.palette import ink_on, luminance, rgb
-from xhat_zoo.digits.report import save_matrices_png
-from xhat_zoo.digits.report.matrices import _cells, _Plan, _shade
 
 
 def test_cells_have_the_colour_of_their_share(tmp_path):

@@ -35,6 +35,7 @@ class ModelPage:
         pictures: PNG files by heading, each with its caption.
         facts: how it was made.
         remarks: what a reader should know.
+        note: a line below the headline of steering, such as from where to what was searched.
 
     Raises:
         ValueError: steering without results, or an outcome that is none.
@@ -47,6 +48,7 @@ class ModelPage:
     pictures: tuple[tuple[str, Path, str], ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    note: str = "Verdicts of judges that the search never saw."
 
     def __post_init__(self) -> None:
         clean = {}
@@ -81,7 +83,6 @@ def save_model_page(path: str | Path, page: ModelPage) -> Path:
     """
     html = render(
         "model.html",
-        Path(__file__).parent / "templates",
         title=page.name,
         lead=page.lead,
         page=page,

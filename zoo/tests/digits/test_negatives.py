@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.learning.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
-from xhat.learning.negatives import KINDS, Negatives, _shuffle
+from xhat.surrogates import shuffle_tiles
 from xhat_zoo import digits
+from xhat_zoo.digits.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
+from xhat_zoo.digits.negatives import KINDS, Negatives
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_shuffling_moves_every_tile(source):
     assert KINDS["shuffled"](whole, 4, generator(0)).sum() > 0
     part = torch.arange(16.0).repeat_interleave(49).reshape(1, 4, 4, 7, 7)
     image = part.permute(0, 1, 3, 2, 4).reshape(1, 1, 28, 28)
-    moved = _shuffle(image, 4, generator(3))
+    moved = shuffle_tiles(image, 4, generator(3))
     assert not (moved == image).any()
     assert torch.equal(moved.flatten().sort().values, image.flatten().sort().values)
 

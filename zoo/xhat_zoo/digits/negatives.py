@@ -16,15 +16,30 @@ with Outlier Exposure", ICLR 2019.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from xhat.learning.augment import random_affine, rotate
-from xhat.learning.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
+from xhat.surrogates import shuffle_tiles
+from xhat_zoo.digits.glyphs import TRAINING_FONTS, TRAINING_SIGNS, signs
 
-__all__ = ["KINDS", "Negatives"]
+__all__ = ["KINDS", "TEST_KINDS", "TRAINING_KINDS", "Negatives"]
+
+TRAINING_KINDS = (
+    "overlays",
+    "shuffled",
+    "fragments",
+    "scribbles",
+    "strange signs",
+    "patches",
+    "blobs",
+    "noises",
+)
+TEST_KINDS = ("clothes", "letters", "blends", "halves")
+"""What out-of-distribution detection is measured on; nothing is ever trained on these."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,8 @@ class Negatives:
 
     images: Tensor
     labels: Tensor
+    kinds: ClassVar[tuple[str, ...]] = TRAINING_KINDS
+    tested: ClassVar[tuple[str, ...]] = TEST_KINDS
 
     def __post_init__(self) -> None:
         if len(self.labels.unique()) < 2:
@@ -104,7 +121,7 @@ def blends(source: Negatives, n: int, generator: torch.Generator) -> Tensor:
 def shuffled(source: Negatives, n: int, generator: torch.Generator) -> Tensor:
     """The 2×2 or 4×4 tiles of a digit in another order, none of them in its place."""
     x, _ = source.digits(n, generator)
-    return torch.cat([_shuffle(part, tiles, generator) for part, tiles in _halved(x, (2, 4))])
+    return torch.cat([shuffle_tiles(part, tiles, generator) for part, tiles in _halved(x, (2, 4))])
 
 
 def halves(source: Negatives, n: int, generator: torch.Generator) -> Tensor:
@@ -230,15 +247,3 @@ def _split(n: int, parts: int) -> list[int]:
 def _halved(x: Tensor, keys: tuple[int, int]) -> list[tuple[Tensor, int]]:
     middle = len(x) // 2
     return [(part, key) for part, key in ((x[:middle], keys[0]), (x[middle:], keys[1]))]
-
-
-def _shuffle(x: Tensor, tiles: int, generator: torch.Generator) -> Tensor:
-    n, channels, h, w = x.shape
-    cut = x.reshape(n, channels, tiles, h // tiles, tiles, w // tiles).permute(0, 2, 4, 1, 3, 5)
-    flat = cut.reshape(n, tiles**2, channels, h // tiles, w // tiles)
-    order = torch.rand(n, tiles**2, generator=generator).argsort(1)
-    # following a random cycle by one step moves every tile
-    moved = torch.empty_like(flat)
-    rows = torch.arange(n)[:, None]
-    moved[rows, order] = flat[rows, order.roll(1, 1)]
-    return moved.reshape(cut.shape).permute(0, 3, 1, 4, 2, 5).reshape(x.shape)
