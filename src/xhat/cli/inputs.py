@@ -7,16 +7,16 @@ import struct
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
-from PIL import Image
 from torch import Tensor
 
-from xhat.core import UnreadableFileError
+from xhat.core import UnreadableFileError, extra
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "check_task",
@@ -28,10 +28,7 @@ __all__ = [
 ]
 
 _BAD_ARRAY = (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError)
-_BAD_PICTURE = (
-    OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error,
-    Image.DecompressionBombError,
-)  # fmt: skip
+_BAD_PICTURE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error)
 
 
 def load_model(name: str) -> Callable[[Tensor], Tensor]:
@@ -210,7 +207,10 @@ def check_task(path: str | Path, task: str) -> None:
         )
 
 
-def _read_schema(path: Path) -> pa.Schema:
+def _read_schema(path: Path) -> "pa.Schema":
+    with extra("tables", "Parquet files (.npy does without) need"):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
     try:
         return pq.read_schema(path)
     except (OSError, pa.ArrowInvalid) as error:
@@ -224,11 +224,20 @@ def _read_column(path: Path, name: str) -> Tensor | None:
     shapes = _shapes(schema.metadata or {})
     if name not in schema.names or name not in shapes:
         return None
+    import pyarrow.parquet as pq
+
     try:
         table = pq.read_table(path, columns=[name])
         flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return torch.from_numpy(flat.reshape(table.num_rows, *shapes[name]).copy())
-    except (OSError, pa.ArrowException, AttributeError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        NotImplementedError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise UnreadableFileError(
             f"the samples cannot be read from {path}: it is truncated, or its {name} is not what "
             f"its metadata say."
@@ -236,12 +245,14 @@ def _read_column(path: Path, name: str) -> Tensor | None:
 
 
 def _read_pictures(folder: Path) -> Tensor:
+    with extra("report", "pictures (.npy does without) need"):
+        from PIL import Image
     pictures = []
     for path in sorted(folder.glob("*.png")):
         try:
             with Image.open(path) as picture:
                 pictures.append(np.asarray(picture.convert("L"), dtype=np.float32) / 255)
-        except _BAD_PICTURE as error:
+        except (*_BAD_PICTURE, Image.DecompressionBombError) as error:
             raise UnreadableFileError(f"{path} cannot be read as a picture ({error}).") from error
         if pictures[-1].shape != pictures[0].shape:
             raise UnreadableFileError(

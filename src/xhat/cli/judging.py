@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xhat.core import atomic_folder_check, atomic_write, check_range, check_tensor
+from xhat.core import atomic_folder_check, atomic_write, check_range, check_tensor, extra
 from xhat.judges import Judge, Outcome, Verdicts
 from xhat.report import JudgedSamples, as_pictures, save_judged_page
 from xhat.task import Task
+
+with extra("report", "verdicts with a page need"):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 __all__ = ["Judged", "judge_samples", "write_judged"]
 

@@ -16,6 +16,7 @@ from xhat.cli.stopping import Answer, Stopped, answering
 if TYPE_CHECKING:
     from xhat.domain import Domain
     from xhat.engine import Progress
+    from xhat.judged import Judged
     from xhat.result import Result
 
 __all__ = ["audit_command", "optimize_command"]
@@ -156,10 +157,11 @@ def optimize_command(
                 on_training=update,
                 **options,
             )
-        page = replace(found, model=model).report(out)
+        page = _shown(replace(found, model=model), out)
     told = json.loads((out / "summary.json").read_text())
     console.print_json(json.dumps(told))
-    console.print(f"Wrote {out / 'results.parquet'}", markup=False)
+    table = out / "results.parquet" if page.suffix == ".html" else page
+    console.print(f"Wrote {table}", markup=False)
     if page.suffix == ".html" or told["picture"]:
         console.print(
             f"Open {page if page.suffix == '.html' else out / told['picture']}", markup=False
@@ -205,9 +207,8 @@ def audit_command(
         goal = wanted.goal() if wanted.said else None
         domain = domain_of(reference, labels, kind, None, None, seed)
         samples = samples_of(inputs, "the samples", domain)
-        starts = (
-            as_starts(read_data(inputs, "the samples")) if inputs.suffix == ".parquet" else None
-        )
+        results = inputs.suffix in (".parquet", ".npz")
+        starts = as_starts(read_data(inputs, "the samples")) if results else None
         with progress_bar() as update:
             found = audit(
                 None if model is None else load_model(model),
@@ -219,7 +220,7 @@ def audit_command(
                 alpha=alpha,
                 on_progress=update,
             )
-        page = found.report(out)
+        page = _shown(found, out)
     if found.verdicts is not None:
         for outcome, count in found.verdicts.counts().items():
             if count:
@@ -385,6 +386,17 @@ def _two(text: str, name: str) -> tuple[float, float]:
     except ValueError as error:
         raise ValueError(f"{name} must be low,high, such as 0,1, but is {text!r}.") from error
     return low, high
+
+
+def _shown(found: "Judged", out: Path) -> Path:
+    """Return the page of what was found; without what draws it the table, and say so."""
+    from xhat.core import MissingExtraError
+
+    try:
+        return found.report(out)
+    except MissingExtraError as missing:
+        errors.print(f"There is no page: {missing}", markup=False)
+        return found.write(out)
 
 
 def _say_unfinished(result: "Result", asked: Answer) -> None:

@@ -7,9 +7,8 @@ hold that only the truth can tell, and how far the surrogate was off.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -19,6 +18,9 @@ from xhat.judges.answers import answer, finite
 from xhat.judges.simulator import Simulator
 from xhat.judges.truth import CHUNK, Truth, TruthEvidence, ask, check_truth
 from xhat.result import Result
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["TruthConstraint", "Verification", "verify"]
 
@@ -89,7 +91,7 @@ class Verification:
             "truth_error": found.error.numpy(),
             "truth_holds": found.holds.numpy(),
             "truth_failed": found.failed.numpy(),
-            "truth_reason": pa.array(self.reasons, pa.string()),
+            "truth_reason": list(self.reasons),
         }
         if found.gap is not None:
             columns["truth_gap"] = found.gap.numpy()
@@ -98,7 +100,7 @@ class Verification:
             columns["truth_feasible"] = self.feasible.numpy()
         return columns
 
-    def to_table(self) -> pa.Table:
+    def to_table(self) -> "pa.Table":
         """Return the result's table with the truth's columns first, one row per candidate.
 
         ``result.save(path, verification.columns())`` writes the same as a Parquet file.
