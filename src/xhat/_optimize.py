@@ -87,9 +87,8 @@ def optimize(
     how.prepare(around, on_training)
     with at_rest(model):  # methods ask it before the search, too
         found = how.search(model, goal, starts, around, tuple(constraints), given)
-    note = around.note if isinstance(around, Surroundings) else None
-    if note is not None:
-        found = replace(found, notes=(*found.notes, note))
+    if around.note is not None:
+        found = replace(found, notes=(*found.notes, around.note))
     return judged(
         found,
         model,

@@ -15,7 +15,6 @@ from torch import Tensor
 from xhat.constraints import Certificate
 from xhat.core import check_positive, short
 from xhat.judges.answers import answer, finite
-from xhat.judges.simulator import Simulator
 from xhat.judges.truth import CHUNK, Truth, TruthEvidence, ask, check_truth
 from xhat.result import Result
 
@@ -183,7 +182,7 @@ def _structure(
 
 
 def _reasons(truth: Truth, evidence: TruthEvidence) -> tuple[str | None, ...]:
-    known = truth.f.records[-len(evidence.y) :] if isinstance(truth.f, Simulator) else ()
+    known = getattr(truth.f, "records", ())[-len(evidence.y) :]  # as a Simulator keeps them
     reasons: list[str | None] = []
     for i, failed in enumerate(evidence.failed.tolist()):
         told = known[i].reason if known else None

@@ -162,7 +162,7 @@ class Method(ABC):
 
     def missing(self, domain: Around, goal: Goal) -> str | None:
         """Return why a domain cannot serve this method, and what to do; None where it can."""
-        if self.needs and isinstance(domain, Surroundings):
+        if self.needs and not domain.knows_samples:
             return (
                 f"the method {self.name!r} needs to know what real inputs look like; give a domain "
                 f"(domain=xhat.Domain(samples, labels), or --reference)."
@@ -184,7 +184,7 @@ class Method(ABC):
     def prepare(self, domain: Around, on_progress: Training | None = None) -> None:
         """Train what this method needs of a domain and what is not there yet."""
         for part in self.needs:
-            if part not in ("classes", "images") and isinstance(domain, Domain):
+            if part not in ("classes", "images"):
                 domain.network(part, on_progress)
 
     def describe(self) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def until(goal: Goal, confidence: float | None) -> tuple[TargetReached, ...]:
 
 def held(space: Space, domain: Around, x0: Tensor) -> Space:
     """Return a space in which what must not change stays as in the starts."""
-    if isinstance(domain, Surroundings) or bool(domain.free.all()):
+    if bool(domain.free.all()):
         return space
     return Masked(space, domain.free, x0)
 
