@@ -15,9 +15,8 @@ from xhat.cli.stopping import Answer, Stopped, answering
 
 if TYPE_CHECKING:
     from xhat.domain import Domain
-    from xhat.engine import Progress
-    from xhat.judged import Judged
-    from xhat.result import Result
+    from xhat.door.judged import Judged
+    from xhat.engine import Progress, Result
 
 __all__ = ["audit_command", "optimize_command"]
 
@@ -126,8 +125,8 @@ def optimize_command(
     options: dict[str, Any] = {"confidence": confidence, "max_steps": max_steps, "seed": seed}
     options = {name: said for name, said in options.items() if said is not None}
     with claimed_folder(out):
-        from xhat._optimize import choose, optimize
         from xhat.cli.inputs import load_model
+        from xhat.door.optimizing import choose, optimize
         from xhat.engine import Compute
 
         goal = wanted.goal()
@@ -150,7 +149,7 @@ def optimize_command(
                 goal,
                 domain=domain,
                 method=how,
-                constraints=[constraint_of(each) for each in constraint or ()],
+                constraints=[load_model(each) for each in constraint or ()],
                 truth=None if truth is None else load_model(truth),
                 limits=limits,
                 alpha=alpha,
@@ -199,9 +198,9 @@ def audit_command(
 
     wanted = _Wanted(target, value, tolerance, within, at_least, at_most)
     with claimed_folder(out):
-        from xhat._audit import audit
         from xhat.cli.inputs import load_model
         from xhat.domain.reading import as_starts, read_data
+        from xhat.door.auditing import audit
         from xhat.judges import Outcome
 
         goal = wanted.goal() if wanted.said else None
@@ -263,7 +262,7 @@ class _Wanted:
         Raises:
             ValueError: none or several of them, or one that says nothing.
         """
-        from xhat import goals
+        from xhat.objectives import goals
 
         if len(self.said) != 1:
             came = ", ".join(self.said) or "none"
@@ -358,15 +357,6 @@ def limits_of(text: str) -> tuple[Any, Any]:
     return _two(text, "--bounds")
 
 
-def constraint_of(name: str) -> Any:
-    """Return the constraint that a function ``module:g`` states: ``g(x) <= 0``."""
-    from xhat.cli.inputs import load_model
-    from xhat.constraints import Constraint, Inequality
-
-    found: Any = load_model(name)
-    return found if isinstance(found, Constraint) else Inequality(found)
-
-
 def _target(text: str) -> Any:
     import torch
 
@@ -401,7 +391,7 @@ def _shown(found: "Judged", out: Path) -> Path:
 
 def _say_unfinished(result: "Result", asked: Answer) -> None:
     """Say of a search that was cut short what there is of it, and end with the code for that."""
-    from xhat.result import Status
+    from xhat.engine import Status
 
     pairs = zip(result.status, result.sentences, strict=True)
     failed = [said for status, said in pairs if status is Status.FAILED]

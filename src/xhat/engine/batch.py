@@ -12,12 +12,12 @@ from torch import Tensor
 from xhat.core import per_row
 from xhat.engine.answers import ANSWERED, Answers
 from xhat.engine.faults import failure
+from xhat.engine.problem import Problem
 from xhat.engine.rows import Live, Rows, join, take
+from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import Stepper
 from xhat.engine.stopping import Snapshot, StopRule
 from xhat.objectives import Measurement
-from xhat.problem import Problem
-from xhat.result import Ending, Status
 
 __all__ = ["LiveBatch", "Setup", "measured", "snapshot"]
 

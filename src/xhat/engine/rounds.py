@@ -18,11 +18,11 @@ from xhat.engine.answers import Answers
 from xhat.engine.batch import snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.lagrangian import AugmentedLagrangian, Lagrangian, Multipliers, columns
+from xhat.engine.problem import Problem
 from xhat.engine.restoration import Linearized, restore
 from xhat.engine.run import Progress, Run
+from xhat.engine.status import Ending, Status
 from xhat.engine.stopping import Memory, Snapshot, StopRule, target_reached
-from xhat.problem import Problem
-from xhat.result import Ending, Status
 
 __all__ = ["Rounds", "Settled"]
 

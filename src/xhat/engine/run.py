@@ -11,7 +11,7 @@ from xhat.engine.answers import Answers
 from xhat.engine.batch import LiveBatch, Setup
 from xhat.engine.faults import guarded
 from xhat.engine.rows import Live
-from xhat.result import Ending, Status
+from xhat.engine.status import Ending, Status
 
 __all__ = ["Progress", "Restarts", "Run"]
 

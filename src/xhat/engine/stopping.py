@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_fraction, check_positive
-from xhat.result import Ending, Status
+from xhat.engine.status import Ending, Status
 
 __all__ = [
     "LossBelow",

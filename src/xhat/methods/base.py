@@ -10,11 +10,9 @@ from torch import Tensor, nn
 
 from xhat.constraints import Constraint
 from xhat.domain import Domain
-from xhat.engine import Compute, Progress, Restarts, TargetReached, solve
-from xhat.goals import Goal
+from xhat.engine import Compute, Problem, Progress, Restarts, Result, TargetReached, solve
 from xhat.methods.surroundings import Surroundings
-from xhat.problem import Problem
-from xhat.result import Result
+from xhat.objectives.goals import Goal
 from xhat.spaces import Masked, Space
 
 __all__ = [

@@ -19,7 +19,7 @@ from xhat.apps.explorer import explorer_part, stream
 from xhat.apps.explorer.gallery import Gallery
 from xhat.apps.explorer.searches import Channel, Searches
 from xhat.apps.web import build
-from xhat.result import Result
+from xhat.engine import Result
 from xhat.task import Cancelled
 from xhat_zoo import digits
 from xhat_zoo.digits.exploring import Explorer, Question

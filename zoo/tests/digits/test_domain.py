@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import xhat
-from xhat.goals import Class
+from xhat.objectives.goals import Class
 from xhat_zoo import digits
 from xhat_zoo.digits.domain import digits_domain
 from xhat_zoo.digits.methods import METHODS

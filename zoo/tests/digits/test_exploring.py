@@ -11,8 +11,8 @@ import torch
 from xhat.apps.explorer.gallery import Gallery
 from xhat.apps.explorer.tiles import tiled
 from xhat.core import UnreadableFileError
+from xhat.engine import Result
 from xhat.report import as_pictures
-from xhat.result import Result
 from xhat.task import Cancelled
 from xhat_zoo import digits
 from xhat_zoo.digits import judging

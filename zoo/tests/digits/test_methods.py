@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from xhat.core import generator
-from xhat.problem import Problem
+from xhat.engine import Problem
 from xhat.spaces import Box, Latent
 from xhat.surrogates import Exemplars
 from xhat_zoo.digits.methods import METHODS, Exemplary, Known, Method, method

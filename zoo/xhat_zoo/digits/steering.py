@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xhat.engine import Compute, Progress
+from xhat.engine import Compute, Progress, Result
 from xhat.judges import Judge, Outcome, Penultimate, Verdicts
 from xhat.metrics import Features, Table, measure
-from xhat.result import Result
 from xhat_zoo import digits
 from xhat_zoo.digits.methods import Method
 

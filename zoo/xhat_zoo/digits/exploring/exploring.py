@@ -11,10 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import check_fraction
-from xhat.engine import Live, Progress
+from xhat.engine import Live, Problem, Progress, Result
 from xhat.judges import Judge, Verdicts
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.task import Cancelled, Stage, Tell
 from xhat_zoo import digits
 from xhat_zoo.digits.exploring.code import python_code

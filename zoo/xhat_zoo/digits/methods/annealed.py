@@ -17,10 +17,8 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor, generator
-from xhat.engine import GradientDescent, solve
+from xhat.engine import GradientDescent, Problem, Result, solve
 from xhat.objectives import CrossEntropy, Objective, Proximity, ScorePrior
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Space
 from xhat.surrogates.diffusion import noise_levels
 from xhat_zoo import digits

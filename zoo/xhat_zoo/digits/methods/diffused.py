@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor, generator
+from xhat.engine import Problem, Result, Status
 from xhat.objectives import CrossEntropy, ScorePrior
-from xhat.problem import Problem
-from xhat.result import Result, Status
 from xhat.spaces import Space
 from xhat.surrogates.diffusion import (
     ClassifierFree,

@@ -21,10 +21,8 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor
-from xhat.engine import solve
+from xhat.engine import Problem, Result, solve
 from xhat.objectives import AtMost, Central, CrossEntropy, InLatent, Objective, Proximity
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Space, Warped
 from xhat.surrogates import Exemplars
 from xhat_zoo.digits.methods.known import Known, unsure

@@ -7,10 +7,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from xhat.constraints import LinfBall
-from xhat.engine import Adam, Stepper, TargetReached, solve
+from xhat.engine import Adam, Problem, Result, Stepper, TargetReached, solve
 from xhat.objectives import CrossEntropy, GaussianEnergy, InLatent, Objective, Proximity
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box, Latent, Space
 from xhat_zoo import digits
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from xhat.constraints import Certificate
 from xhat.core import check_positive, short
+from xhat.engine import Result
 from xhat.judges.answers import answer, finite
 from xhat.judges.truth import CHUNK, Truth, TruthEvidence, ask, check_truth
-from xhat.result import Result
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -137,7 +137,7 @@ def verify(
         >>> import math
         >>> from xhat.judges import Simulator
         >>> from xhat.objectives import Match
-        >>> from xhat.problem import Problem
+        >>> from xhat.engine import Problem
         >>> from xhat.engine import solve
         >>> from xhat.spaces import Box
         >>> half = lambda x: x[:, 0] / 2  # a surrogate of the square root, good near 4

@@ -10,10 +10,8 @@ import torch
 from tests.laws.registry import ConvNet, autoencoder, starts, targets
 from xhat.constraints import Certificate, L2Ball, LinfBall
 from xhat.core import SearchFailedError, UnreadableFileError
-from xhat.engine import Compute, TargetReached, solve
+from xhat.engine import Compute, Problem, Result, TargetReached, solve
 from xhat.objectives import CrossEntropy, Match
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box, Latent
 
 N = 3

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from xhat.constraints import Certificate
 from xhat.core import SearchFailedError, UnreadableFileError, extra
-from xhat.result.files import as_table, read, write
-from xhat.result.status import Ending, Status, meant
+from xhat.engine.files import as_table, read, write
+from xhat.engine.status import Ending, Status, meant
 
 if TYPE_CHECKING:
     import pyarrow as pa

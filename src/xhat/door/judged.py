@@ -11,9 +11,9 @@ from torch import Tensor
 
 from xhat.core import atomic_folder_check, atomic_write
 from xhat.domain import Domain
+from xhat.engine import Result
+from xhat.engine.files import usual_suffix
 from xhat.judges import Outcome, Verdicts
-from xhat.result import Result
-from xhat.result.files import usual_suffix
 
 __all__ = ["Judged", "KeptVerdict", "KeptVerdicts"]
 
