@@ -49,7 +49,7 @@ pytest: setup
 test-oldest: $(OLDEST_STAMP)
 	$(OLDEST)/bin/python -m pip check
 	$(QUICKLY) $(OLDEST)/bin/pytest -n 2 --dist loadfile -W ignore::DeprecationWarning \
-		tests/core tests/engine tests/spaces tests/constraints tests/objectives tests/laws tests/learning tests/test_symmetry.py tests/test_problem.py tests/test_result.py \
+		tests/core tests/engine tests/spaces tests/constraints tests/objectives tests/laws tests/learning tests/test_symmetry.py \
 		tests/cli/test_shell.py tests/cli/test_optimize.py tests/cli/test_judge.py tests/cli/test_label.py studies/tests/test_main.py zoo/tests/test_laws.py \
 		tests/cli/test_train.py::test_a_recipe_is_trained_from_the_embedded_data tests/cli/test_demo.py \
 		tests/apps/label/test_exchange.py tests/metrics/test_dimension.py zoo/tests/digits/report/test_page.py studies/tests/test_tuning.py \
@@ -99,7 +99,7 @@ $(OLDEST_STAMP): pyproject.toml zoo/pyproject.toml constraints-oldest.txt | pyth
 	@echo "Setting up $(OLDEST) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(OLDEST)
 	@$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints-oldest.txt \
-		--editable '.[dimension,postgresql,robustness,steerable,test,tune,web]' --editable 'zoo[flow,mesh]'
+		--editable '.[dimension,postgresql,report,robustness,scale,steerable,tables,test,tune,web]' --editable 'zoo[flow,mesh]'
 	@touch $@
 
 # torchattacks asks for another torch than the one in use, so it comes without what it asks for.

@@ -24,9 +24,8 @@ import torch
 from record import RESULTS, provenance, table, write
 from scipy.optimize import minimize
 
-from xhat.engine import Compute, solve
+from xhat.engine import Compute, Problem, solve
 from xhat.objectives import Measurement, Objective
-from xhat.problem import Problem
 from xhat_zoo.conjunction import (
     CERTIFIED,
     HELD_OUT,

@@ -50,8 +50,7 @@ def starts(program: Program, n: int) -> Tensor:
 def xhat(program: Program, x0: Tensor) -> Solved:
     """Search by this library, all starts in one batch."""
     from xhat.constraints import Equality, Inequality
-    from xhat.engine import Compute, solve
-    from xhat.problem import Problem
+    from xhat.engine import Compute, Problem, solve
     from xhat.spaces import Box
 
     constraints = []

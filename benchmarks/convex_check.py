@@ -38,8 +38,7 @@ from xhat.constraints import (
     SecondOrderCone,
     SumWithin,
 )
-from xhat.engine import Compute, GradientDescent, Plateau, solve
-from xhat.problem import Problem
+from xhat.engine import Compute, GradientDescent, Plateau, Problem, solve
 from xhat.spaces import Box
 
 SEED, TIMES, STARTS = 0, 12, 8

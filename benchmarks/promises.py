@@ -19,9 +19,8 @@ from torch import nn
 
 from xhat.constraints import Bounds, L1Ball, L2Ball, LinfBall
 from xhat.core import generator
-from xhat.engine import AugmentedLagrangian, solve
+from xhat.engine import AugmentedLagrangian, Problem, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Box, Latent, Masked, Space
 
 

@@ -23,8 +23,8 @@ from record import HERE, RESULTS, provenance, table, write
 from scipy.optimize import differential_evolution
 from scipy.stats import qmc
 
+from xhat.door.refinement import Refinement, refine
 from xhat.judges import Truth
-from xhat.refinement import Refinement, refine
 from xhat.report import save_gaps_png
 
 PAGE = HERE.parent / "docs" / "guides" / "simulator.md"

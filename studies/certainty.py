@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from studies.runner.experiment import Arm, Cell, Claim, Context, Experiment
 from studies.surrogates import MEASURED, Plan, surrogate
 from xhat.constraints import Constraint
-from xhat.goals import Goal
 from xhat.methods import Method
 from xhat.methods import Plan as SearchPlan
 from xhat.methods.base import Around, Model
 from xhat.objectives import Disagreement, Entropy, Indecision, Objective
+from xhat.objectives.goals import Goal
 from xhat.surrogates import Adversarial
 from xhat.surrogates.ensembles import Ensemble
 from xhat_zoo.digits.appraisal import STEERED, Scope, appraise, quickly, record

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from studies.runner.experiment import Arm, Cell, Claim, Context, Experiment
 from studies.surrogates import MEASURED, Plan, surrogate
-from xhat.goals import Class
 from xhat.judges import Outcome
 from xhat.learning import rotate
+from xhat.objectives.goals import Class
 from xhat.surrogates import Adversarial
 from xhat_zoo import digits
 from xhat_zoo.digits.appraisal import STEERED, appraise, quickly, record

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xhat.engine import Trajectory
 from xhat.judges import Outcome
 from xhat.methods import Options, method
 from xhat.metrics import evenly, spherical, straight
 from xhat.objectives import AtMost, NearReal, Objective
-from xhat.result import Trajectory
 from xhat.spaces import Latent
 from xhat.surrogates import geodesic
 from xhat_zoo import digits

@@ -60,4 +60,9 @@ def test_all_extras_for_use_are_among_those_that_are_tested():
 
 def test_the_two_distributions_have_one_version():
     assert project()["version"] == project("zoo")["version"]
-    assert f"xhat=={project()['version']}" in project("zoo")["dependencies"]
+    assert f"xhat[report,scale]=={project()['version']}" in project("zoo")["dependencies"]
+
+
+def test_little_is_required():
+    names = [Requirement(line).name for line in project()["dependencies"]]
+    assert names == ["numpy", "rich", "safetensors", "scipy", "torch", "typer"]

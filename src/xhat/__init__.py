@@ -20,22 +20,21 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 _ROOMS = {
-    "xhat._optimize": ("optimize",),
-    "xhat._audit": ("audit",),
+    "xhat.door.optimizing": ("optimize",),
+    "xhat.door.auditing": ("audit",),
     "xhat.training": ("train",),
-    "xhat.judged": ("Judged",),
+    "xhat.door.judged": ("Judged",),
     "xhat.domain": ("Domain",),
-    "xhat.goals": (
+    "xhat.objectives.goals": (
         "AtLeast", "AtMost", "Avoid", "Class", "Distribution", "Goal", "Least", "Most", "Value",
         "Within",
     ),
     "xhat.methods": ("Method", "known_methods", "method"),
-    "xhat.problem": ("Problem",),
-    "xhat.result": ("Result", "Status", "Trajectory"),
     "xhat.engine": (
         "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
-        "MaxEvaluations", "MaxSeconds", "MaxSteps", "NormalizedDescent", "Plateau", "Progress",
-        "Restarts", "SignDescent", "TargetReached", "VectorAdam", "pgd", "solve",
+        "MaxEvaluations", "MaxSeconds", "MaxSteps", "NormalizedDescent", "Plateau", "Problem",
+        "Progress", "Restarts", "Result", "SignDescent", "Status", "TargetReached", "Trajectory",
+        "VectorAdam", "pgd", "solve",
     ),
     "xhat.spaces": (
         "Affine", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "Ordered", "Rounded",
@@ -49,8 +48,9 @@ _ROOMS = {
         "AffineEquality", "Bounds", "Constraint", "Equality", "Fixed", "Halfspace", "Inequality",
         "Invariance", "L1Ball", "L2Ball", "LinfBall", "Monotone", "Simplex", "SumWithin",
     ),
-    "xhat.judges": ("Judge", "Outcome", "Simulator", "Truth", "Verdict", "Verdicts", "verify"),
-    "xhat.refinement": ("refine",),
+    "xhat.judges": ("Judge", "Outcome", "Simulator", "Truth", "Verdict", "Verdicts"),
+    "xhat.door.verifying": ("verify",),
+    "xhat.door.refinement": ("refine",),
 }  # fmt: skip
 _WHERE = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -59,14 +59,14 @@ __all__ = ["__version__", *sorted(_WHERE)]  # pyright: ignore[reportUnsupportedD
 __version__ = version("xhat")
 
 if TYPE_CHECKING:
-    from xhat._audit import audit as audit
-    from xhat._optimize import optimize as optimize
     from xhat.domain import Domain as Domain
+    from xhat.door.auditing import audit as audit
+    from xhat.door.judged import Judged as Judged
+    from xhat.door.optimizing import optimize as optimize
+    from xhat.engine import Problem as Problem
+    from xhat.engine import Result as Result
     from xhat.engine import pgd as pgd
     from xhat.engine import solve as solve
-    from xhat.judged import Judged as Judged
-    from xhat.problem import Problem as Problem
-    from xhat.result import Result as Result
     from xhat.training import train as train
 
 

@@ -24,9 +24,9 @@ from studies.maps import drawn_map, map_of
 from studies.report.latent_maps import save_latent_maps_png
 from studies.runner.experiment import Context
 from xhat.core import generator
-from xhat.goals import Class
 from xhat.judges import Judge, Jury, Neighbours
 from xhat.methods import Guided
+from xhat.objectives.goals import Class
 from xhat.spaces import Latent
 from xhat_zoo import digits
 from xhat_zoo.digits.domain import digits_domain

@@ -9,8 +9,8 @@ import torch
 
 from studies.ablation import _WAYS
 from studies.searches import _images, own_pairs
-from xhat.goals import Class
 from xhat.methods import Options
+from xhat.objectives.goals import Class
 from xhat_zoo.digits.domain import digits_domain
 from xhat_zoo.digits.steering import searched_through
 

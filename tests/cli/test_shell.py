@@ -77,7 +77,7 @@ def test_an_unexpected_error_is_one_line_too(xhat, folder, capsys, monkeypatch):
     def crash(*_, **__):
         raise KeyError("no such key")
 
-    monkeypatch.setattr("xhat._optimize.optimize", crash)
+    monkeypatch.setattr("xhat.door.optimizing.optimize", crash)
     words = ["optimize", "--model", "own_models:lift", "--inputs", "x.npy", "--value", "2"]
     with pytest.raises(KeyError) as error:
         xhat(*words)
@@ -94,7 +94,7 @@ def test_an_interrupt_ends_with_130_and_a_sentence(xhat, folder, monkeypatch):
 
     words = ["optimize", "--model", "own_models:lift", "--inputs", "x.npy", "--value", "2"]
     assert xhat(*words, "--out", "fine")[0] == 0
-    monkeypatch.setattr("xhat._optimize.optimize", interrupted)
+    monkeypatch.setattr("xhat.door.optimizing.optimize", interrupted)
     code, out, err = xhat(*words, "--out", "stopped")
     assert (code, out) == (130, "")
     assert err == "Interrupted; nothing half-written was left behind.\n"

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from tests.cli.shell import interrupt_when, start
-from xhat import _optimize as searching
 from xhat.cli.stopping import SAID, Stopped, answering, stoppable
 from xhat.core import claimed_folder
-from xhat.result import Status
+from xhat.door import optimizing as searching
+from xhat.engine import Status
 
 WORDS = ["optimize", "--inputs", "x.npy", "--target", "1", "--out", "found", "--model"]
 

@@ -23,7 +23,7 @@ from xhat.constraints import (
     contradiction,
 )
 from xhat.core import generator
-from xhat.problem import Problem
+from xhat.engine import Problem
 from xhat.spaces import Affine, Box, Logit
 from xhat.symmetry import Mirror, Rotations
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from xhat.engine import Ending, Status
 from xhat.engine.answers import Answers
-from xhat.result import Ending, Status
 
 
 def tried(violation, reached, loss):

@@ -4,9 +4,8 @@ from torch.nn import functional as F
 
 from tests.laws.registry import ConvNet, starts, targets
 from xhat.constraints import L1Ball, L2Ball, LinfBall
-from xhat.engine import Restarts, SignDescent, TargetReached, pgd, solve
+from xhat.engine import Problem, Restarts, SignDescent, TargetReached, pgd, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Box
 
 N, STEPS, RADIUS, RATE = 4, 6, 0.2, 0.05

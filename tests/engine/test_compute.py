@@ -4,9 +4,8 @@ from torch import nn
 
 from tests.laws.problems import looks
 from tests.laws.registry import ConvNet, autoencoder, mlp, starts, targets
-from xhat.engine import Compute, LossBelow, MaxEvaluations, TargetReached, solve
+from xhat.engine import Compute, LossBelow, MaxEvaluations, Problem, TargetReached, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Box, Latent
 
 N = 6

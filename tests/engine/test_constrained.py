@@ -13,13 +13,13 @@ from xhat.engine import (
     Compute,
     LossBelow,
     MaxEvaluations,
+    Problem,
+    Result,
     TargetReached,
     solve,
 )
 from xhat.engine.lagrangian import Multipliers
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box, Latent
 
 EXACT = Compute(precision="float64")

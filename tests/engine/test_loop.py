@@ -12,6 +12,7 @@ from xhat.engine import (
     GradientDescent,
     LossBelow,
     MaxSeconds,
+    Problem,
     Progress,
     Restarts,
     SignDescent,
@@ -27,7 +28,6 @@ from xhat.objectives import (
     Objective,
     Proximity,
 )
-from xhat.problem import Problem
 from xhat.spaces import Box, Logit
 
 N = 5

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from xhat.constraints import Equality, Inequality
+from xhat.engine import Problem
 from xhat.engine.restoration import Linearized, restore
-from xhat.problem import Problem
 from xhat.spaces import Box
 
 EQUAL, BELOW = torch.tensor([[True]]), torch.tensor([[False]])

@@ -9,6 +9,7 @@ from xhat.engine import (
     Compute,
     GradientDescent,
     NormalizedDescent,
+    Problem,
     SignDescent,
     Stepper,
     solve,
@@ -16,7 +17,6 @@ from xhat.engine import (
 from xhat.engine.answers import Answers
 from xhat.engine.batch import LiveBatch, Setup
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Box
 
 N = 3

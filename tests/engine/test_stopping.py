@@ -12,13 +12,13 @@ from xhat.engine import (
     MaxSeconds,
     MaxSteps,
     Plateau,
+    Problem,
     Restarts,
     Snapshot,
     TargetReached,
     solve,
 )
 from xhat.objectives import CrossEntropy, Match, Maximize
-from xhat.problem import Problem
 from xhat.spaces import Box
 
 N = 4

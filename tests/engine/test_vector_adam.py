@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.engine import Adam, VectorAdam, solve
-from xhat.problem import Problem
+from xhat.engine import Adam, Problem, VectorAdam, solve
 from xhat.spaces import Box
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.fuzz.searching import Broken, Search, searched
-from xhat.result import Result
+from xhat.engine import Result
 
 
 def again(search: Search, result: Result) -> Iterator[Broken]:

@@ -227,7 +227,7 @@ from tests.fuzz.goals import real, soft, targets
 from tests.fuzz.material import *
 from tests.fuzz.spaces import weights_of
 from xhat import constraints, symmetry, objectives, engine, spaces
-from xhat.problem import Problem
+from xhat.engine import Problem
 
 """
 CALL = "result = engine.solve(problem, begin, **options)\n"

@@ -23,7 +23,7 @@ from tests.fuzz.searching import Broken, Outcome, Search, searched
 from tests.fuzz.state import State
 from xhat import engine
 from xhat.core import InputWarning, SearchFailedError
-from xhat.result import Result
+from xhat.engine import Result
 
 LIBRARY = str(Path(xhat.__file__).parent)
 TOO_LONG = 20.0

@@ -12,7 +12,7 @@ from tests.fuzz.conditions import CONDITIONS
 from tests.fuzz.goals import GOALS, Reading, Seen, total
 from tests.fuzz.problems import RANDOM, Case
 from tests.fuzz.spaces import KINDS, Look
-from xhat.result import Result
+from xhat.engine import Result
 
 DRAWS, MANY, PASSES = 64, 4096, 16
 """Of a model that answers differently each time; ``MANY`` before it is said that a mean, which the

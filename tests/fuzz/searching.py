@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.fuzz.problems import CALL, Case, build
 from tests.fuzz.state import State, portraits
-from xhat.result import Result
+from xhat.engine import Result
 
 
 @dataclass(frozen=True)

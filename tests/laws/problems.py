@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from tests.laws.registry import OBJECTIVES, PROJECTED, SPACES, STEPPERS, ConvNet, Entry
-from xhat.engine import Compute, Plateau, StopRule, TargetReached, solve
+from xhat.engine import Compute, Plateau, Problem, Result, StopRule, TargetReached, solve
 from xhat.engine.first_look import LOOKS
-from xhat.problem import Problem
-from xhat.result import Result
 
 N, STEPS, CHUNK = 3, 4, 2
 

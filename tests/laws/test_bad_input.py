@@ -21,13 +21,13 @@ from xhat.engine import (
     MaxSteps,
     NormalizedDescent,
     Plateau,
+    Problem,
     Restarts,
     SignDescent,
     TargetReached,
     pgd,
     solve,
 )
-from xhat.problem import Problem
 
 
 def search(objective=ink, space=None, ball=(), x0=None, **options):

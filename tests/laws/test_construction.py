@@ -11,7 +11,7 @@ import torch
 import xhat
 from tests.laws.registry import ConvNet, mask, starts
 from xhat import constraints, engine, objectives, spaces, symmetry
-from xhat.problem import Problem
+from xhat.engine import Problem
 
 OURS = Path(xhat.__file__).parent
 GARBAGE = ("a", None, [], {}, -1, 0, 3.5, float("nan"), float("inf"), True, 1j, object(), int,

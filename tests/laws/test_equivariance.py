@@ -7,8 +7,7 @@ from torch import Tensor
 from tests.laws.registry import STEPPERS, Entry
 from xhat.constraints import L2Ball
 from xhat.core import generator
-from xhat.engine import Compute, solve
-from xhat.problem import Problem
+from xhat.engine import Compute, Problem, solve
 from xhat.spaces import Box, Logit, Normalized, Space, Squashed
 from xhat.symmetry import (
     Dihedral,

@@ -13,6 +13,7 @@ from xhat.engine import (
     Compute,
     GradientDescent,
     LossBelow,
+    Problem,
     Restarts,
     SignDescent,
     TargetReached,
@@ -20,7 +21,6 @@ from xhat.engine import (
 )
 from xhat.engine.first_look import LOOKS
 from xhat.objectives import AtMost, CrossEntropy, Leave
-from xhat.problem import Problem
 from xhat.spaces import Box, Held, Latent, Masked, Normalized
 
 N = 8

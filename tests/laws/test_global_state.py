@@ -13,9 +13,8 @@ import torch
 
 from tests.laws.problems import N, make_problem
 from tests.laws.registry import OBJECTIVES, SPACES, STEPPERS, ConvNet, starts
-from xhat.engine import Compute, Restarts, solve
+from xhat.engine import Compute, Problem, Restarts, solve
 from xhat.objectives import CrossEntropy, Proximity
-from xhat.problem import Problem
 from xhat.spaces import Box
 
 LOOK = """

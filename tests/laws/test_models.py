@@ -9,9 +9,8 @@ from torch import nn
 from tests.laws.problems import STEPS, N, every_triple, make_problem
 from tests.laws.registry import OBJECTIVES, SPACES, ConvNet, autoencoder, mlp, starts, targets
 from xhat.core import InputWarning, modules_of
-from xhat.engine import Compute, GradientDescent, solve
+from xhat.engine import Compute, GradientDescent, Problem, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Box, Latent
 
 

@@ -12,9 +12,8 @@ from torch import Tensor
 from tests.laws.registry import autoencoder, mlp
 from xhat import constraints, symmetry
 from xhat.core import generator
-from xhat.engine import SignDescent, solve
+from xhat.engine import Problem, SignDescent, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import (
     Affine,
     Box,

@@ -6,7 +6,7 @@ import torch
 from tests.laws.problems import every_projection
 from tests.laws.registry import PROJECTED, SPACES, ink, mask, starts
 from xhat.core import generator
-from xhat.problem import Problem
+from xhat.engine import Problem
 from xhat.spaces import Box, Masked
 
 N = 6

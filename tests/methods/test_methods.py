@@ -11,7 +11,6 @@ from xhat import methods
 from xhat.constraints import Inequality
 from xhat.domain import Domain
 from xhat.engine import Compute, Restarts
-from xhat.goals import Class, Most, Value
 from xhat.methods import (
     Method,
     Options,
@@ -22,6 +21,7 @@ from xhat.methods import (
     method,
     registry,
 )
+from xhat.objectives.goals import Class, Most, Value
 
 EVERY = sorted(known_methods())
 N = 8

@@ -21,7 +21,7 @@ OWN: dict[str, tuple[str, ...]] = {
         "tests/spaces/test_refusals.py",
     ),
     "constraints/certificate.py": ("tests/constraints/test_certificate.py",),
-    "constraints": ("tests/constraints", "tests/test_problem.py"),
+    "constraints": ("tests/constraints", "tests/engine/test_problem.py"),
     "engine/answers.py": ("tests/engine/test_answers.py", "tests/engine/test_loop.py"),
     "engine/attacks.py": ("tests/engine/test_attacks.py",),
     "engine/batch.py": (
@@ -33,6 +33,10 @@ OWN: dict[str, tuple[str, ...]] = {
         "tests/engine/test_constrained.py",
     ),
     "engine/lagrangian.py": ("tests/engine/test_constrained.py",),
+    "engine/files.py": ("tests/engine/test_result.py",),
+    "engine/problem.py": ("tests/engine/test_problem.py", "tests/engine/test_loop.py"),
+    "engine/result.py": ("tests/engine/test_result.py",),
+    "engine/status.py": ("tests/engine/test_result.py",),
     "engine/restoration.py": (
         "tests/engine/test_restoration.py",
         "tests/engine/test_constrained.py",
@@ -53,17 +57,17 @@ OWN: dict[str, tuple[str, ...]] = {
 JUDGES = (
     "tests/judges/test_judge.py",
     "tests/judges/test_verdict.py",
-    "tests/judges/test_verifying.py",
+    "tests/door/test_verifying.py",
 )
 OF_JUDGES = {
-    "answers": ("test_truth.py", "test_verifying.py"),
+    "answers": ("test_truth.py",),
     "deciding": ("test_verdict.py", "test_judge.py"),
     "inputs": ("test_judge.py", "test_validity.py"),
     "judge": ("test_judge.py", "test_independence.py"),
     "outcomes": ("test_verdict.py",),
     "simulator": ("test_simulator.py",),
     "workers": ("test_simulator.py",),
-    "truth": ("test_truth.py", "test_verifying.py"),
+    "truth": ("test_truth.py",),
 }
 
 

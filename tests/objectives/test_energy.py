@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from tests.laws.registry import ConvNet, starts
-from xhat.engine import Adam, solve
+from xhat.engine import Adam, Problem, solve
 from xhat.metrics import auroc
 from xhat.objectives import AtMost, CrossEntropy, Energy
-from xhat.problem import Problem
 from xhat.spaces import Box
 from xhat_zoo import digits
 

@@ -6,10 +6,9 @@ from torch import nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from xhat.core import generator
-from xhat.engine import Adam, solve
+from xhat.engine import Adam, Problem, solve
 from xhat.learning import predict
 from xhat.objectives import GaussianEnergy, InLatent, PriorEnergy
-from xhat.problem import Problem
 from xhat.spaces import Latent
 from xhat_zoo import digits
 

@@ -7,9 +7,8 @@ from torch import nn
 
 from tests.laws.registry import CLASSES, ConvNet, starts, targets
 from xhat.core import generator
-from xhat.engine import TargetReached, solve
+from xhat.engine import Problem, TargetReached, solve
 from xhat.objectives import CrossEntropy, Disagreement, Entropy, Indecision, Maximize
-from xhat.problem import Problem
 from xhat.spaces import Box
 
 N = 6

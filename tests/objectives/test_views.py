@@ -2,9 +2,8 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.engine import GradientDescent, solve
+from xhat.engine import GradientDescent, Problem, solve
 from xhat.objectives import CrossEntropy, Proximity, Seen
-from xhat.problem import Problem
 from xhat.spaces import Box
 
 

@@ -2,9 +2,8 @@ import pytest
 import torch
 
 from tests.laws.registry import ConvNet, starts, targets
-from xhat.engine import Adam, Restarts, solve
+from xhat.engine import Adam, Problem, Restarts, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Box, Logit
 
 

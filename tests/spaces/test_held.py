@@ -3,9 +3,8 @@ import torch
 
 from xhat.constraints import Monotone
 from xhat.core import generator
-from xhat.engine import Adam, solve
+from xhat.engine import Adam, Problem, solve
 from xhat.objectives import Proximity
-from xhat.problem import Problem
 from xhat.spaces import Box, Held
 
 

@@ -4,9 +4,8 @@ from torch import nn
 
 from tests.laws.registry import ConvNet, autoencoder, mask, starts, targets
 from xhat.core import InputWarning
-from xhat.engine import Adam, solve
+from xhat.engine import Adam, Problem, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Latent, Logit, Masked
 from xhat_zoo import digits
 

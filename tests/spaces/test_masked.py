@@ -2,9 +2,8 @@ import torch
 
 from tests.laws.registry import ConvNet, mask, starts, targets
 from xhat.constraints import L2Ball
-from xhat.engine import solve
+from xhat.engine import Problem, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Box, Masked
 
 

@@ -6,9 +6,8 @@ import torch
 from tests.laws.registry import equations
 from xhat.constraints import AffineEquality, Monotone
 from xhat.core import generator
-from xhat.engine import Adam, Compute, solve
+from xhat.engine import Adam, Compute, Problem, solve
 from xhat.objectives import Proximity
-from xhat.problem import Problem
 from xhat.spaces import (
     Affine,
     Box,

@@ -3,9 +3,8 @@ import torch
 
 from tests.laws.registry import starts
 from xhat.core import generator
-from xhat.engine import Adam, solve
+from xhat.engine import Adam, Problem, solve
 from xhat.objectives import InLatent, Proximity
-from xhat.problem import Problem
 from xhat.spaces import Warped
 from xhat_zoo import digits
 

@@ -6,10 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from xhat.core import evaluation_mode, generator
-from xhat.engine import Compute, solve
+from xhat.engine import Compute, Problem, solve
 from xhat.learning import MLP, NETWORKS, build, fit
 from xhat.objectives import CrossEntropy, Disagreement
-from xhat.problem import Problem
 from xhat.spaces import Box
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
 

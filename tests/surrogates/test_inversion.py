@@ -2,9 +2,8 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.engine import TargetReached, solve
+from xhat.engine import Problem, TargetReached, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Latent
 from xhat.surrogates import Inversion, invert
 from xhat_zoo import digits

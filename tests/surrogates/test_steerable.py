@@ -6,10 +6,9 @@ import torch
 from torch import nn
 
 from tests.test_symmetry import asymmetry, normal
-from xhat.engine import Compute, solve
+from xhat.engine import Compute, Problem, solve
 from xhat.learning import rotate
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Box
 from xhat.surrogates.steerable import exported, steerable_cnn
 from xhat.symmetry import Rotations

@@ -17,9 +17,8 @@ from tests.test_symmetry import (
     normal,
 )
 from xhat.constraints import L2Ball
-from xhat.engine import Compute, solve
+from xhat.engine import Compute, Problem, solve
 from xhat.objectives import CrossEntropy, Match, Proximity
-from xhat.problem import Problem
 from xhat.spaces import Box
 from xhat.surrogates.symmetric import Equivariant, Invariant
 from xhat.symmetry import Dihedral, Group, Mirror, Permutations, Rotations, SignFlips, group

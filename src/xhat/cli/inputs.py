@@ -5,13 +5,16 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from xhat.core import UnreadableFileError
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["load_model", "read_array", "read_targets"]
 

@@ -15,8 +15,8 @@ from xhat.cli.stopping import Answer, Stopped, answering
 
 if TYPE_CHECKING:
     from xhat.domain import Domain
-    from xhat.engine import Progress
-    from xhat.result import Result
+    from xhat.door.judged import Judged
+    from xhat.engine import Progress, Result
 
 __all__ = ["audit_command", "optimize_command"]
 
@@ -127,8 +127,8 @@ def optimize_command(
     options: dict[str, Any] = {"confidence": confidence, "max_steps": max_steps, "seed": seed}
     options = {name: said for name, said in options.items() if said is not None}
     with claimed_folder(out):
-        from xhat._optimize import choose, optimize
         from xhat.cli.inputs import load_model
+        from xhat.door.optimizing import choose, optimize
         from xhat.engine import Compute
 
         goal = wanted.goal()
@@ -151,17 +151,18 @@ def optimize_command(
                 goal,
                 domain=domain,
                 method=how,
-                constraints=[constraint_of(each) for each in constraint or ()],
+                constraints=[load_model(each) for each in constraint or ()],
                 truth=None if truth is None else load_model(truth),
                 limits=limits,
                 alpha=alpha,
                 on_training=update,
                 **options,
             )
-        page = replace(found, model=model).report(out)
+        page = _shown(replace(found, model=model), out)
     told = json.loads((out / "summary.json").read_text())
     console.print_json(json.dumps(told))
-    console.print(f"Wrote {out / 'results.parquet'}", markup=False)
+    table = out / "results.parquet" if page.suffix == ".html" else page
+    console.print(f"Wrote {table}", markup=False)
     if page.suffix == ".html" or told["picture"]:
         console.print(
             f"Open {page if page.suffix == '.html' else out / told['picture']}", markup=False
@@ -199,17 +200,16 @@ def audit_command(
 
     wanted = _Wanted(target, value, tolerance, within, at_least, at_most)
     with claimed_folder(out):
-        from xhat._audit import audit
         from xhat.cli.inputs import load_model
         from xhat.domain.reading import as_starts, read_data
+        from xhat.door.auditing import audit
         from xhat.judges import Outcome
 
         goal = wanted.goal() if wanted.said else None
         domain = domain_of(reference, labels, kind, None, None, seed, alpha)
         samples = samples_of(inputs, "the samples", domain)
-        starts = (
-            as_starts(read_data(inputs, "the samples")) if inputs.suffix == ".parquet" else None
-        )
+        results = inputs.suffix in (".parquet", ".npz")
+        starts = as_starts(read_data(inputs, "the samples")) if results else None
         with progress_bar() as update:
             found = audit(
                 None if model is None else load_model(model),
@@ -221,7 +221,7 @@ def audit_command(
                 alpha=alpha,
                 on_progress=update,
             )
-        page = found.report(out)
+        page = _shown(found, out)
     if found.verdicts is not None:
         for outcome, count in found.verdicts.counts().items():
             if count:
@@ -264,7 +264,7 @@ class _Wanted:
         Raises:
             ValueError: none or several of them, or one that says nothing.
         """
-        from xhat import goals
+        from xhat.objectives import goals
 
         if len(self.said) != 1:
             came = ", ".join(self.said) or "none"
@@ -375,15 +375,6 @@ def limits_of(text: str) -> tuple[Any, Any]:
     return _two(text, "--bounds")
 
 
-def constraint_of(name: str) -> Any:
-    """Return the constraint that a function ``module:g`` states: ``g(x) <= 0``."""
-    from xhat.cli.inputs import load_model
-    from xhat.constraints import Constraint, Inequality
-
-    found: Any = load_model(name)
-    return found if isinstance(found, Constraint) else Inequality(found)
-
-
 def _target(text: str) -> Any:
     import torch
 
@@ -405,9 +396,20 @@ def _two(text: str, name: str) -> tuple[float, float]:
     return low, high
 
 
+def _shown(found: "Judged", out: Path) -> Path:
+    """Return the page of what was found; without what draws it the table, and say so."""
+    from xhat.core import MissingExtraError
+
+    try:
+        return found.report(out)
+    except MissingExtraError as missing:
+        errors.print(f"There is no page: {missing}", markup=False)
+        return found.write(out)
+
+
 def _say_unfinished(result: "Result", asked: Answer) -> None:
     """Say of a search that was cut short what there is of it, and end with the code for that."""
-    from xhat.result import Status
+    from xhat.engine import Status
 
     pairs = zip(result.status, result.sentences, strict=True)
     failed = [said for status, said in pairs if status is Status.FAILED]

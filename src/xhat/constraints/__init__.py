@@ -12,7 +12,7 @@ from xhat.constraints.balls import Ball, L1Ball, L2Ball, LinfBall
 from xhat.constraints.base import Constraint, Linear, Projected
 from xhat.constraints.certificate import Certificate, certify
 from xhat.constraints.contradictions import contradiction
-from xhat.constraints.functions import Equality, Inequality
+from xhat.constraints.functions import Equality, Inequality, as_constraint
 from xhat.constraints.intersection import Intersection, nearest_in_all
 from xhat.constraints.linear import AffineEquality, Bounds, Fixed, Halfspace, Invariance
 from xhat.constraints.monotone import Monotone
@@ -41,6 +41,7 @@ __all__ = [
     "Simplex",
     "Sphere",
     "SumWithin",
+    "as_constraint",
     "certify",
     "contradiction",
     "nearest_in_all",

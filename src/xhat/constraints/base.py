@@ -25,6 +25,11 @@ class Constraint(PerCandidate, ABC):
         """What messages and tables call it."""
         return type(self).__name__
 
+    @property
+    def projection(self) -> "Projected | None":
+        """The constraint itself, if it has a projection."""
+        return None
+
     @abstractmethod
     def values(self, x: Tensor) -> Tensor:
         """Return the value of each of ``k`` conditions at ``x``, ``(n, *x_shape)``: ``(n, k)``.
@@ -67,6 +72,16 @@ class Projected(Constraint):
 
     survives_clipping: ClassVar[bool] = False
     convex: ClassVar[bool] = True
+
+    @property
+    def projection(self) -> "Projected":
+        """The constraint itself."""
+        return self
+
+    @property
+    def flat(self) -> "tuple[Projected, ...]":
+        """The constraints that it is made of, none of them made of others."""
+        return (self,)
 
     @abstractmethod
     def project(self, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from xhat.constraints.base import Constraint
 
-__all__ = ["Equality", "Inequality"]
+__all__ = ["Equality", "Inequality", "as_constraint"]
 
 
 class _OfFunction(Constraint):
@@ -102,3 +102,12 @@ class Equality(_OfFunction):
     """
 
     equality: ClassVar[bool] = True
+
+
+def as_constraint(value: "Constraint | Callable[[Tensor], Tensor]") -> Constraint:
+    """Return ``value`` as a constraint: itself, or of a function ``g`` that ``g(x) <= 0``.
+
+    Raises:
+        TypeError: neither.
+    """
+    return value if isinstance(value, Constraint) else Inequality(value)

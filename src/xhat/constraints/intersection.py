@@ -62,6 +62,11 @@ class Intersection(Projected):
         """What messages and tables call it."""
         return f"Intersection of {', '.join(part.name for part in self.parts)}"
 
+    @property
+    def flat(self) -> tuple[Projected, ...]:
+        """The parts, with those of intersections in place of these."""
+        return tuple(flattened(self.parts))
+
     def values(self, x: Tensor) -> Tensor:
         """Return the violation of every part, ``(n, parts)``."""
         return torch.stack([part.violation(x) for part in self.parts], dim=1)
@@ -111,11 +116,7 @@ def nearest_in_all(parts: Sequence[Projected], x: Tensor) -> Tensor:
 
 def flattened(constraints: Sequence[Projected]) -> list[Projected]:
     """Return the constraints, with the parts of intersections in place of these."""
-    found: list[Projected] = []
-    for constraint in constraints:
-        inner = constraint.parts if isinstance(constraint, Intersection) else None
-        found.extend([constraint] if inner is None else flattened(inner))
-    return found
+    return [part for constraint in constraints for part in constraint.flat]
 
 
 class _Cycles:

@@ -21,6 +21,7 @@ from xhat.core.checks import (
     check_tensor,
 )
 from xhat.core.errors import InputWarning, SearchFailedError, UnreadableFileError, is_raised_here
+from xhat.core.extras import MissingExtraError, extra
 from xhat.core.files import (
     atomic_folder,
     atomic_folder_check,
@@ -37,6 +38,7 @@ from xhat.core.wording import short
 
 __all__ = [
     "InputWarning",
+    "MissingExtraError",
     "PerCandidate",
     "SearchFailedError",
     "UnreadableFileError",
@@ -59,6 +61,7 @@ __all__ = [
     "check_tensor",
     "claimed_folder",
     "evaluation_mode",
+    "extra",
     "generator",
     "increasing_root",
     "independent_rows",

@@ -17,12 +17,12 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
+from xhat.core.locks import locked
 
 __all__ = ["cached", "fingerprint", "kept"]
 
@@ -75,7 +75,7 @@ def kept(path: Path, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tens
         PermissionError: the folder cannot be written to.
     """
     atomic_folder_check(path.parent)
-    with FileLock(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock"), wait=True):
         if (known := _read(path)) is not None:
             return known
         found = dict(make())

@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from xhat.core.errors import UnreadableFileError
+from xhat.core.locks import locked
 
 __all__ = ["atomic_folder", "atomic_folder_check", "atomic_write", "claimed_folder", "sha256_of"]
 
@@ -163,22 +162,16 @@ def sha256_of(path: str | Path) -> str:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / _LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise PermissionError(
-            f"another process is writing to the folder {folder}; wait until it has ended, or "
-            f"choose another."
-        ) from error
-    except NotImplementedError:  # a file system without locks
-        yield
-        return
-    try:
-        yield
-    finally:
-        (folder / _LOCK).unlink(missing_ok=True)  # while nobody else can hold it
-        lock.release()
+    with locked(folder / _LOCK, wait=False) as mine:
+        if not mine:
+            raise PermissionError(
+                f"another process is writing to the folder {folder}; wait until it has ended, or "
+                f"choose another."
+            )
+        try:
+            yield
+        finally:
+            _remove(folder / _LOCK)  # while nobody else can hold it
 
 
 @contextmanager

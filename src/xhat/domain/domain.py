@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,9 @@ class Domain:
         >>> flowers.class_of("virginica"), flowers.names[0]
         (2, 'sepal length (cm)')
     """
+
+    knows_samples: ClassVar[bool] = True
+    note: ClassVar[str | None] = None
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 =====================  =======================================================================
 ``.npy``               one array
-``.npz``               ``x`` (or the only array), and ``y`` or ``labels``
+``.npz``               ``x`` (or the only array), and ``y`` or ``labels``; or a file of results
 ``.csv``, ``.parquet``  a table; a file of results is read by its ``x``
 a folder               PNG pictures of one size, in subfolders named after their classes if any
 =====================  =======================================================================
@@ -12,25 +12,21 @@ import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pc
-import pyarrow.parquet as pq
 import torch
-from PIL import Image
 from torch import Tensor
 
-from xhat.core import UnreadableFileError
+from xhat.core import UnreadableFileError, extra
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Data", "read_data", "read_labels"]
 
 _BAD_ARRAY = (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError)
-_BAD_PICTURE = (
-    OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error,
-    Image.DecompressionBombError,
-)  # fmt: skip
+_BAD_PICTURE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error)
 _LABELS = ("y", "labels", "label", "target", "targets")
 
 
@@ -149,10 +145,14 @@ def _archive(path: Path, what: str) -> Data:
             f"{path} must hold {what} as x, and their classes as y if there are any, but holds "
             f"{', '.join(arrays)}."
         )
-    return Data(x, labels)
+    return Data(x, labels, starts=arrays.get("x0"))
 
 
-def _arrow(path: Path, what: str) -> pa.Table:
+def _arrow(path: Path, what: str) -> "pa.Table":
+    with extra("tables", f"{path.suffix} files (.npy and .npz do without) need"):
+        import pyarrow as pa
+        import pyarrow.csv as pc
+        import pyarrow.parquet as pq
     try:
         return pc.read_csv(path) if path.suffix == ".csv" else pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
@@ -198,11 +198,11 @@ def _shapes(metadata: dict[bytes, bytes]) -> dict[str, list[int]]:
         return {}  # somebody else's metadata
 
 
-def _column(table: pa.Table, name: str, shapes: dict[str, list[int]], path: Path) -> np.ndarray:
+def _column(table: "pa.Table", name: str, shapes: dict[str, list[int]], path: Path) -> np.ndarray:
     try:
         flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(table.num_rows, *shapes[name]).copy()
-    except (pa.ArrowException, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (NotImplementedError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UnreadableFileError(
             f"the {name} of {path} is not what its metadata say; it is no whole file of results."
         ) from error
@@ -223,11 +223,13 @@ def _pictures(folder: Path) -> Data:
 
 
 def _picture(path: Path) -> np.ndarray:
+    with extra("report", "pictures (.npy and .npz do without) need"):
+        from PIL import Image
     try:
         with Image.open(path) as picture:
             grey = picture.mode in ("1", "L", "I;16", "I", "LA")
             array = np.asarray(picture.convert("L" if grey else "RGB"), dtype=np.float32) / 255
-    except _BAD_PICTURE as error:
+    except (*_BAD_PICTURE, Image.DecompressionBombError) as error:
         raise UnreadableFileError(f"{path} cannot be read as a picture ({error}).") from error
     return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
 

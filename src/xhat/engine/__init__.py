@@ -1,4 +1,4 @@
-"""Solve: the one loop of the library, and how it steps and stops.
+"""Solve: the one loop of the library: from a ``Problem``, the frozen question, to a ``Result``.
 
     z ─decode→ x ─objective→ loss ─gradient→ stepper ─project→ z
 
@@ -10,8 +10,11 @@ respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd`
 from xhat.engine.attacks import pgd
 from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.loop import Compute, solve
+from xhat.engine.problem import Problem
+from xhat.engine.result import Result, Trajectory
 from xhat.engine.rows import Live
 from xhat.engine.run import Progress, Restarts
+from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import (
     LBFGS,
     Adam,
@@ -37,6 +40,7 @@ __all__ = [
     "Adam",
     "AugmentedLagrangian",
     "Compute",
+    "Ending",
     "GradientDescent",
     "Live",
     "LossBelow",
@@ -45,13 +49,17 @@ __all__ = [
     "MaxSteps",
     "NormalizedDescent",
     "Plateau",
+    "Problem",
     "Progress",
     "Restarts",
+    "Result",
     "SignDescent",
     "Snapshot",
+    "Status",
     "Stepper",
     "StopRule",
     "TargetReached",
+    "Trajectory",
     "VectorAdam",
     "pgd",
     "solve",

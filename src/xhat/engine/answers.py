@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from xhat.core import per_row
-from xhat.result import Ending, Status, Trajectory
+from xhat.engine.result import Trajectory
+from xhat.engine.status import Ending, Status
 
 __all__ = ["ANSWERED", "Answers"]
 

@@ -8,17 +8,18 @@ from torch import Tensor
 from xhat.constraints import L1Ball, L2Ball, LinfBall
 from xhat.core import check_choice
 from xhat.engine.loop import Compute, solve
+from xhat.engine.problem import Problem
+from xhat.engine.result import Result
 from xhat.engine.run import Restarts
 from xhat.engine.steppers import NormalizedDescent, SignDescent
 from xhat.engine.stopping import MaxSteps, StopRule
 from xhat.objectives import CrossEntropy, Leave
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box
 
-__all__ = ["pgd"]
+__all__ = ["BALLS", "pgd"]
 
-_BALLS = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball}
+BALLS = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball}
+"""By the name of the norm: what keeps a candidate near its start."""
 
 
 def pgd(
@@ -77,7 +78,7 @@ def pgd(
         raise TypeError("pgd needs exactly one of target= (to reach) and label= (to leave).")
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
         raise TypeError(f"bounds must be a pair (low, high), but are {bounds!r}.")
-    ball = _BALLS[check_choice("norm", norm, _BALLS)](x0, radius)
+    ball = BALLS[check_choice("norm", norm, BALLS)](x0, radius)
     if rate is None and bool((ball.radius != ball.radius[0]).any()):
         raise ValueError(
             "pgd needs rate= when the radius differs between candidates, so that no candidate's "

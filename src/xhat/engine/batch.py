@@ -12,12 +12,12 @@ from torch import Tensor
 from xhat.core import per_row
 from xhat.engine.answers import ANSWERED, Answers
 from xhat.engine.faults import failure
+from xhat.engine.problem import Problem
 from xhat.engine.rows import Live, Rows, join, take
+from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import Stepper
-from xhat.engine.stopping import Snapshot, StopRule, TargetReached
+from xhat.engine.stopping import Snapshot, StopRule
 from xhat.objectives import Measurement
-from xhat.problem import Problem
-from xhat.result import Ending, Status
 
 __all__ = ["LiveBatch", "Setup", "measured", "snapshot"]
 
@@ -56,7 +56,7 @@ class Setup:
     @property
     def aims(self) -> bool:
         """Whether a stop rule says what counts as reaching the target."""
-        return any(isinstance(rule, TargetReached) for rule in self.rules)
+        return any(rule.aims for rule in self.rules)
 
     def narrowed(self, ids: Tensor) -> Problem:
         """Return the problem of some candidates, on the device."""
@@ -210,8 +210,7 @@ class LiveBatch:
                 claims = self._any_of(fired, [rule.certain for rule in self.setup.rules])
             self._remember(claims, loss, found)
         if self.setup.aims:  # the wanted confidence decides, not the objective's own decision
-            aims = [isinstance(rule, TargetReached) for rule in self.setup.rules]
-            rows["reached"] = self._any_of(fired, aims)
+            rows["reached"] = self._any_of(fired, [rule.aims for rule in self.setup.rules])
         code = torch.where(finite | self._may_recover(loss), _STAYS, _BAD_LOSS)
         for number, fires in enumerate(fired):
             code = torch.where((code == _STAYS) & fires, number + 1, code)

@@ -14,10 +14,10 @@ from xhat.constraints import Certificate
 from xhat.engine.answers import Answers
 from xhat.engine.batch import Setup, measured, snapshot
 from xhat.engine.faults import guarded
+from xhat.engine.problem import Problem
+from xhat.engine.status import Ending, Status
 from xhat.engine.stopping import Snapshot, target_reached
 from xhat.objectives import Measurement
-from xhat.problem import Problem
-from xhat.result import Ending, Status
 
 __all__ = ["ask_again", "certified", "same_answers", "settled"]
 

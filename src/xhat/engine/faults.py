@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from xhat.result import Ending, Status
+from xhat.engine.status import Ending, Status
 
 __all__ = ["failure", "guarded"]
 

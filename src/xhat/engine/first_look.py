@@ -13,8 +13,8 @@ from torch import Tensor
 from xhat.core import InputWarning, generator
 from xhat.engine.batch import Setup, measured, snapshot
 from xhat.engine.claims import same_answers
+from xhat.engine.problem import Problem
 from xhat.objectives import Measurement
-from xhat.problem import Problem
 from xhat.spaces import check_kept
 
 __all__ = ["LOOKS", "Nature", "look_first"]

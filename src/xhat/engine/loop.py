@@ -21,12 +21,13 @@ from xhat.engine.batch import Setup
 from xhat.engine.claims import ask_again, certified, settled
 from xhat.engine.first_look import Nature, look_first
 from xhat.engine.lagrangian import AugmentedLagrangian
+from xhat.engine.problem import Problem
+from xhat.engine.result import Result
 from xhat.engine.rounds import Rounds
 from xhat.engine.run import Progress, Restarts, Run
+from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import LBFGS, Adam, Stepper
 from xhat.engine.stopping import MaxSteps, StopRule
-from xhat.problem import Problem
-from xhat.result import Ending, Result, Status
 
 __all__ = ["Compute", "solve"]
 

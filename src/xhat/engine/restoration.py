@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xhat.core import generator, per_row
 from xhat.engine.lagrangian import columns
-from xhat.problem import Problem
+from xhat.engine.problem import Problem
 
 __all__ = ["Linearized", "restore"]
 

@@ -7,6 +7,7 @@ kept, feasible over infeasible, and restored at the end.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import ClassVar
 
 import torch
@@ -17,19 +18,11 @@ from xhat.engine.answers import Answers
 from xhat.engine.batch import snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.lagrangian import AugmentedLagrangian, Lagrangian, Multipliers, columns
+from xhat.engine.problem import Problem
 from xhat.engine.restoration import Linearized, restore
 from xhat.engine.run import Progress, Run
-from xhat.engine.stopping import (
-    MaxEvaluations,
-    MaxSeconds,
-    Memory,
-    Plateau,
-    Snapshot,
-    StopRule,
-    target_reached,
-)
-from xhat.problem import Problem
-from xhat.result import Ending, Status
+from xhat.engine.status import Ending, Status
+from xhat.engine.stopping import Memory, Snapshot, StopRule, target_reached
 
 __all__ = ["Rounds", "Settled"]
 
@@ -84,10 +77,10 @@ class Rounds:
     def __init__(self, run: Run, how: AugmentedLagrangian, steps: int) -> None:
         self.run, self.how, self.steps = run, how, steps
         rules = run.setup.rules
-        final = tuple(rule for rule in rules if rule.certain or isinstance(rule, MaxSeconds))
+        final = tuple(rule for rule in rules if rule.certain or rule.deadline < inf)
         self.final = {rule.ending for rule in final}
-        self.kept = final + tuple(rule for rule in rules if isinstance(rule, Plateau))
-        self.budget = min((r.count for r in rules if isinstance(r, MaxEvaluations)), default=None)
+        self.kept = final + tuple(rule for rule in rules if rule.ends_rounds)
+        self.budget = min(rule.budget for rule in rules)
         self.tolerance = run.setup.problem.tolerance
 
     def once(self, ids: Tensor, number: int) -> Answers:
@@ -223,10 +216,8 @@ class Rounds:
         ended |= state.lost[live]
         lost = (state.stuck[live] >= _STUCK) & ~ended
         state.done[live] = ended | converged | (lost & state.rescued[live])
-        spent = torch.zeros_like(ended)
-        if self.budget is not None:
-            spent = answers.columns["evaluations"][live] >= self.budget
-            state.done[live] |= spent
+        spent = answers.columns["evaluations"][live] >= self.budget
+        state.done[live] |= spent
         for row, i in enumerate(live.tolist()):
             if bool(ended[row]):
                 answers.endings[i] = found.endings[i]

@@ -11,8 +11,7 @@ from xhat.engine.answers import Answers
 from xhat.engine.batch import LiveBatch, Setup
 from xhat.engine.faults import guarded
 from xhat.engine.rows import Live
-from xhat.engine.stopping import MaxSeconds
-from xhat.result import Ending, Status
+from xhat.engine.status import Ending, Status
 
 __all__ = ["Progress", "Restarts", "Run"]
 
@@ -139,5 +138,4 @@ class Run:
             self.on_progress(Progress(done, len(self.x0), self.setup.clock(), live))
 
     def _time_is_up(self) -> bool:
-        limits = [rule.seconds for rule in self.setup.rules if isinstance(rule, MaxSeconds)]
-        return bool(limits) and self.setup.clock() >= min(limits)
+        return self.setup.clock() >= min(rule.deadline for rule in self.setup.rules)

@@ -8,14 +8,14 @@ count.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_fraction, check_positive
-from xhat.result import Ending, Status
+from xhat.engine.status import Ending, Status
 
 __all__ = [
     "LossBelow",
@@ -63,11 +63,27 @@ class StopRule(ABC):
         status: what ``Result.status`` says when the rule fired.
         sentence: what a rule of one's own says; ours are said by their status.
         certain: whether it claims success, and so must hold in full precision.
+        aims: whether it words what counts as reaching the target.
+        ends_rounds: whether, under multipliers, it ends a round of them and not the search.
+        deadline: seconds after which nobody begins any more; it ends the search of all.
+        budget: passes through the objective, over all rounds of multipliers together.
     """
 
     status: ClassVar[Status] = Status.STOPPED
     sentence: ClassVar[str] = ""
     certain: ClassVar[bool] = False
+    aims: ClassVar[bool] = False
+    ends_rounds: ClassVar[bool] = False
+
+    @property
+    def deadline(self) -> float:
+        """Infinity, but for a rule about time."""
+        return inf
+
+    @property
+    def budget(self) -> float:
+        """Infinity, but for a rule about passes."""
+        return inf
 
     @property
     def ending(self) -> Ending:
@@ -97,6 +113,7 @@ class TargetReached(StopRule):
     confidence: float | None = None
     status: ClassVar[Status] = Status.TARGET_REACHED
     certain: ClassVar[bool] = True
+    aims: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the confidence."""
@@ -122,7 +139,7 @@ class TargetReached(StopRule):
 
 def target_reached(rules: Sequence[StopRule], now: Snapshot) -> Tensor | None:
     """Return who has reached the target: as a rule words it, else as the objective does."""
-    aims = [rule.fired(now, {})[0] for rule in rules if isinstance(rule, TargetReached)]
+    aims = [rule.fired(now, {})[0] for rule in rules if rule.aims]
     return torch.stack(aims).any(dim=0) if aims else now.reached
 
 
@@ -153,6 +170,7 @@ class Plateau(StopRule):
     patience: int = 20
     tolerance: float = 1e-4
     status: ClassVar[Status] = Status.NO_PROGRESS
+    ends_rounds: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -199,6 +217,11 @@ class MaxEvaluations(StopRule):
         """Check the count."""
         check_count("the evaluation budget", self.count)
 
+    @property
+    def budget(self) -> float:
+        """The count."""
+        return self.count
+
     def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
         """Compare the evaluations."""
         return now.evaluations >= self.count, memory
@@ -214,6 +237,11 @@ class MaxSeconds(StopRule):
     def __post_init__(self) -> None:
         """Check the time."""
         check_positive("the time budget", self.seconds)
+
+    @property
+    def deadline(self) -> float:
+        """The seconds."""
+        return self.seconds
 
     def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
         """Compare the clock."""

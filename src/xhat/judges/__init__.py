@@ -10,7 +10,7 @@ against real data (``Judge``):
   the data cannot rebuild (``Reconstruction``);
 - *structure*: which declared constraints hold, in float64 (``xhat.constraints.certify``);
 - *truth*, where there is one: what it says, and where the surrogate parts from it (``ask``,
-  ``verify``, ``gap_along``, ``audit_gradient``); ``Simulator`` makes any function a truth.
+  ``gap_along``, ``audit_gradient``); ``Simulator`` makes any function a truth.
 """
 
 from xhat.judges.axes import (
@@ -31,7 +31,6 @@ from xhat.judges.outcomes import Outcome
 from xhat.judges.simulator import CallRecord, Simulator
 from xhat.judges.truth import Truth, TruthEvidence, ask, disagreement, mean_absolute
 from xhat.judges.verdict import Axis, Verdict, Verdicts
-from xhat.judges.verifying import TruthConstraint, Verification, verify
 
 __all__ = [
     "Axis",
@@ -49,12 +48,10 @@ __all__ = [
     "Reconstruction",
     "Simulator",
     "Truth",
-    "TruthConstraint",
     "TruthEvidence",
     "Usual",
     "Verdict",
     "Verdicts",
-    "Verification",
     "ask",
     "audit_gradient",
     "competence_limit",
@@ -64,5 +61,4 @@ __all__ = [
     "pixels",
     "pooled",
     "represented",
-    "verify",
 ]

@@ -9,11 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from xhat.core import check_finite, evaluation_mode, modules_of
+
+if TYPE_CHECKING:
+    from xhat.judges.neighbours import Neighbours
 
 __all__ = [
     "Likelihood",
@@ -94,6 +98,15 @@ class ManifoldAxis(ABC):
     @abstractmethod
     def scores(self, x: Tensor) -> Tensor:
         """Return the scores, ``(n, len(names))``, of samples ``(n, *x_shape)``."""
+
+    @property
+    def neighbours(self) -> "Neighbours | None":
+        """The axis itself, if it knows the nearest real samples."""
+        return None
+
+    def learnt(self) -> dict[str, Tensor]:
+        """Return what took long to learn and a file should keep, by name."""
+        return {}
 
     def modules(self) -> tuple[nn.Module, ...]:
         """Return the networks of this axis; none of them may have been used by the search."""

@@ -152,8 +152,7 @@ def learnt(axes: Sequence[ManifoldAxis], jury: Jury | None) -> dict[str, Tensor]
     """
     found: dict[str, Tensor] = {}
     for axis in axes:
-        if isinstance(axis, _Components):
-            found["components.vectors"] = axis.vectors
+        found |= axis.learnt()
     for name, member in zip(jury.names, jury.members, strict=True) if jury is not None else ():
         if not isinstance(member, _Standardised):
             raise TypeError("only a judge that was made by Judge.fit can be kept in a file.")
@@ -180,6 +179,10 @@ class _Components(Reconstruction):
         share = values.square().cumsum(0) / values.square().sum().clamp_min(1e-12)
         self.kept = int((share < _KEPT_VARIANCE).sum()) + 1
         self.vectors = vectors[: self.kept]
+
+    def learnt(self) -> dict[str, Tensor]:
+        """Return the components."""
+        return {"components.vectors": self.vectors}
 
     def distance(self, x: Tensor) -> Tensor:
         """Return the distance, ``(n,)``, in standard deviations."""

@@ -42,7 +42,6 @@ from xhat.judges.inputs import (
     check_target,
 )
 from xhat.judges.jury import Jury
-from xhat.judges.neighbours import Neighbours
 from xhat.judges.truth import Truth, ask
 from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
 
@@ -82,7 +81,7 @@ class Usual:
     @classmethod
     def of(cls, known: State, axes: Sequence[ManifoldAxis]) -> "Usual":
         """Return what ``as_tensors`` has made of one, for a judge with these axes."""
-        names = [axis.names[0] for axis in axes if isinstance(axis, Neighbours)]
+        names = [axis.names[0] for axis in axes if axis.neighbours is not None]
         return cls(
             tuple(known["usual.weights"].tolist()),
             known["usual.scores"],
@@ -231,9 +230,9 @@ class Judge:
             scores=evidence.scores,
             unread=1.0 if seen is None else float(torch.quantile(seen[::2, -1], 0.99)),
             fars={
-                axis.names[0]: axis.far(x[:_ASKED], None if labels is None else labels[:_ASKED])
+                each.names[0]: each.far(x[:_ASKED], None if labels is None else labels[:_ASKED])
                 for axis in manifold
-                if isinstance(axis, Neighbours)
+                if (each := axis.neighbours) is not None
             },
         )
 
@@ -320,9 +319,9 @@ class Judge:
             wanted = target[:, None, None].expand(-1, everyone.shape[1], 1)
             columns.append(-everyone.gather(2, wanted)[:, :, 0].clamp_min(_LEAST).log())
         for axis in self.manifold:
-            if near is None and isinstance(axis, Neighbours):
-                near = axis.nearest(x, max(axis.k, axis.k_dimension or 0))
-                columns.append(axis.scores_of(near))
+            if near is None and (first := axis.neighbours) is not None:
+                near = first.nearest(x, max(first.k, first.k_dimension or 0))
+                columns.append(first.scores_of(near))
             else:
                 columns.append(axis.scores(x))
         return Evidence(torch.cat(columns, dim=1), votes, seen, near)

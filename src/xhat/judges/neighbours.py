@@ -99,6 +99,11 @@ class Neighbours(ManifoldAxis):
         return centre, reference, reference.square().sum(dim=1)
 
     @property
+    def neighbours(self) -> "Neighbours":
+        """The axis itself."""
+        return self
+
+    @property
     def reference(self) -> Tensor:
         """What is seen of the reference, ``(m, d)``, from its centre."""
         return self._places[1]

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import cpu_count
 from torch import Tensor
 
 from xhat.core import check_count, check_positive
-from xhat.judges.workers import Reply, here, in_workers
+from xhat.judges.workers import Reply, cores, here, in_workers
 
 __all__ = ["CallRecord", "Simulator"]
 
@@ -91,7 +90,9 @@ class Simulator:
             raise ValueError(f"retries must be a whole number from 0, but is {retries!r}.")
         self.f, self.retries, self.cache, self.tensors = f, retries, cache, tensors
         self.batch = None if batch is None else check_count("batch", batch)
-        self.jobs = cpu_count() if jobs == -1 else check_count("jobs", jobs)
+        self.jobs = cores() if jobs == -1 else check_count("jobs", jobs)
+        if self.jobs > 1 or timeout is not None:
+            cores()  # what is missing is said now, and not after hours
         self.timeout = None if timeout is None else check_positive("timeout", timeout)
         self._records: list[CallRecord] = []
         self._calls = 0

@@ -5,9 +5,10 @@ it; a function that crashes takes its process along. Both happen with simulators
 a process of its own (joblib's loky: a fresh interpreter, which imports nothing of the caller's main
 module), gets one question at a time, and is killed with all that it started when it takes too long.
 The supervising loop is one thread that waits for all workers at once: an interrupt ends the wait,
-and the loop's end kills every worker.
+and the loop's end kills every worker. Needs the extra ``scale``: ``pip install 'xhat[scale]'``.
 """
 
+import functools
 import math
 import os
 import pickle
@@ -21,10 +22,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from joblib import cpu_count, wrap_non_picklable_objects
-from joblib.externals.loky.backend.context import get_context
+from xhat.core import extra
 
-__all__ = ["Reply", "here", "in_workers"]
+__all__ = ["Reply", "cores", "here", "in_workers"]
 
 FAILED = "failed"
 _BOOT = 120.0  # seconds until a worker must have begun: imports are slow on a busy machine
@@ -33,6 +33,17 @@ _LEAVE = 2.0  # seconds that an idle worker has to end by itself
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 Task = tuple[Any, Any]  # a key of the caller's, and the question
+
+
+def cores() -> int:
+    """Return on how many cores this process may run, as joblib counts them.
+
+    Raises:
+        MissingExtraError: joblib is not installed.
+    """
+    with extra("scale", "worker processes need"):
+        from joblib import cpu_count
+    return cpu_count()
 
 
 @dataclass(frozen=True)
@@ -80,10 +91,11 @@ def in_workers(
         timeout: seconds for one question, from when its worker is ready; None for no limit.
 
     Raises:
+        MissingExtraError: joblib is not installed.
         TypeError: the function cannot be sent to another process.
         ValueError: it cannot be made there, or a worker does not begin.
     """
-    payload, environment = _packed(run), _environment(jobs)
+    environment, payload = _environment(jobs), _packed(run)
     workers: list[_Worker] = []
     done = False
     try:
@@ -110,10 +122,12 @@ class _Worker:
     """One process, and the question that it is at."""
 
     def __init__(self, payload: bytes, environment: dict[str, str]) -> None:
+        from joblib.externals.loky.backend.context import get_context
+
         context: Any = get_context("loky")
         connection, far = context.Pipe()
         self.connection: Connection = connection
-        self.process = context.Process(target=_SERVE, args=(far, payload), env=environment)
+        self.process = context.Process(target=_server(), args=(far, payload), env=environment)
         self.process.start()
         far.close()
         self.alive, self.ready, self.busy = True, False, False
@@ -213,6 +227,8 @@ def _kill_group(process: Any) -> None:
 
 
 def _packed(run: Callable[[Any], tuple]) -> bytes:
+    from joblib import wrap_non_picklable_objects
+
     try:
         return pickle.dumps(wrap_non_picklable_objects(run, keep_wrapper=False))
     except Exception as error:
@@ -224,11 +240,12 @@ def _packed(run: Callable[[Any], tuple]) -> bytes:
 
 def _environment(jobs: int) -> dict[str, str]:
     """Share the cores between the workers, as joblib does; what the user has set stays."""
-    each = str(max(1, cpu_count() // jobs))
+    each = str(max(1, cores() // jobs))
     return {name: os.environ.get(name, each) for name in _THREADS}
 
 
-def _server() -> Callable[[Connection, bytes], None]:
+@functools.cache
+def _server() -> Any:
     """Return what a worker does, as a closure: sent by value, it needs no import of this package.
 
     Importing torch, which this package does, would take seconds in every worker.
@@ -258,7 +275,6 @@ def _server() -> Callable[[Connection, bytes], None]:
                 return
             connection.send(run(question))
 
-    return serve
+    from joblib import wrap_non_picklable_objects
 
-
-_SERVE = wrap_non_picklable_objects(_server(), keep_wrapper=False)
+    return wrap_non_picklable_objects(serve, keep_wrapper=False)

@@ -19,13 +19,11 @@ from torch import Tensor
 
 from xhat.constraints import Constraint
 from xhat.core import check_count, generator
-from xhat.engine import GradientDescent, Progress, solve
-from xhat.goals import Goal
+from xhat.engine import GradientDescent, Problem, Progress, Result, Trajectory, solve
 from xhat.methods.base import Around, Method, Model, Options, Plan
 from xhat.methods.features import both
 from xhat.objectives import Objective, Proximity, ScorePrior
-from xhat.problem import Problem
-from xhat.result import Result, Trajectory
+from xhat.objectives.goals import Goal
 from xhat.surrogates.diffusion import noise_levels
 
 __all__ = ["Annealed"]

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from xhat.problem import Problem
-from xhat.result import Result, Status
+from xhat.engine import Problem, Result, Status
 
 __all__ = ["answered", "kept"]
 

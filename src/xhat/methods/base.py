@@ -10,11 +10,9 @@ from torch import Tensor, nn
 
 from xhat.constraints import Constraint
 from xhat.domain import Domain
-from xhat.engine import Compute, Progress, Restarts, TargetReached, solve
-from xhat.goals import Goal
+from xhat.engine import Compute, Problem, Progress, Restarts, Result, TargetReached, solve
 from xhat.methods.surroundings import Surroundings
-from xhat.problem import Problem
-from xhat.result import Result
+from xhat.objectives.goals import Goal
 
 __all__ = [
     "Around",
@@ -160,7 +158,7 @@ class Method(ABC):
 
     def missing(self, domain: Around, goal: Goal) -> str | None:
         """Return why a domain cannot serve this method, and what to do; None where it can."""
-        if self.needs and isinstance(domain, Surroundings):
+        if self.needs and not domain.knows_samples:
             return (
                 f"the method {self.name!r} needs to know what real inputs look like; give a domain "
                 f"(domain=xhat.Domain(samples, labels), or --reference)."
@@ -182,7 +180,7 @@ class Method(ABC):
     def prepare(self, domain: Around, on_progress: Training | None = None) -> None:
         """Train what this method needs of a domain and what is not there yet."""
         for part in self.needs:
-            if part not in ("classes", "images") and isinstance(domain, Domain):
+            if part not in ("classes", "images"):
                 domain.network(part, on_progress)
 
     def describe(self) -> dict[str, Any]:

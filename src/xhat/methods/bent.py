@@ -19,13 +19,11 @@ from xhat.constraints import Constraint
 from xhat.core import check_fraction
 from xhat.domain import References
 from xhat.domain.references import unsure
-from xhat.engine import Adam
-from xhat.goals import Goal
+from xhat.engine import Adam, Problem, Result, Status
 from xhat.methods.answers import answered
 from xhat.methods.base import Around, Method, Model, Options, Plan, Training, distinct
 from xhat.objectives import AtMost, Central, CrossEntropy, InLatent, Objective, Proximity
-from xhat.problem import Problem
-from xhat.result import Result, Status
+from xhat.objectives.goals import Goal
 from xhat.spaces import Warped
 from xhat.surrogates import Exemplars
 

@@ -15,12 +15,11 @@ from torch import Tensor
 
 from xhat.constraints import Constraint
 from xhat.core import check_count, generator
-from xhat.goals import Goal
+from xhat.engine import Problem, Result, Status
 from xhat.methods.answers import answered, kept
 from xhat.methods.base import Around, Method, Model, Options, Plan, distinct
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
-from xhat.result import Result, Status
+from xhat.objectives.goals import Goal
 from xhat.surrogates.diffusion import (
     ClassifierFree,
     ClassifierGuided,

@@ -7,11 +7,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from xhat.constraints import Bounds, Constraint, LinfBall
-from xhat.engine import Adam, NormalizedDescent, SignDescent, Stepper
-from xhat.goals import Goal
+from xhat.engine import Adam, NormalizedDescent, Problem, SignDescent, Stepper
 from xhat.methods.base import Around, Method, Model, Plan, distinct
 from xhat.objectives import Objective, Proximity
-from xhat.problem import Problem
+from xhat.objectives.goals import Goal
 
 __all__ = ["Guarded", "InBall", "NearStart", "Pixels"]
 

@@ -7,12 +7,11 @@ from typing import ClassVar
 from torch import Tensor
 
 from xhat.constraints import Constraint, Projected
-from xhat.engine import Adam
-from xhat.goals import Goal
+from xhat.engine import Adam, Problem
 from xhat.methods.base import Around, Method, Model, Plan
 from xhat.methods.features import both
 from xhat.objectives import GaussianEnergy, InLatent, Objective
-from xhat.problem import Problem
+from xhat.objectives.goals import Goal
 from xhat.spaces import Held, Latent
 
 __all__ = ["Guided", "InLatentSpace"]

@@ -4,13 +4,13 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from xhat.core import check_choice
-from xhat.goals import Goal
 from xhat.methods.annealed import Annealed
 from xhat.methods.base import Around, Method
 from xhat.methods.bent import Bent, Nearest
 from xhat.methods.diffused import Diffused
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
 from xhat.methods.latent import Guided, InLatentSpace
+from xhat.objectives.goals import Goal
 
 __all__ = ["GROUP", "default_method", "known_methods", "method"]
 

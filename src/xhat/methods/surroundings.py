@@ -1,6 +1,6 @@
 """What is assumed where there is no domain: limits, and units of 1."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -27,6 +27,8 @@ class Surroundings:
     kind: str | None = None
     classes: tuple[str, ...] = ()
     labels: Tensor | None = None
+    knows_samples: bool = False
+    free: Tensor = torch.ones(1, dtype=torch.bool)
 
     def __init__(self, x0: Tensor, limits: tuple[Any, Any] | None = None) -> None:
         x0 = check_tensor("the starts", x0)
@@ -44,6 +46,11 @@ class Surroundings:
         low, high = self.limits
         said = "no limits" if low == -torch.inf else f"limits of {low:g} and {high:g}"
         return f"without a domain or limits=, {said} were assumed for every feature"
+
+    def network(self, part: str, on_progress: Any = None) -> NoReturn:
+        """Raise ``ValueError``: nothing can be trained without samples."""
+        del on_progress
+        raise ValueError(f"there is no {part} without samples; give a domain.")
 
     def space(self, x0: Tensor) -> Space:
         """Return the box of the limits.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from xhat.core import check_count
+from xhat.core import check_count, extra
 from xhat.metrics.distances import as_features
 
 __all__ = ["Dimension", "intrinsic_dimension"]
@@ -98,11 +98,6 @@ def intrinsic_dimension(features: Tensor, *, neighbours: int = 20, patch: int = 
 
 
 def _estimators() -> Any:
-    try:
+    with extra("dimension", "the intrinsic dimension needs"):
         import skdim.id
-    except ImportError as error:
-        raise ImportError(
-            "the intrinsic dimension needs scikit-dimension, which is not installed; install it "
-            "with: pip install 'xhat[dimension]'."
-        ) from error
     return skdim.id

@@ -61,6 +61,11 @@ class Objective(PerCandidate, ABC):
         loss = self.select(torch.zeros(1, dtype=torch.long)).measure(x, z).loss
         check_loss(f"the objective {type(self).__name__}", loss, 1, x, z)
 
+    @property
+    def summands(self) -> "tuple[Objective, ...]":
+        """What it is the sum of: itself, but for a sum."""
+        return (self,)
+
     def __add__(self, other: Any) -> "Objective":
         return Sum((self, as_objective(other)))
 
@@ -80,8 +85,12 @@ class Sum(Objective):
     """
 
     def __init__(self, terms: tuple[Objective, ...]) -> None:
-        flat = [term.terms if isinstance(term, Sum) else (term,) for term in terms]
-        self.terms: tuple[Objective, ...] = tuple(term for group in flat for term in group)
+        self.terms = tuple(part for term in terms for part in term.summands)
+
+    @property
+    def summands(self) -> tuple[Objective, ...]:
+        """The terms."""
+        return self.terms
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:
         """Measure every term and add the losses."""

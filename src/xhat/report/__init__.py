@@ -11,7 +11,16 @@ demo is a :class:`TaskPage` (:func:`save_task_page`), that of a trained model a 
 The colour of a border or a bar always is the colour of a verdict (:data:`COLOURS`), and colour is
 never the only sign of it on a page. Nothing here judges or searches, and every file appears whole
 or not at all.
+
+Needs the extra ``report``: ``pip install 'xhat[report]'``.
 """
+
+from xhat.core import extra
+
+with extra("report", "pages and pictures need"):  # asked once, so that one sentence answers
+    import jinja2 as _jinja2  # noqa: F401
+    import matplotlib as _matplotlib  # noqa: F401
+    from PIL import Image as _Image  # noqa: F401
 
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png

@@ -1,6 +1,5 @@
 """The files of one result: a table, a summary, pictures where inputs are pictures, and a page."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xhat.core import atomic_folder_check, atomic_write
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.judged import JudgedSamples
 from xhat.report.judged_page import save_judged_page
@@ -25,13 +23,12 @@ _NOTES = (
 )
 
 
-def write_results(found: Any, folder: str | Path, command: str = "") -> Path:
+def write_results(found: Any, folder: str | Path) -> Path:
     """Write ``results.parquet``, ``summary.json`` and ``report.html``; return the last's path.
 
     Args:
         found: a ``xhat.Judged``; what draws does not import what it draws.
         folder: to write to.
-        command: that made it, for the page.
 
     Inputs that can be looked at leave ``changes.png`` too. Without verdicts there is no page, and
     the path is that of the table.
@@ -39,21 +36,16 @@ def write_results(found: Any, folder: str | Path, command: str = "") -> Path:
     Raises:
         PermissionError: the folder cannot be written to.
     """
-    folder = atomic_folder_check(folder)
-    found.save(folder / "results.parquet")
+    folder = Path(folder)
     low, high = _shades(found)
     starts, pictures = (as_pictures(x, low, high) for x in (found.x0, found.x))
     drawn = starts is not None and pictures is not None
+    table = found.write(folder, picture="changes.png" if drawn else None)
     if starts is not None and pictures is not None:
         save_changes_png(folder / "changes.png", starts, pictures, _captions(found))
-    summary = _summary(found) | {"picture": "changes.png" if drawn else None}
-    summary |= {"command": command} if command else {}
-    with atomic_write(folder / "summary.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=1) + "\n")
     if found.verdicts is None or not hasattr(found.verdicts, "axes") or not found.verdicts.axes:
-        return folder / "results.parquet"
+        return table
     facts = {"goal": found.goal, "method": found.method, "alpha": f"{found.verdicts.alpha:g}"}
-    facts |= {"command": command} if command else {}
     return save_judged_page(
         folder / "report.html",
         _samples(found, low, high),
@@ -62,29 +54,6 @@ def write_results(found: Any, folder: str | Path, command: str = "") -> Path:
         facts={name: value for name, value in facts.items() if value} | {"inputs": len(found)},
         notes=(*_NOTES, *(f"{note}." for note in found.notes)),
     )
-
-
-def _summary(found: Any) -> dict[str, Any]:
-    moved = (found.x - found.x0).flatten(1).norm(dim=1)
-    sure, finite = ~found.confidence.isnan(), ~found.loss.isnan()
-    counts = {} if found.verdicts is None else found.verdicts.counts()
-    return {
-        "n": len(found),
-        "goal": found.goal,
-        "method": found.method,
-        "reached": int(found.reached.sum()) if found.targeted else None,
-        "feasible": int(found.feasible.sum()),
-        "status": {str(s): found.status.count(s) for s in dict.fromkeys(found.status)},
-        "verdicts": {str(outcome): count for outcome, count in counts.items() if count},
-        "verdict": found.summary(),
-        "confidence": float(found.confidence[sure].mean()) if sure.any() else None,
-        "loss": float(found.loss[finite].median()) if finite.any() else None,
-        "moved": float(moved.median()),
-        "evaluations": float(found.evaluations.float().mean()),
-        "seed": found.seed,
-        "seconds": round(found.seconds, 3),
-        "notes": list(found.notes),
-    }
 
 
 def _shades(found: Any) -> tuple[float, float]:

@@ -35,6 +35,11 @@ class Space(PerCandidate, ABC):
         """The shape of one input, where the space knows it."""
         return None
 
+    @property
+    def inner(self) -> "Space | None":
+        """The space that this one is around, if it is around another."""
+        return None
+
     @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
         """Return the inputs ``x``, ``(n, *x_shape)``, of search variables ``(n, *z_shape)``."""
@@ -96,6 +101,11 @@ class Wrapped(Space):
     def name(self) -> str:
         """Its own name and that of the space in it."""
         return f"{type(self).__name__}({self.space.name})"
+
+    @property
+    def inner(self) -> Space:
+        """The space in it."""
+        return self.space
 
     @property
     def shape(self) -> tuple[int, ...] | None:

@@ -40,7 +40,7 @@ def check_made(space: Wrapped) -> None:
 
 def check_kept(space: Space, x: Tensor) -> None:
     """Raise ``ValueError`` if what a composition makes near starts ``x`` breaks a space in it."""
-    if not isinstance(space, Wrapped):
+    if space.inner is None:
         return
     try:
         trouble = _trouble(space, x)
@@ -50,7 +50,7 @@ def check_kept(space: Space, x: Tensor) -> None:
         raise ValueError(trouble)
 
 
-def _trouble(space: Wrapped, x: Tensor) -> str | None:
+def _trouble(space: Space, x: Tensor) -> str | None:
     with torch.no_grad():
         z = space.project(space.begin(x))
         noise = _noise(z)
@@ -77,10 +77,12 @@ def _noise(z: Tensor) -> Tensor:
     return (torch.tensor(_SCALES).reshape(-1, *(1,) * z.ndim) * noise).flatten(0, 1).to(z)
 
 
-def _sentence(space: Wrapped, made: Tensor, slack: Tensor) -> str:
-    inner = space.space
-    while isinstance(inner, Wrapped) and bool((inner.space.violation(made) > slack).any()):
-        inner = inner.space
+def _sentence(space: Space, made: Tensor, slack: Tensor) -> str:
+    inner = space
+    while inner.inner is not None and (
+        inner is space or bool((inner.inner.violation(made) > slack).any())
+    ):
+        inner = inner.inner
     broken = inner if bool((inner.violation(made) > slack).any()) else space
     off = float(broken.violation(made).max())
     ways = sorted({part.constraint for part in (space, inner) if part.constraint is not None})
@@ -95,8 +97,8 @@ def _sentence(space: Wrapped, made: Tensor, slack: Tensor) -> str:
 def _anywhere(space: Space, shape: tuple[int, ...]) -> Tensor:
     """Return an input between the ends that a space in it names, or anywhere."""
     x = torch.rand((space.rows, *shape), generator=generator(0, "anywhere"), dtype=torch.float64)
-    while isinstance(space, Wrapped):
-        space = space.space
+    while space.inner is not None:
+        space = space.inner
     ends = space.intervals()
     if ends is None:
         return x

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xhat.core import check_range, evaluation_mode, modules_of
+from xhat.core import check_range, evaluation_mode, extra, modules_of
 
 __all__ = ["Attacked", "attack"]
 
@@ -151,13 +151,8 @@ def _only_of_the_input(model: Model) -> Model:
 
 
 def _package() -> Any:
-    try:
+    with extra("robustness", "AutoAttack needs"):
         import pyautoattack
-    except ImportError as error:
-        raise ImportError(
-            "AutoAttack needs the package pyautoattack, which is not installed; install it with: "
-            "pip install 'xhat[robustness]'."
-        ) from error
     return pyautoattack
 
 

@@ -23,10 +23,8 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_tensor
-from xhat.engine import Adam, solve
+from xhat.engine import Adam, Problem, Result, solve
 from xhat.objectives import InLatent, Measurement, Objective
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Space
 
 __all__ = ["AlongCurve", "CurveEnergy", "Curves", "geodesic"]

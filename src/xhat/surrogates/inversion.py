@@ -20,10 +20,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from xhat.core import check_count, check_positive, check_range, check_tensor
-from xhat.engine import Adam, Plateau, Restarts, solve
+from xhat.engine import Adam, Plateau, Problem, Restarts, Result, solve
 from xhat.objectives import Measurement, Objective
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box
 
 __all__ = ["Inversion", "invert"]

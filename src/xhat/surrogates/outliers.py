@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import check_choice, check_fraction, check_range, check_tensor, generator
-from xhat.engine import Adam, TargetReached, solve
+from xhat.engine import Adam, Problem, TargetReached, solve
 from xhat.objectives import CrossEntropy
-from xhat.problem import Problem
 from xhat.spaces import Box
 from xhat.surrogates.signals import Batch, Limits, Signal
 

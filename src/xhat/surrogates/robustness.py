@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
-from xhat.constraints import L1Ball, L2Ball, LinfBall
 from xhat.core import check_choice, check_count, check_positive, check_range, check_tensor
 from xhat.engine import Compute, Restarts, TargetReached, pgd
-from xhat.metrics.density import binomial_interval
+from xhat.engine.attacks import BALLS
 from xhat.surrogates.autoattack import attack
 from xhat.surrogates.signals import Limits
 
@@ -33,7 +33,6 @@ __all__ = ["Robustness", "autoattack_accuracy", "robust_accuracy"]
 Model = Callable[[Tensor], Tensor]
 Norm = Literal["linf", "l2", "l1"]
 
-_BALLS = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball}
 _ROUNDING = 1e-5  # a point this far outside its ball is taken for inside, as in ``Problem``
 
 
@@ -63,8 +62,9 @@ class Robustness:
     @property
     def interval(self) -> tuple[float, float]:
         """The exact 95 % interval of the share, for images drawn by chance."""
-        _, low, high = binomial_interval(int(self.survived.sum()), len(self.survived), 0.95)
-        return low, high
+        right = binomtest(int(self.survived.sum()), len(self.survived))
+        found = right.proportion_ci(0.95, method="exact")
+        return float(found.low), float(found.high)
 
 
 def robust_accuracy(
@@ -113,7 +113,7 @@ def robust_accuracy(
         {0.04: 1.0, 0.06: 0.0}
     """
     x, labels = _checked(x, labels, limits)
-    check_choice("norm", norm, _BALLS)
+    check_choice("norm", norm, BALLS)
     compute = Compute(chunk=check_count("batch_size", batch_size))
     check_count("tries", tries)
     survived, found = torch.ones(len(x), dtype=torch.bool), {}
@@ -183,7 +183,7 @@ def autoattack_accuracy(
         0.0
     """
     check_positive("the radius", radius)
-    check_choice("norm", norm, _BALLS)
+    check_choice("norm", norm, BALLS)
     check_choice("version", version, ("standard", "quick"))
     check_count("batch_size", batch_size)
     x, labels = _checked(x, labels)
@@ -191,7 +191,7 @@ def autoattack_accuracy(
     found = attack(
         model, x, labels, radius, norm, version=version, batch_size=batch_size, seed=seed
     )
-    near = _BALLS[norm](x, radius).violation(found.x) <= _ROUNDING
+    near = BALLS[norm](x, radius).violation(found.x) <= _ROUNDING
     allowed = near & ((found.x >= 0) & (found.x <= 1)).flatten(1).all(dim=1)
     survived = (found.said == labels) | ~allowed
     evaluator = f"AutoAttack ({', '.join(found.attacks)})"

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xhat.core import check_count
+from xhat.core import check_count, extra
 
 __all__ = ["SteerableCNN", "exported", "steerable_cnn"]
 
@@ -166,12 +166,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _e2cnn() -> tuple[Any, Any]:
-    try:
+    with extra("steerable", "steerable networks need"):
         from e2cnn import gspaces
         from e2cnn import nn as layers
-    except ImportError as error:
-        raise ImportError(
-            "steerable networks need e2cnn, which is not installed; install it with: "
-            "pip install 'xhat[steerable]'."
-        ) from error
     return layers, gspaces

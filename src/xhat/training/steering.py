@@ -12,15 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xhat._audit import audit
 from xhat.constraints import Constraint
 from xhat.core import generator
 from xhat.domain import Domain
-from xhat.goals import Class
+from xhat.door.auditing import audit
+from xhat.engine import Result
 from xhat.judges import Judge, Outcome, Verdicts
 from xhat.methods import Options
 from xhat.methods import method as known_method
-from xhat.result import Result
+from xhat.objectives.goals import Class
 from xhat.surrogates import Exemplars
 
 __all__ = ["NEAREST", "TABLED", "Steering", "judged", "pairs_of", "steered"]

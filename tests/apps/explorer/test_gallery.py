@@ -9,8 +9,8 @@ import torch
 from xhat.apps.explorer.gallery import Gallery
 from xhat.apps.explorer.pictures import tiled
 from xhat.core import UnreadableFileError
+from xhat.engine import Result
 from xhat.report import as_pictures
-from xhat.result import Result
 
 
 def save(folder, shape=(1, 28, 28), rows=5, columns=None, scale=1):

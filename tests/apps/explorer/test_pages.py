@@ -23,7 +23,7 @@ from xhat.apps.explorer import Explorer, explorer_part, stream
 from xhat.apps.explorer.gallery import Gallery
 from xhat.apps.explorer.searches import Channel, Searches
 from xhat.apps.web import build
-from xhat.result import Result
+from xhat.engine import Result
 from xhat.task import Cancelled
 
 BYTES = OURS | {"content-type": "application/octet-stream"}

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import xhat
-from xhat.goals import Class
 from xhat.methods import Options, known_methods, method
+from xhat.objectives.goals import Class
 from xhat.spaces import Held
 from xhat_zoo import digits
 from xhat_zoo.digits.domain import digits_domain

@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from xhat.engine import Adam, solve
+from xhat.engine import Adam, Problem, solve
 from xhat.learning import load_checkpoint
 from xhat.objectives import CrossEntropy, InLatent, PriorEnergy
-from xhat.problem import Problem
 from xhat.spaces import Latent
 from xhat_zoo import digits
 from xhat_zoo.digits.embeddings import EMBEDDINGS

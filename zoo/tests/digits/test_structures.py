@@ -3,9 +3,9 @@ import torch
 
 from studies.structures import STRUCTURES, in_structure
 from xhat.core import generator
-from xhat.goals import Class
 from xhat.methods import Annealed, Diffused, Guided
 from xhat.objectives import CrossEntropy, ScorePrior
+from xhat.objectives.goals import Class
 from xhat_zoo import digits
 from xhat_zoo.digits.domain import digits_domain
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from xhat.result import Result
+from xhat.engine import Result
 from xhat.task import task
 from xhat_zoo.shapes import demo as shapes
 from xhat_zoo.shapes import demo_pictures as shape_pictures

@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count
-from xhat.engine import Compute, Progress, solve
-from xhat.problem import Problem
-from xhat.result import Result
+from xhat.engine import Compute, Problem, Progress, Result, solve
 from xhat_zoo.airfoil.catalogue import catalogue
 from xhat_zoo.airfoil.design import (
     Design,

@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from xhat.engine import LBFGS, AugmentedLagrangian, Compute, solve
+from xhat.engine import LBFGS, AugmentedLagrangian, Compute, Problem, Result, solve
 from xhat.objectives import InLatent
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat_zoo.conjunction.approaching import approach
 from xhat_zoo.conjunction.approximation import Surrogate, describe
 from xhat_zoo.conjunction.burns import Burns, conditions, first_burns

@@ -8,14 +8,16 @@ training and the ones for testing share neither letters nor fonts.
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from xhat.core import check_choice
+from xhat.core import check_choice, extra
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 __all__ = ["TEST_FONTS", "TEST_LETTERS", "TRAINING_FONTS", "TRAINING_SIGNS", "render", "signs"]
 
@@ -41,6 +43,7 @@ TEST_FONTS = (
     "cmti10",
 )
 _FONTS = (*TRAINING_FONTS, *TEST_FONTS)
+_NEEDS = "signs, which are drawn with fonts, need"
 _FINER = 4  # times finer than the picture, then averaged
 _BOX = 20  # pixels: the longer side of a sign, as MNIST's digits have it
 
@@ -69,6 +72,8 @@ def render(letter: str, font: str) -> Tensor:
     scale = _BOX * _FINER / max(right - left, bottom - top)
     face = face.font_variant(size=max(1, round(face.size * scale)))
     left, top, right, bottom = face.getbbox(letter)
+    with extra("report", _NEEDS):
+        from PIL import Image, ImageDraw
     picture = Image.new("L", (side, side), 0)
     at = ((side - left - right) / 2, (side - top - bottom) / 2)
     ImageDraw.Draw(picture).text(at, letter, fill=255, font=face)
@@ -77,7 +82,10 @@ def render(letter: str, font: str) -> Tensor:
 
 
 @functools.cache
-def _face(font: str) -> ImageFont.FreeTypeFont:
+def _face(font: str) -> "ImageFont.FreeTypeFont":
+    with extra("report", _NEEDS):
+        import matplotlib
+        from PIL import ImageFont
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
     return ImageFont.truetype(str(path), 20 * _FINER)
 

@@ -11,10 +11,10 @@ from torch import nn
 
 from xhat import training
 from xhat.domain import Domain
-from xhat.goals import Class
 from xhat.judges import Judge, Penultimate
 from xhat.methods import Method, Options
 from xhat.metrics import Features, Table, measure
+from xhat.objectives.goals import Class
 from xhat.training.steering import judged
 from xhat_zoo import digits
 from xhat_zoo.digits.domain import digits_domain

@@ -9,9 +9,9 @@ from torch import Tensor
 from xhat.constraints import Certificate, Constraint, Fixed, Invariance, SumWithin, certify
 from xhat.core import generator
 from xhat.domain.references import unsure
-from xhat.goals import Class
 from xhat.judges import Judge, Verdicts
 from xhat.methods import Annealed, Options
+from xhat.objectives.goals import Class
 from xhat.spaces import Held, Masked, Space, Symmetric
 from xhat.symmetry import Group, Mirror, Rotations
 from xhat_zoo import digits

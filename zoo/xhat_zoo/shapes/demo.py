@@ -16,10 +16,9 @@ from torch import Tensor
 
 import xhat
 from xhat.core import atomic_folder_check, atomic_write, generator
-from xhat.engine import GradientDescent
+from xhat.engine import GradientDescent, Result
 from xhat.learning.checkpoints import versions
 from xhat.report import PageTable, TaskPage, save_task_page
-from xhat.result import Result
 from xhat.task import Stage, Tell
 from xhat_zoo import shapes
 from xhat_zoo.shapes.demo_pictures import draw

@@ -18,10 +18,17 @@ import torch
 from torch import Tensor
 
 from xhat.core import modules_of
-from xhat.engine import LBFGS, Compute, GradientDescent, Plateau, TargetReached, solve
+from xhat.engine import (
+    LBFGS,
+    Compute,
+    GradientDescent,
+    Plateau,
+    Problem,
+    Result,
+    TargetReached,
+    solve,
+)
 from xhat.objectives import Custom, Match, Maximize
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box
 from xhat_zoo.shapes.base import Shape, check_points
 

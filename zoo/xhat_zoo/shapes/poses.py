@@ -16,10 +16,8 @@ from torch import Tensor, nn
 
 from xhat.constraints import Inequality
 from xhat.core import check_positive, check_range, check_tensor
-from xhat.engine import LBFGS, Compute, Restarts, solve
+from xhat.engine import LBFGS, Compute, Problem, Restarts, Result, solve
 from xhat.objectives import Measurement, Objective
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box, Held
 from xhat_zoo import shapes
 from xhat_zoo.shapes.base import Shape

@@ -12,17 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xhat._audit import judged, wanted
 from xhat.apps.explorer.code import python_code
 from xhat.apps.explorer.pictures import resized
 from xhat.apps.explorer.question import Question, settings, structures
 from xhat.core import check_choice, check_fraction, check_range, check_tensor, modules_of
 from xhat.domain import Domain
-from xhat.engine import Progress
-from xhat.judged import Judged
+from xhat.door.auditing import judged, wanted
+from xhat.door.judged import Judged
+from xhat.engine import Progress, Result
 from xhat.judges import Judge
 from xhat.methods import Method, Options, default_method, known_methods
-from xhat.result import Result
 from xhat.task import Cancelled, Stage, Tell
 
 __all__ = ["Explorer", "Finding", "Frame"]

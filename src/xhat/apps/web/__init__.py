@@ -11,18 +11,7 @@ Pages are plain HTML, CSS and ES modules that lie in the package; nothing is fet
 elsewhere, and no script or style stands in a page (the policy in ``xhat.apps.web.security`` would
 refuse it). Every error is JSON, ``{"error": "one sentence"}``. What they are about is brought by
 tasks (``xhat.task``).
-
-Needs the extra ``web``: ``pip install 'xhat[web]'``.
 """
-
-try:
-    import fastapi as _fastapi  # noqa: F401 - asked for once, here, so that one sentence answers
-    import uvicorn as _uvicorn  # noqa: F401
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f"the web pages need {error.name}, which is not installed; install it with: "
-        f"pip install 'xhat[web]'."
-    ) from error
 
 from xhat.apps.web.assets import Assets
 from xhat.apps.web.part import Part

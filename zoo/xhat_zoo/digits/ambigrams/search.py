@@ -27,8 +27,8 @@ from torch import Tensor
 
 from xhat.core import check_count, check_positive, check_tensor, generator
 from xhat.domain.references import unsure
+from xhat.engine import Problem
 from xhat.objectives import CrossEntropy, Objective, ScorePrior, Seen
-from xhat.problem import Problem
 from xhat.spaces import Box, Space, Symmetric
 from xhat.surrogates import Exemplars
 from xhat.surrogates.diffusion import noise_levels

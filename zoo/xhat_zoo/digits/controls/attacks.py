@@ -18,11 +18,9 @@ from torch import Tensor, nn
 
 from xhat.constraints import L2Ball, LinfBall
 from xhat.core import per_row
-from xhat.engine import Adam, SignDescent, TargetReached, pgd, solve
+from xhat.engine import Adam, Problem, Result, SignDescent, TargetReached, pgd, solve
 from xhat.judges import Jury, Likelihood, Reconstruction
 from xhat.objectives import CrossEntropy, Custom, Margin, Objective, Proximity
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box
 from xhat_zoo.digits.controls.material import Material, Planted
 

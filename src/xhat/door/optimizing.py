@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xhat._audit import at_rest, judged, wanted
-from xhat.constraints import Constraint
+from xhat.constraints import Constraint, as_constraint
 from xhat.core import InputWarning, check_tensor, modules_of
 from xhat.domain import Domain
-from xhat.judged import Judged
+from xhat.door.auditing import at_rest, judged, wanted
+from xhat.door.judged import Judged
 from xhat.methods import Method, Options, Surroundings, default_method
 from xhat.methods import method as known_method
 
@@ -28,7 +28,7 @@ def optimize(
     *,
     domain: Domain | None = None,
     method: str | Method | None = None,
-    constraints: Sequence[Constraint] = (),
+    constraints: Sequence[Constraint | Model] = (),
     truth: Any = None,
     limits: tuple[Any, Any] | None = None,
     alpha: float = 0.05,
@@ -45,7 +45,8 @@ def optimize(
         domain: what real inputs look like; without it (and without a truth) nothing is judged.
         method: how to search: a name (``xhat info`` lists them), or a ``Method`` with other
             settings; None for the best one for this domain and goal.
-        constraints: further conditions that the results must meet.
+        constraints: further conditions that the results must meet; a function ``g`` says
+            ``g(x) <= 0``.
         truth: the ground truth: a function of one sample, or a ``Simulator`` or ``Truth``.
         limits: ``(low, high)`` of the features, numbers or one for each; only without a domain.
         alpha: the probability, in (0, 1), with which a real sample may be called anything but
@@ -83,21 +84,20 @@ def optimize(
     how = choose(method, starts, goal, domain, limits)
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)
-    given = _options(how, options)
+    given, kept = _options(how, options), tuple(map(as_constraint, constraints))
     _check_order(model, goal, domain)
     how.prepare(around, on_training)
     with at_rest(model):  # methods ask it before the search, too
-        found = how.search(model, goal, starts, around, tuple(constraints), given)
-    note = around.note if isinstance(around, Surroundings) else None
-    if note is not None:
-        found = replace(found, notes=(*found.notes, note))
+        found = how.search(model, goal, starts, around, kept, given)
+    if around.note is not None:
+        found = replace(found, notes=(*found.notes, around.note))
     return judged(
         found,
         model,
         goal,
         domain=domain,
         truth=truth,
-        constraints=constraints,
+        constraints=kept,
         alpha=alpha,
         searched=tuple(modules_of(model)),
         method=how.name,

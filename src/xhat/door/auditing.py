@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xhat.constraints import Constraint, certify
+from xhat.constraints import Constraint, as_constraint, certify
 from xhat.core import check_tensor, evaluation_mode, modules_of, own_randomness
 from xhat.domain import Domain
-from xhat.goals import Class, Goal, as_goal
-from xhat.judged import Judged
+from xhat.door.judged import Judged
+from xhat.engine import Result, Status
 from xhat.judges import Outcome, Simulator, Truth, Verdicts, ask
-from xhat.result import Result, Status
+from xhat.objectives.goals import Class, Goal, as_goal
 
 __all__ = ["as_truth", "at_rest", "audit", "judged", "wanted"]
 
@@ -28,7 +28,7 @@ def audit(
     *,
     domain: Domain | None = None,
     truth: Any = None,
-    constraints: Sequence[Constraint] = (),
+    constraints: Sequence[Constraint | Model] = (),
     x0: Any = None,
     alpha: float = 0.05,
     on_progress: Callable[[str, int, int], None] | None = None,
@@ -43,7 +43,8 @@ def audit(
             None where there are no classes.
         domain: what real inputs look like.
         truth: the ground truth: a function of one sample or a ``Truth`` or ``Simulator``.
-        constraints: what must hold besides the limits that the domain declares, in float64.
+        constraints: what must hold besides the limits that the domain declares, in float64; a
+            function ``g`` says ``g(x) <= 0``.
         x0: ``(n, *x_shape)``, the starts of the search that found the samples, for pictures and
             distances; None if unknown.
         alpha: the probability, in (0, 1), with which a real sample may be called anything but
@@ -83,8 +84,9 @@ def audit(
             f"the starts must be one for each sample, {tuple(x.shape)}, but have shape "
             f"{tuple(start.shape)}."
         )
-    found = _measured(model, asked, x, start, tuple(constraints))
-    how = {"domain": domain, "truth": truth, "constraints": constraints, "alpha": alpha}
+    kept = tuple(map(as_constraint, constraints))
+    found = _measured(model, asked, x, start, kept)
+    how = {"domain": domain, "truth": truth, "constraints": kept, "alpha": alpha}
     return judged(found, model, asked, searched=(), on_progress=on_progress, **how)
 
 

@@ -5,8 +5,8 @@ import torch
 
 from tests.laws.registry import ConvNet, ink, starts, targets
 from xhat.constraints import L1Ball, L2Ball, LinfBall
+from xhat.engine import Problem
 from xhat.objectives import CrossEntropy, Custom
-from xhat.problem import Problem
 from xhat.spaces import Box
 
 

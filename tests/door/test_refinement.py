@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.engine import solve
+from xhat.door.refinement import refine
+from xhat.engine import Problem, solve
 from xhat.judges import Simulator, Truth
 from xhat.objectives import Match
-from xhat.problem import Problem
-from xhat.refinement import refine
 from xhat.spaces import Box
 from xhat.surrogates import train_regression
 

@@ -3,11 +3,10 @@ import math
 import pytest
 import torch
 
-from xhat.engine import solve
-from xhat.judges import Simulator, Truth, verify
+from xhat.door.verifying import verify
+from xhat.engine import Problem, Result, solve
+from xhat.judges import Simulator, Truth
 from xhat.objectives import Match
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box
 
 WANTED = torch.tensor([2.0, 1.9, -1.0])

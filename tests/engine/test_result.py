@@ -10,10 +10,8 @@ import torch
 from tests.laws.registry import ConvNet, autoencoder, starts, targets
 from xhat.constraints import Certificate, L2Ball, LinfBall
 from xhat.core import SearchFailedError, UnreadableFileError
-from xhat.engine import Compute, TargetReached, solve
+from xhat.engine import Compute, Problem, Result, TargetReached, solve
 from xhat.objectives import CrossEntropy, Match
-from xhat.problem import Problem
-from xhat.result import Result
 from xhat.spaces import Box, Latent
 
 N = 3
@@ -41,13 +39,36 @@ def assert_equal(one: Result, other: Result) -> None:
             assert mine == theirs, field.name
 
 
+@pytest.mark.parametrize("kind", ["parquet", "npz"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_what_was_saved_is_loaded(tmp_path, precision):
-    result = found(precision)
-    path = tmp_path / "new" / "r.parquet"
-    result.save(path, columns={"method": ["pgd"] * N, "target": targets(N).numpy()})
-    assert_equal(result, Result.load(path))
-    assert [p.name for p in path.parent.iterdir()] == ["r.parquet"]
+def test_what_was_saved_is_loaded(tmp_path, precision, kind):
+    result = found(precision, trace=1)
+    path = tmp_path / "new" / f"r.{kind}"
+    further = {"method": ["pgd"] * N, "target": targets(N).numpy(), "why": [None, "far", None]}
+    result.save(path, columns=further)
+    again = Result.load(path)
+    assert_equal(result, again)
+    assert torch.equal(again.trajectory.x, result.trajectory.x)
+    assert torch.equal(again.trajectory.loss, result.trajectory.loss.float())
+    assert again.trajectory.steps == result.trajectory.steps
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_numpy_reads_an_archive_as_it_is(tmp_path):
+    result = found()
+    result.save(tmp_path / "r.npz", columns={"method": ["pgd"] * N})
+    with np.load(tmp_path / "r.npz") as file:
+        assert np.array_equal(file["x"], result.x.numpy())
+        assert file["status"].tolist() == list(result.status)
+        assert file["method"].tolist() == ["pgd"] * N
+    whole = (tmp_path / "r.npz").read_bytes()
+    for content in (whole[:-20], whole[: len(whole) // 2], b"", b"text"):
+        (tmp_path / "r.npz").write_bytes(content)
+        with pytest.raises(UnreadableFileError, match="missing, truncated or another format"):
+            Result.load(tmp_path / "r.npz")
+    np.savez(tmp_path / "r.npz", x=np.zeros(3))
+    with pytest.raises(UnreadableFileError, match="not a results file"):
+        Result.load(tmp_path / "r.npz")
 
 
 def test_a_result_without_a_target_in_a_latent_space_is_loaded_as_well(tmp_path):

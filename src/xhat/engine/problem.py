@@ -79,21 +79,24 @@ class Problem(PerCandidate):
         A projection moves ``x``, so the space must be able to carry the move back to ``z``. Several
         constraints are kept together only if all of them are convex.
         """
-        of_form = (part for part in self.constraints if isinstance(part, Projected))
-        return tuple(part for part in of_form if self._carried(part))
+        return tuple(part for part in self._of_form() if self._carried(part))
 
     @property
     def general(self) -> tuple[Constraint, ...]:
         """The constraints that are kept by multipliers: all that are not ``projected``."""
-        return tuple(part for part in self.constraints if not self._carried(part))
+        return tuple(part for part in self.constraints if not self._carried(part.projection))
+
+    def _of_form(self) -> list[Projected]:
+        """Return the constraints that have a projection, whether it can be used here or not."""
+        return [part.projection for part in self.constraints if part.projection is not None]
 
     @property
     def cycles(self) -> bool:
         """Whether constraints are kept by projecting in cycles, which may find nothing feasible."""
         return bool(self.projected) and not self._clipped
 
-    def _carried(self, part: Constraint) -> bool:
-        return self.space.carries and isinstance(part, Projected) and part.convex
+    def _carried(self, part: Projected | None) -> bool:
+        return self.space.carries and part is not None and part.convex
 
     def check(self, x0: Tensor) -> None:
         """Try everything on the first candidate, before a search begins.
@@ -105,9 +108,8 @@ class Problem(PerCandidate):
             TypeError: something cannot be differentiated.
             ValueError: shapes or ranges do not fit together.
         """
-        for constraint in self.constraints:
-            if isinstance(constraint, Projected):
-                constraint.check(x0)
+        for constraint in self._of_form():
+            constraint.check(x0)
         first = self.select(torch.zeros(1, dtype=torch.long))
         space, start = type(self.space).__name__, _named("a start", x0)
         with torch.no_grad(), _told(f"the space {space} cannot take {start}"):
@@ -128,12 +130,11 @@ class Problem(PerCandidate):
 
     def _check_contradictions(self, x0: Tensor) -> None:
         """Raise ``ValueError`` if linear constraints exclude each other, for a candidate."""
-        if self._clipped or not any(isinstance(part, Projected) for part in self.constraints):
+        if self._clipped or not self._of_form():
             return
         for number in range(min(self.rows, _CHECKED)):
             one = self.select(torch.tensor([number]))
-            parts = [part for part in one.constraints if isinstance(part, Projected)]
-            names = contradiction((*parts, *_bounds(one.space, x0)), x0, self.tolerance)
+            names = contradiction((*one._of_form(), *_bounds(one.space, x0)), x0, self.tolerance)
             if names is not None:
                 raise ValueError(_contradicting(names, number, self.rows))
 

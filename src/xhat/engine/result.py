@@ -1,102 +1,29 @@
-"""The frozen answer of a search, and its file format.
+"""The record of a search: what it found, as tensors, columns, a table and a file.
 
-One row per candidate, in the caller's order. ``loss``, ``confidence`` and ``reached`` belong to
-that very ``x``: they were computed from it once more after the search, in float32 or better.
+``loss``, ``confidence`` and ``reached`` belong to that very ``x``: they were computed from it once
+more after the search, in float32 or better.
 """
 
 import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from xhat.constraints import Certificate
-from xhat.core import SearchFailedError, UnreadableFileError, atomic_write
+from xhat.core import SearchFailedError, UnreadableFileError, extra
+from xhat.engine.files import as_table, read, write
+from xhat.engine.status import Ending, Status, meant
 
-__all__ = ["Ending", "Result", "Status", "Trajectory"]
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-
-class Status(StrEnum):
-    """Why a candidate's search ended; each value is the sentence that says so.
-
-    Example:
-        >>> Status("target reached") is Status.TARGET_REACHED
-        True
-    """
-
-    TARGET_REACHED = "target reached"
-    LOSS_BELOW = "loss below the wanted value"
-    CONVERGED = "constraints hold and the loss no longer falls"
-    NO_PROGRESS = "no more progress"
-    STEPS_SPENT = "step budget spent"
-    ROUNDS_SPENT = "round budget spent"
-    ROUND_ENDED = "round ended"
-    EVALUATIONS_SPENT = "evaluation budget spent"
-    TIME_SPENT = "time budget spent"
-    STOPPED = "stopped by a rule of one's own"
-    DENIED = "what the search claimed did not hold when asked again"
-    VIOLATED = "a constraint is violated beyond the tolerance"
-    INFEASIBLE = "no feasible point was found"
-    LOSS_NOT_FINITE = "loss became non-finite"
-    GRADIENT_NOT_FINITE = "gradient became non-finite"
-    FLAT_START = (
-        "the gradient is zero at the start: a dead or saturated model, rounding inside it, or "
-        "nothing to improve"
-    )
-    FLAT = "the gradient is zero"
-    TOO_SMALL_STEP = "the step is too small to move the input; raise the rate or search in float64"
-    INTERRUPTED = "interrupted"
-    FAILED = "the model failed"
-    SAMPLED = "sampled"
-    LOOKED_UP = "looked up"
-    NOT_SEARCHED = "not searched"
-
-    def __repr__(self) -> str:
-        """Return the sentence in quotes, as it reads best in tables and notebooks."""
-        return repr(self.value)
-
-    @property
-    def cut_short(self) -> bool:
-        """Whether the search was ended from outside: by Ctrl-C, or by the model's exception."""
-        return self in (Status.INTERRUPTED, Status.FAILED)
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether nothing that the same search could do next would help."""
-        return self.cut_short or self in (
-            Status.LOSS_NOT_FINITE,
-            Status.GRADIENT_NOT_FINITE,
-            Status.FLAT_START,
-            Status.INFEASIBLE,
-        )
-
-
-@dataclass(frozen=True)
-class Ending:
-    """Why one candidate's search ended, and what more there is to say of it.
-
-    Attributes:
-        status: why.
-        detail: text that follows the status, such as `` at step 3``; may be empty. For a user's own
-            stop rule it is the whole sentence.
-    """
-
-    status: Status
-    detail: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """Status and detail."""
-        return self.detail if self.status is Status.STOPPED else f"{self.status}{self.detail}"
-
+__all__ = ["Result", "Trajectory"]
 
 _TENSORS = ("x0", "x", "z")
 _NUMBERS = ("loss", "confidence", "violation", "reached", "steps", "evaluations")
@@ -232,7 +159,7 @@ class Result:
             return "a constraint"
         return self.certificate.names[int(self.certificate.violation[i].argmax())]
 
-    def to_table(self, columns: Mapping[str, Any] | None = None) -> pa.Table:
+    def to_table(self, columns: Mapping[str, Any] | None = None) -> "pa.Table":
         """Return an Arrow table with one row per candidate.
 
         ``x0``, ``x`` and ``z`` become fixed-size lists; their shapes stand in the metadata.
@@ -242,9 +169,14 @@ class Result:
 
         Raises:
             ValueError: a further column has another length, or the name of one of ours.
+            MissingExtraError: pyarrow is not installed.
         """
-        arrays = {name: pa.array(values) for name, values in (columns or {}).items()}
-        for name, values in arrays.items():
+        return as_table(self._columns(columns), self._metadata())
+
+    def _columns(self, further: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return one column for each name, further ones first; arrays have a row per candidate."""
+        columns = dict(further or {})
+        for name, values in columns.items():
             if name in _OURS:
                 raise ValueError(f"a result has a column {name!r} of its own; choose another name.")
             if len(values) != len(self):
@@ -252,25 +184,24 @@ class Result:
                     f"the column {name!r} must have one value per candidate ({len(self)}), but "
                     f"has {len(values)}."
                 )
-        arrays["status"] = pa.array([str(status) for status in self.status])
-        arrays["detail"] = pa.array(self.details or [""] * len(self))
-        for name in (*_NUMBERS, "feasible"):
-            arrays[name] = pa.array(getattr(self, name).cpu().numpy())
-        for name in _TENSORS:
-            rows = getattr(self, name).cpu().flatten(1)
-            flat = (rows.float() if _short(rows) else rows).numpy()
-            arrays[name] = _lists(flat)
+        columns["status"] = [str(status) for status in self.status]
+        columns["detail"] = self.details or [""] * len(self)
+        for name in (*_NUMBERS, "feasible", *_TENSORS):
+            columns[name] = _array(getattr(self, name))
+        if self.certificate is not None:
+            columns[_CERTIFIED] = self.certificate.violation.numpy()
+        return columns
+
+    def _metadata(self, **more: Any) -> dict[str, str]:
+        """Return what is known beside the columns, as JSON by name."""
         about: dict[str, Any] = {
             "shapes": {name: list(getattr(self, name).shape[1:]) for name in _TENSORS},
             **{name: getattr(self, name) for name in _WHOLE},
         }
         if self.certificate is not None:
-            arrays[_CERTIFIED] = _lists(self.certificate.violation.numpy())
-            about["certificate"] = {
-                name: getattr(self.certificate, name)
-                for name in ("names", "tolerance", "precision")
-            }
-        return pa.table(arrays).replace_schema_metadata({"xhat": json.dumps(about)})
+            names = ("names", "tolerance", "precision")
+            about["certificate"] = {name: getattr(self.certificate, name) for name in names}
+        return {"xhat": json.dumps(about | more)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return one list for each column: how each search ended, and the inputs as flat lists."""
@@ -285,14 +216,10 @@ class Result:
         """Return the same as a pandas frame, one row per candidate.
 
         Raises:
-            ModuleNotFoundError: pandas is not installed.
+            MissingExtraError: pandas is not installed.
         """
-        try:
+        with extra("tables", "to_pandas (to_dict does without) needs"):
             import pandas
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "to_pandas needs pandas; pip install pandas, or use to_dict()."
-            ) from error
         return pandas.DataFrame(self.to_dict())
 
     def _repr_html_(self) -> str:
@@ -314,42 +241,33 @@ class Result:
     def save(self, path: str | Path, columns: Mapping[str, Any] | None = None) -> None:
         """Write a Parquet file that pandas, polars and DuckDB read; whole or not at all.
 
+        Where the name ends in ``.npz``, the same columns are written as NumPy's arrays, which needs
+        no extra.
+
         Raises:
             IsADirectoryError: the path is a folder.
+            MissingExtraError: pyarrow is not installed, and the file is no ``.npz``.
             PermissionError: the folder cannot be written to.
             ValueError: a further column has another length, or the name of one of ours.
         """
-        with atomic_write(path) as temporary:
-            pq.write_table(self.with_path(self.to_table(columns)), temporary)
-
-    def with_path(self, table: pa.Table) -> pa.Table:
-        """Return a table of this result with the trajectory, if there is one, as ``save`` does."""
-        path = self.trajectory
-        if path is None:
-            return table
-        frames = path.x.cpu().transpose(0, 1).flatten(1)
-        frames = (frames.float() if _short(frames) else frames).numpy()
-        table = table.append_column(_PATH, _lists(frames))
-        table = table.append_column(_PATH_LOSS, _lists(path.loss.cpu().float().T.numpy()))
-        metadata = dict(table.schema.metadata or {})
-        about = json.loads(metadata[b"xhat"]) | {"path_steps": list(path.steps)}
-        return table.replace_schema_metadata(metadata | {b"xhat": json.dumps(about).encode()})
+        told, metadata = self._columns(columns), self._metadata()
+        if (path_taken := self.trajectory) is not None:
+            told[_PATH] = _array(path_taken.x.transpose(0, 1))
+            told[_PATH_LOSS] = _array(path_taken.loss.float().T)
+            metadata = self._metadata(path_steps=list(path_taken.steps))
+        write(path, told, metadata)
 
     @classmethod
-    def load(cls, path: str | Path) -> "Result":
+    def load(cls, path: str | Path) -> Self:
         """Read what ``save`` wrote; further columns are ignored.
 
         Raises:
             UnreadableFileError: no such file, or not one of ours.
+            MissingExtraError: pyarrow is not installed, and the file is no ``.npz``.
         """
+        columns, metadata = read(path)
         try:
-            table = pq.read_table(Path(path))
-        except (OSError, pa.ArrowInvalid) as error:
-            raise UnreadableFileError(
-                f"{path} cannot be read as Parquet: it is missing, truncated or another format."
-            ) from error
-        try:
-            return cls._from_table(table)
+            return cls(**cls._fields(columns, metadata))
         except (KeyError, ValueError) as error:  # a column, or what ``save`` writes beside them
             raise UnreadableFileError(
                 f"{path} is not a results file as Result.save writes it; read the demo's, which "
@@ -357,55 +275,39 @@ class Result:
             ) from error
 
     @classmethod
-    def _from_table(cls, table: pa.Table) -> "Result":
-        about = json.loads((table.schema.metadata or {})[b"xhat"])
-        found: dict[str, Any] = {}
-        for name in _TENSORS:
-            found[name] = _rows(table, name).reshape(table.num_rows, *about["shapes"][name])
-        for name in (*_NUMBERS, "feasible"):
-            found[name] = torch.from_numpy(table[name].to_numpy().copy())
+    def _fields(cls, columns: dict[str, Any], metadata: dict[str, str]) -> dict[str, Any]:
+        about = json.loads(metadata["xhat"])
+        told, shapes = columns["status"], about["shapes"]
+        found: dict[str, Any] = {"status": tuple(map(meant, told))}
+        for name in (*_NUMBERS, "feasible", *_TENSORS):
+            found[name] = _tensor(columns[name], len(told), *shapes.get(name, ()))
         if "certificate" in about:
             of = about["certificate"]
             found["certificate"] = Certificate(
                 names=tuple(of["names"]),
-                violation=_rows(table, _CERTIFIED),
+                violation=_tensor(columns[_CERTIFIED], len(told), -1),
                 tolerance=of["tolerance"],
                 precision=tuple(of["precision"]),
             )
         if "path_steps" in about:
-            steps, shape = tuple(about["path_steps"]), about["shapes"]["x"]
-            frames = _rows(table, _PATH).reshape(table.num_rows, len(steps), *shape)
-            losses = _rows(table, _PATH_LOSS).reshape(table.num_rows, len(steps))
+            steps = tuple(about["path_steps"])
+            frames = _tensor(columns[_PATH], len(told), len(steps), *shapes["x"])
+            losses = _tensor(columns[_PATH_LOSS], len(told), len(steps))
             found["trajectory"] = Trajectory(steps, frames.transpose(0, 1), losses.T)
-        status = tuple(map(_status, table["status"].to_pylist()))
-        if "detail" in table.column_names:
-            found["details"] = tuple(table["detail"].to_pylist())
-        whole = {name: about[name] for name in _WHOLE if name in about}
-        whole["notes"] = tuple(whole.get("notes", ()))
-        return cls(**found, status=status, **whole)
+        if "detail" in columns:
+            found["details"] = tuple(columns["detail"])
+        found |= {name: about[name] for name in _WHOLE if name in about}
+        return found | {"notes": tuple(found.get("notes", ()))}
 
 
-def _status(sentence: str) -> Status:
-    """Return what a sentence in a file means; older files have the detail in it."""
-    for status in Status:
-        if sentence.startswith(status):
-            return status
-    return Status.STOPPED
+def _array(rows: Tensor) -> np.ndarray:
+    rows = rows.detach().cpu()
+    return (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()
 
 
-def _short(rows: Tensor) -> bool:
-    return rows.dtype == torch.bfloat16
+def _tensor(rows: np.ndarray, *shape: int) -> Tensor:
+    return torch.from_numpy(np.array(rows)).reshape(shape)
 
 
 def _cell(value: Any) -> str:
     return html.escape(f"{value:.4g}" if isinstance(value, float) else str(value))
-
-
-def _lists(rows: np.ndarray) -> pa.FixedSizeListArray:
-    values = pa.array(np.ascontiguousarray(rows).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(values, rows.shape[1])
-
-
-def _rows(table: pa.Table, name: str) -> Tensor:
-    flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return torch.from_numpy(flat.reshape(table.num_rows, -1).copy())

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from xhat.core import UnreadableFileError, atomic_write
+from xhat.core import atomic_folder_check, atomic_write
 from xhat.domain import Domain
+from xhat.engine import Result
+from xhat.engine.files import usual_suffix
 from xhat.judges import Outcome, Verdicts
-from xhat.result import Result
 
 __all__ = ["Judged", "KeptVerdict", "KeptVerdicts"]
 
@@ -132,49 +132,79 @@ class Judged(Result):
         return {name: list(values) for name, values in self.columns().items()} | told
 
     def save(self, path: str | Path, columns: Mapping[str, Any] | None = None) -> None:
-        """Write a Parquet file with verdicts and trajectory; see ``Result.save``."""
+        """Write a file with verdicts and trajectory; see ``Result.save``."""
+        super().save(path, {**self.columns(), **(columns or {})})
+
+    def _metadata(self, **more: Any) -> dict[str, str]:
         about: dict[str, Any] = {"goal": self.goal, "method": self.method}
         if self.verdicts is not None:
             about["alpha"] = self.verdicts.alpha
-        table = self.with_path(self.to_table({**self.columns(), **(columns or {})}))
-        metadata = {**(table.schema.metadata or {}), b"judged": json.dumps(about).encode()}
-        if self.model:
-            metadata[b"model"] = self.model.encode()
-        with atomic_write(path) as temporary:
-            pq.write_table(table.replace_schema_metadata(metadata), temporary)
+        named = {"model": self.model} if self.model else {}
+        return super()._metadata(**more) | {"judged": json.dumps(about)} | named
 
     @classmethod
-    def load(cls, path: str | Path) -> "Judged":
-        """Read what ``save`` wrote; the domain is not in the file.
-
-        Raises:
-            UnreadableFileError: no such file, or not one of ours.
-        """
-        found = Result.load(path)
-        table = pq.read_table(Path(path))
-        try:
-            about = json.loads((table.schema.metadata or {}).get(b"judged", b"{}"))
-            verdicts = None
-            if "alpha" in about:
-                rows = (table[name].to_pylist() for name in ("verdict", "rule", "evidence"))
-                each = tuple(KeptVerdict(Outcome(o), r, e) for o, r, e in zip(*rows, strict=True))
-                p = torch.from_numpy(table["p"].to_numpy().copy())
-                verdicts = KeptVerdicts(each, p, about["alpha"])
-        except (KeyError, ValueError) as error:
-            raise UnreadableFileError(
-                f"the verdicts in {path} cannot be read; it was changed."
-            ) from error
+    def _fields(cls, columns: dict[str, Any], metadata: dict[str, str]) -> dict[str, Any]:
+        """Return what a file holds; the domain is not in it."""
+        about = json.loads(metadata.get("judged", "{}"))
+        verdicts = None
+        if "alpha" in about:
+            told = (columns[name] for name in ("verdict", "rule", "evidence"))
+            each = tuple(KeptVerdict(Outcome(o), r, e) for o, r, e in zip(*told, strict=True))
+            verdicts = KeptVerdicts(each, torch.from_numpy(columns["p"].copy()), about["alpha"])
         more = {name: about.get(name, "") for name in ("goal", "method")}
-        return cls.of(found, verdicts=verdicts, **more)
+        return super()._fields(columns, metadata) | more | {"verdicts": verdicts}
 
     def with_domain(self, domain: Domain) -> "Judged":
         """Return the same with the domain that it is about, for pictures and names."""
         return replace(self, domain=domain)
 
+    def write(self, folder: str | Path, picture: str | None = None) -> Path:
+        """Write the table and ``summary.json`` into a folder; return the table's path.
+
+        The table is ``results.parquet``, or ``results.npz`` where pyarrow is not installed.
+
+        Args:
+            folder: made if needed.
+            picture: the name of one beside them, for the summary.
+
+        Raises:
+            PermissionError: the folder cannot be written to.
+        """
+        folder = atomic_folder_check(folder)
+        table = folder / f"results{usual_suffix()}"
+        self.save(table)
+        with atomic_write(folder / "summary.json") as temporary:
+            told = self._numbers() | {"picture": picture}
+            temporary.write_text(json.dumps(told, indent=1) + "\n")
+        return table
+
+    def _numbers(self) -> dict[str, Any]:
+        moved = (self.x - self.x0).flatten(1).norm(dim=1)
+        sure, finite = ~self.confidence.isnan(), ~self.loss.isnan()
+        counts = {} if self.verdicts is None else self.verdicts.counts()
+        return {
+            "n": len(self),
+            "goal": self.goal,
+            "method": self.method,
+            "reached": int(self.reached.sum()) if self.targeted else None,
+            "feasible": int(self.feasible.sum()),
+            "status": {str(s): self.status.count(s) for s in dict.fromkeys(self.status)},
+            "verdicts": {str(outcome): count for outcome, count in counts.items() if count},
+            "verdict": self.summary(),
+            "confidence": float(self.confidence[sure].mean()) if sure.any() else None,
+            "loss": float(self.loss[finite].median()) if finite.any() else None,
+            "moved": float(moved.median()),
+            "evaluations": float(self.evaluations.float().mean()),
+            "seed": self.seed,
+            "seconds": round(self.seconds, 3),
+            "notes": list(self.notes),
+        }
+
     def report(self, folder: str | Path) -> Path:
         """Write the table, a summary and a page into a folder; return the page's path.
 
         Raises:
+            MissingExtraError: what draws is not installed; ``write`` does without.
             PermissionError: the folder cannot be written to.
         """
         from xhat.report.results import write_results

@@ -7,18 +7,19 @@ hold that only the truth can tell, and how far the surrogate was off.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
 from xhat.constraints import Certificate
 from xhat.core import check_positive, short
+from xhat.engine import Result
 from xhat.judges.answers import answer, finite
-from xhat.judges.simulator import Simulator
 from xhat.judges.truth import CHUNK, Truth, TruthEvidence, ask, check_truth
-from xhat.result import Result
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["TruthConstraint", "Verification", "verify"]
 
@@ -89,7 +90,7 @@ class Verification:
             "truth_error": found.error.numpy(),
             "truth_holds": found.holds.numpy(),
             "truth_failed": found.failed.numpy(),
-            "truth_reason": pa.array(self.reasons, pa.string()),
+            "truth_reason": list(self.reasons),
         }
         if found.gap is not None:
             columns["truth_gap"] = found.gap.numpy()
@@ -98,7 +99,7 @@ class Verification:
             columns["truth_feasible"] = self.feasible.numpy()
         return columns
 
-    def to_table(self) -> pa.Table:
+    def to_table(self) -> "pa.Table":
         """Return the result's table with the truth's columns first, one row per candidate.
 
         ``result.save(path, verification.columns())`` writes the same as a Parquet file.
@@ -136,7 +137,7 @@ def verify(
         >>> import math
         >>> from xhat.judges import Simulator
         >>> from xhat.objectives import Match
-        >>> from xhat.problem import Problem
+        >>> from xhat.engine import Problem
         >>> from xhat.engine import solve
         >>> from xhat.spaces import Box
         >>> half = lambda x: x[:, 0] / 2  # a surrogate of the square root, good near 4
@@ -181,7 +182,7 @@ def _structure(
 
 
 def _reasons(truth: Truth, evidence: TruthEvidence) -> tuple[str | None, ...]:
-    known = truth.f.records[-len(evidence.y) :] if isinstance(truth.f, Simulator) else ()
+    known = getattr(truth.f, "records", ())[-len(evidence.y) :]  # as a Simulator keeps them
     reasons: list[str | None] = []
     for i, failed in enumerate(evidence.failed.tolist()):
         told = known[i].reason if known else None

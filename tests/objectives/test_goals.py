@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from xhat.engine import TargetReached, solve
-from xhat.goals import (
+from xhat.engine import Problem, TargetReached, solve
+from xhat.objectives.goals import (
     AtLeast,
     AtMost,
     Avoid,
@@ -16,7 +16,6 @@ from xhat.goals import (
     Within,
     as_goal,
 )
-from xhat.problem import Problem
 from xhat.spaces import Box
 
 

@@ -19,10 +19,9 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_tensor
-from xhat.engine import solve
-from xhat.judges import Truth, TruthConstraint, Verification, verify
-from xhat.problem import Problem
-from xhat.result import Result
+from xhat.door.verifying import TruthConstraint, Verification, verify
+from xhat.engine import Problem, Result, solve
+from xhat.judges import Truth
 
 __all__ = ["Best", "Refinement", "Round", "refine"]
 

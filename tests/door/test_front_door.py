@@ -11,7 +11,7 @@ import torch
 import xhat
 from tests.domains import cultivar, small_classifier, small_digits, wine
 from xhat.core import InputWarning, UnreadableFileError
-from xhat.goals import Value
+from xhat.objectives.goals import Value
 
 LIMIT = 0.5  # processor seconds; 0.05 on a quiet machine
 
