@@ -12,9 +12,9 @@ from enum import Enum
 __all__ = ["ROOMS", "classes", "nouns", "on_page_markdown", "outcomes", "statuses"]
 
 ROOMS = (
-    "domain", "goals", "methods", "spaces", "objectives", "constraints", "problem", "result",
-    "judged", "engine", "judges", "refinement", "metrics", "surrogates", "surrogates.diffusion",
-    "learning", "symmetry", "core", "report", "task",
+    "door.judged", "door.refinement", "training", "domain", "methods", "objectives.goals",
+    "objectives", "spaces", "constraints", "engine", "judges", "metrics", "surrogates",
+    "surrogates.diffusion", "learning", "symmetry", "core", "report", "task",
 )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def outcomes() -> str:
 
 def statuses() -> str:
     """Return the reasons for which a search ends as a table."""
-    return _members("result", "Status", lambda member: str(member.value))
+    return _members("engine", "Status", lambda member: str(member.value))
 
 
 def _members(room, name, meaning) -> str:

@@ -36,7 +36,7 @@ print(json.dumps(told))
 """
 
 
-MAY_REFUSE = ("xhat.report", "xhat.apps", "xhat.cli.judging")  # rooms of pages
+MAY_REFUSE = ("xhat.report", "xhat.apps", "xhat.training")  # rooms of pages
 
 
 def run(code, folder, *arguments):
@@ -107,7 +107,6 @@ def test_own_models_and_data_are_searched_and_judged(own):
     [
         ("xhat.Result.load('r.parquet')", "tables"),
         ("from xhat.domain.reading import read_data; read_data('x.csv', 'the inputs')", "tables"),
-        ("from xhat.learning.glyphs import signs; signs('A', ('cmr10',))", "report"),
         ("xhat.Simulator(len, jobs=2)", "scale"),
         ("xhat.Simulator(len, timeout=1)", "scale"),
         ("import xhat.report", "report"),
@@ -119,11 +118,3 @@ def test_what_needs_more_says_what_to_install(tmp_path, wanted, said):
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1
     assert last.endswith(f"which is not installed; install it with: pip install 'xhat[{said}]'.")
-
-
-def test_pages_are_refused_before_the_work_in_one_sentence(own):
-    code, _, err = xhat(own, "judge", "--samples", "x.npy", "--reference", "x.npy", "--out", "j")
-    assert code == 2
-    assert err.count("\n") == 1
-    assert "pip install 'xhat[report]'" in err
-    assert not (own / "j").exists()

@@ -246,7 +246,7 @@ CALLS = {
     "label import none.csv": "none.csv",
     "label import votes.csv": None,
     "label import votes.csv --images none.npy": "none.npy",
-    "label import bomb --simulated": "a folder says both",
+    "label import bomb --simulated": "a folder says all",
     "label import bomb": None,
     "label serve": "say what to ask about",
     "label serve --images none.npy": "none.npy",

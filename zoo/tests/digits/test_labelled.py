@@ -23,7 +23,7 @@ from xhat.core import UnreadableFileError, sha256_of
 from xhat.learning import load_checkpoint
 from xhat_zoo import digits
 from xhat_zoo.digits.labelled import read_labelled
-from xhat_zoo.digits.labelling import read_source
+from xhat_zoo.digits.labelling import DigitsAsking
 from xhat_zoo.digits.training import train
 
 NOW = 1_790_000_000.0
@@ -41,7 +41,7 @@ def exported(tmp_path_factory):
         if key not in made:
             made[key] = folder / key
             with Database(f"sqlite:///{folder}/{key}.sqlite", create=True) as database:
-                database.write(lambda c: fill(c, read_source(source)[5:8], simulated=simulated))
+                database.write(lambda c: fill(c, DigitsAsking().read(source)[5:8], simulated=simulated))
                 export(database, made[key], NOW, simulated=simulated)
         return made[key] / "labels.parquet"
 
