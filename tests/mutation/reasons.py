@@ -39,13 +39,13 @@ REASONS: dict[str, str] = {
     "judges/verdict.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "judges/judge.py: return Usual(weights=() if jury is None else jury.weights, "
     "scores=evidence.scores, unread=1.0 if seen is None else "
-    "float(torch.quantile(seen[::2, -1], 0.99)), fars={axis.names[0]: "
-    "axis.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
-    "manifold if isinstance(axis, Neighbours)}) -> return Usual(weights=() if jury is "
+    "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
+    "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
+    "manifold if (each := axis.neighbours) is not None}) -> return Usual(weights=() if jury is "
     "None else jury.weights, scores=evidence.scores, unread=2.0 if seen is None else "
-    "float(torch.quantile(seen[::2, -1], 0.99)), fars={axis.names[0]: "
-    "axis.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
-    "manifold if isinstance(axis, Neighbours)})": ("without a jury nobody asks for it"),
+    "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
+    "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
+    "manifold if (each := axis.neighbours) is not None})": ("without a jury nobody asks for it"),
     "spaces/nesting.py: x = torch.rand((space.rows, *shape), generator=generator(0, "
     "'anywhere'), dtype=torch.float64) -> x = torch.rand((space.rows, *shape), "
     "generator=generator(1, 'anywhere'), dtype=torch.float64)": TASTE,
