@@ -8,8 +8,9 @@ import typer
 
 from xhat.cli.app import AllowHost, Host, Port, Proxied, app
 from xhat.cli.names import DEFAULT_TASK
-from xhat.cli.optimize import Labels, Reference, images_of
+from xhat.cli.optimize import Labels, Reference
 from xhat.cli.shell import console, errors
+from xhat.cli.wanted import images_of
 
 if TYPE_CHECKING:
     from xhat.apps.explorer import Explorer
@@ -85,7 +86,7 @@ def _explorer(model: str | None, reference: Path | None, labels: str | None) -> 
     setup = (
         "from pathlib import Path",
         "from xhat.cli.inputs import load_model",
-        "from xhat.cli.optimize import images_of",
+        "from xhat.cli.wanted import images_of",
         f"domain = images_of(Path({str(reference)!r}), {labels!r})",
         f"model = load_model({model!r})",
     )

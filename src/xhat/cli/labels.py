@@ -16,8 +16,8 @@ from rich.table import Table
 
 from xhat.cli.app import Seed, app
 from xhat.cli.names import DEFAULT_TASK
-from xhat.cli.optimize import images_of
 from xhat.cli.shell import console
+from xhat.cli.wanted import images_of
 
 if TYPE_CHECKING:
     from xhat.apps.label import Asking, Database, GoldCheck, PersonRow

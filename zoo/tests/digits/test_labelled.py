@@ -41,7 +41,9 @@ def exported(tmp_path_factory):
         if key not in made:
             made[key] = folder / key
             with Database(f"sqlite:///{folder}/{key}.sqlite", create=True) as database:
-                database.write(lambda c: fill(c, DigitsAsking().read(source)[5:8], simulated=simulated))
+                database.write(
+                    lambda c: fill(c, DigitsAsking().read(source)[5:8], simulated=simulated)
+                )
                 export(database, made[key], NOW, simulated=simulated)
         return made[key] / "labels.parquet"
 

@@ -1,0 +1,174 @@
+"""What the options of the front door's commands say: a goal, a domain, samples, limits."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xhat.domain import Domain
+
+__all__ = ["Wanted", "domain_of", "images_of", "limits_of", "samples_of"]
+
+
+class Wanted:
+    """The options that say what is wanted; exactly one of them is given."""
+
+    def __init__(
+        self,
+        target: str | None,
+        value: float | None,
+        tolerance: float,
+        within: str | None,
+        at_least: float | None,
+        at_most: float | None,
+        *,
+        least: bool = False,
+        most: bool = False,
+    ) -> None:
+        given = {
+            "--target": target,
+            "--value": value,
+            "--within": within,
+            "--at-least": at_least,
+            "--at-most": at_most,
+            "--least": least or None,
+            "--most": most or None,
+        }
+        self.said = {name: said for name, said in given.items() if said is not None}
+        self.tolerance = tolerance
+
+    def goal(self) -> Any:
+        """Return the goal, or the class as it was named.
+
+        Raises:
+            ValueError: none or several of them, or one that says nothing.
+        """
+        from xhat.objectives import goals
+
+        if len(self.said) != 1:
+            came = ", ".join(self.said) or "none"
+            raise ValueError(
+                f"give one of --target (classes), --value, --within, --at-least, --at-most, "
+                f"--least or --most, but {came} came."
+            )
+        (name, said), *_ = self.said.items()
+        if name == "--target":
+            return _target(str(said))
+        if name == "--value":
+            return goals.Value(float(said), self.tolerance)  # pyright: ignore[reportArgumentType]
+        if name == "--within":
+            return goals.Within(*_two(str(said), "--within"))
+        made = {"--at-least": goals.AtLeast, "--at-most": goals.AtMost}
+        if name in made:
+            return made[name](said)
+        return goals.Least() if name == "--least" else goals.Most()
+
+
+def domain_of(
+    reference: Path | None,
+    labels: str | None,
+    kind: str | None,
+    bounds: str | None,
+    fixed: str | None,
+    seed: int,
+    alpha: float = 0.05,
+) -> "Domain | None":
+    """Return the domain that a command's options describe, or None.
+
+    Raises:
+        UnreadableFileError: files that cannot be read.
+        ValueError: options that go with ``--reference`` without one.
+    """
+    from xhat.domain import Domain
+    from xhat.domain.reading import read_data, read_labels
+    from xhat.task import task, tasks
+
+    if reference is not None and str(reference) in tasks():
+        told = {"--labels": labels, "--kind": kind, "--bounds": bounds, "--fixed": fixed}
+        for name, said in told.items():
+            if said is not None:
+                raise ValueError(f"{name} goes with real samples of your own; {reference} has its.")
+        return task(str(reference)).domain(alpha)
+    if reference is None:
+        for name, said in {"--labels": labels, "--kind": kind, "--fixed": fixed}.items():
+            if said is not None:
+                raise ValueError(f"{name} goes with --reference, the real samples.")
+        return None
+    if reference.suffix == ".safetensors":
+        return Domain.load(reference)
+    of_file = labels is not None and Path(labels).suffix in (".npy", ".csv", ".parquet")
+    data = read_data(reference, "the reference", None if of_file else labels)
+    known = read_labels(labels) if of_file and labels is not None else data.labels
+    if labels is not None and known is None:
+        raise ValueError(
+            f"--labels must be a column of a table, or a .npy, .csv or .parquet file, but is "
+            f"{labels!r}."
+        )
+    return Domain(
+        data.frame() if data.names else data.x,
+        known,
+        kind=kind,
+        limits=None if bounds is None else limits_of(bounds),
+        fixed=() if fixed is None else tuple(fixed.split(",")),
+        name=reference.stem,
+        seed=seed,
+    )
+
+
+def images_of(reference: Path, labels: str | None) -> "Domain":
+    """Return the domain of images that a reference holds; what else it holds is refused."""
+    kind = None if reference.suffix == ".safetensors" else "image"
+    found = domain_of(reference, labels, kind, None, None, 0)
+    assert found is not None  # noqa: S101 - there is a reference
+    return found
+
+
+def samples_of(path: Path, what: str, domain: "Domain | None") -> Any:
+    """Return inputs of a model from a file, like the samples of a domain where there is one."""
+    from xhat.domain.reading import read_data
+
+    data = read_data(path, what)
+    if data.names is None or domain is None or domain.names is None:
+        import torch
+
+        x = torch.from_numpy(data.x)
+        return x.float() if x.is_floating_point() else x
+    return domain.check_inputs(what, data.frame())
+
+
+def limits_of(text: str) -> tuple[Any, Any]:
+    """Return limits from ``low,high``, or from a file with a row of each.
+
+    Raises:
+        ValueError: neither.
+    """
+    from xhat.domain.reading import read_data
+
+    if Path(text).suffix in (".npy", ".csv", ".parquet"):
+        import torch
+
+        rows = torch.from_numpy(read_data(text, "the bounds").x).float()
+        if len(rows) != 2:
+            raise ValueError(f"{text} must hold two rows, the lower and the upper ends.")
+        return rows[0], rows[1]
+    return _two(text, "--bounds")
+
+
+def _target(text: str) -> Any:
+    import torch
+
+    from xhat.cli.inputs import read_targets
+
+    words = text.split(",")
+    if text.endswith(".npy") or all(word.strip().lstrip("-").isdigit() for word in words):
+        found = read_targets(text)
+        whole = found.dtype == torch.int64 and found.ndim == 1 and found.numel() == 1
+        return int(found) if whole else found
+    return words[0] if len(words) == 1 else words
+
+
+def _two(text: str, name: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"{name} must be low,high, such as 0,1, but is {text!r}.") from error
+    return low, high
