@@ -24,7 +24,7 @@ __all__ = ["CERTAINTY"]
 
 _MEMBERS = 3
 _ASIDE = 1_000  # what the seeds of an ensemble's further members begin with
-_ROBUST = Plan(signals=(Adversarial(2.0, "l2", steps=3),))
+_ROBUST = Plan(terms=(Adversarial(2.0, "l2", steps=3),))
 _SEARCHES = ("robust", "proximal")
 
 

@@ -24,7 +24,7 @@ from xhat_zoo.digits.steering import Steering, steer
 __all__ = ["EASY_TARGETS"]
 
 _STARTS = 4
-_SURROGATES = {"plain": Plan(), "robust": Plan(signals=(Adversarial(2.0, "l2", steps=3),))}
+_SURROGATES = {"plain": Plan(), "robust": Plan(terms=(Adversarial(2.0, "l2", steps=3),))}
 _SEARCHED: dict[str, tuple[str, Method, str]] = {
     "plain": ("the textbook loop: Adam on pixels until the classifier is sure", Pixels(), "plain"),
     "pgd": ("adversarial discovery: no pixel may change by more than 0.3", InBall(), "plain"),

@@ -21,7 +21,7 @@ __all__ = ["EQUIVARIANCE"]
 
 _COMMUTED, _FEW = 100, 5  # pairs for the commutation error
 _ALIKE = (6, 9)  # digits that a half turn exchanges
-_PLAN = Plan(images=5_000, epochs=8, signals=(Adversarial(2.0, "l2", steps=2),))
+_PLAN = Plan(images=5_000, epochs=8, terms=(Adversarial(2.0, "l2", steps=2),))
 _ARMS = {
     "plain": ("digits turned by up to 45° in training", _PLAN),
     "turned": ("and by random quarters", replace(_PLAN, turns=True)),

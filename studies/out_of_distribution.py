@@ -33,10 +33,10 @@ _REACH = (-0.5, 1.5)  # of the slice, in units of the way from the start to a ta
 _ARMS = {
     "plain": ("digits alone", Plan()),
     "outliers": ("and images that show no digit, with even targets", Plan(outliers=True)),
-    "robust": ("adversarial training in an L2 ball of 2", Plan(signals=(_ADVERSARY,))),
+    "robust": ("adversarial training in an L2 ball of 2", Plan(terms=(_ADVERSARY,))),
     "robust+outliers": (
         "both: outliers, too, are moved to where the network is most certain",
-        Plan(outliers=True, signals=(_ADVERSARY,)),
+        Plan(outliers=True, terms=(_ADVERSARY,)),
     ),
 }
 

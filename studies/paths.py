@@ -15,8 +15,8 @@ from torch import Tensor
 from xhat.engine import Trajectory
 from xhat.judges import Outcome
 from xhat.methods import Options, method
-from xhat.metrics import evenly, spherical, straight
-from xhat.objectives import AtMost, NearReal, Objective
+from xhat.metrics import resample_path, spherical, straight
+from xhat.objectives import Hinge, NearReal, Objective
 from xhat.spaces import Latent
 from xhat.surrogates import geodesic
 from xhat_zoo import digits
@@ -123,7 +123,7 @@ def _near_real() -> Objective:
     with torch.no_grad():
         codes = torch.cat([digits.vae().encode(part) for part in images.split(1_000)])
     near = NearReal(_itself, codes[:REAL])
-    return WEIGHT * AtMost(near, float(near(codes[REAL:]).median()))
+    return WEIGHT * Hinge(near, float(near(codes[REAL:]).median()))
 
 
 def _itself(z: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ def _searched(ends: Ends, *, name: str) -> Tensor:
     path = found.result.trajectory
     if not isinstance(path, Trajectory):
         raise TypeError(f"the search by {name} was not traced.")
-    return evenly(path.x[:, kept].transpose(0, 1), FRAMES)
+    return resample_path(path.x[:, kept].transpose(0, 1), FRAMES)
 
 
 def _other(ends: Ends, name: str) -> Steering:

@@ -26,8 +26,8 @@ from xhat.surrogates import (
     Invariant,
     LabelSmoothing,
     OutlierExposure,
-    Signal,
     Softness,
+    TrainingTerm,
     train_classifier,
     train_softness,
 )
@@ -77,7 +77,7 @@ class Plan:
             evenly, by as much as machine labels are soft on the mean.
         damage: how damaged images are labelled; None damages nothing.
         outliers: whether images that show no digit are added, with even targets.
-        signals: further ones.
+        terms: further ones.
         group: whose elements a prediction is the mean over, a name in ``xhat.symmetry.GROUPS``.
         turns: whether training images are also turned by random quarters.
     """
@@ -88,14 +88,15 @@ class Plan:
     targets: Targets = "labels"
     damage: Literal["hard", "even", "proportional"] | None = None
     outliers: bool = False
-    signals: tuple[Signal, ...] = ()
+    terms: tuple[TrainingTerm, ...] = ()
     group: str | None = None
     turns: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return everything it says, as JSON."""
         told = {each.name: getattr(self, each.name) for each in fields(self)}
-        return told | {"signals": [signal.describe() for signal in self.signals]} | _SCHEDULE
+        del told["terms"]  # said under the name that the plans of committed studies have
+        return told | {"signals": [term.describe() for term in self.terms]} | _SCHEDULE
 
     def small(self) -> "Plan":
         """Return the same on as little as shows that it works."""
@@ -195,7 +196,7 @@ class _Training:
             self.targets(),
             seed=self.seed,
             model=_averaged(network, self.plan),
-            signals=self.signals(),
+            terms=self.terms(),
             jitter=ROTATION if self.plan.turned else None,
             **self.schedule,
         )
@@ -215,8 +216,8 @@ class _Training:
         means = torch.stack([p[self.labels == k].mean(0) for k in range(digits.CLASSES)])
         return means[self.labels]
 
-    def signals(self) -> list[Signal]:
-        found: list[Signal] = []
+    def terms(self) -> list[TrainingTerm]:
+        found: list[TrainingTerm] = []
         if self.plan.damage is not None:
             soft = self.softness() if self.plan.damage != "hard" else None
             found.append(Corrupted(softness=soft if self.plan.damage == "proportional" else None))
@@ -228,7 +229,7 @@ class _Training:
             kept = float(self.machine().gather(1, self.labels[:, None]).mean())
             amount = (1 - kept) * digits.CLASSES / (digits.CLASSES - 1)
             found.append(LabelSmoothing(min(amount, _MOST)))
-        return [*found, *self.plan.signals]
+        return [*found, *self.plan.terms]
 
     def machine(self) -> Tensor:
         """Return machine labels of these images, made once for all arms."""

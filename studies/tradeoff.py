@@ -17,9 +17,9 @@ _AFFORDED = 0.02  # accuracy that may be lost for the best trade
 
 
 def _arm(radius: float) -> Arm:
-    signals = (Adversarial(radius, "l2", steps=3),) if radius else ()
+    terms = (Adversarial(radius, "l2", steps=3),) if radius else ()
     caption = f"adversarial training in an L2 ball of {radius:g}" if radius else "no adversary"
-    return surrogate_arm(f"{radius:g}", caption, Plan(signals=signals))
+    return surrogate_arm(f"{radius:g}", caption, Plan(terms=terms))
 
 
 def _draw(table: Table, details: Mapping[str, Any], folder: Path) -> Pictures:

@@ -52,21 +52,21 @@ def test_seeds_see_different_images_and_arms_the_same(context):
         (Plan(damage="hard"), [Corrupted]),
         (Plan(damage="even"), [Corrupted, LabelSmoothing]),
         (Plan(damage="proportional"), [Corrupted]),
-        (Plan(outliers=True, signals=(Adversarial(1.0),)), [OutlierExposure, Adversarial]),
+        (Plan(outliers=True, terms=(Adversarial(1.0),)), [OutlierExposure, Adversarial]),
         (Plan(turned=False, targets="as soft as machine"), [LabelSmoothing]),
     ],
 )
 def test_signals_are_those_of_the_plan(plan, kinds, context):
-    signals = training(plan, context).signals()
-    assert [type(signal) for signal in signals] == kinds
+    terms = training(plan, context).terms()
+    assert [type(signal) for signal in terms] == kinds
     if plan.damage is not None:
-        assert (signals[0].softness is not None) == (plan.damage == "proportional")
+        assert (terms[0].softness is not None) == (plan.damage == "proportional")
 
 
 def test_even_smoothing_is_as_strong_as_machine_labels_are_soft(context):
     plan = Plan(images=400, turned=False, targets="as soft as machine")
     of = _Training(plan, 0, Context(quick=False, cache=context.cache))
-    (smoothing,) = of.signals()
+    (smoothing,) = of.terms()
     kept = float(of.machine().gather(1, of.labels[:, None]).mean())
     assert 1 - smoothing.amount + smoothing.amount / 10 == pytest.approx(kept, abs=1e-5)
 

@@ -6,8 +6,8 @@ from torch import nn
 
 from xhat.core import generator
 from xhat.domain import References
-from xhat.domain.references import unsure
-from xhat.surrogates import Exemplars
+from xhat.domain.references import label_loss
+from xhat.surrogates import ReferenceSamples
 
 
 def classifier():
@@ -23,22 +23,22 @@ def encode(x):
 
 def references(**given):
     x = torch.rand(600, 1, 4, 4, generator=generator(3))
-    return References(Exemplars(x, classifier()(x).argmax(1)).first(200), **given)
+    return References(ReferenceSamples(x, classifier()(x).argmax(1)).first(200), **given)
 
 
 def test_what_is_typical_is_kept_while_the_model_stays_what_it_is():
     known, model, calls = references(), classifier(), []
     model.register_forward_hook(lambda *_: calls.append(1))
-    first = known.typically_unsure(model, 0.5)
+    first = known.typical_uncertainty(model, 0.5)
     asked = len(calls)
-    assert torch.equal(known.typically_unsure(model, 0.5), first)
+    assert torch.equal(known.typical_uncertainty(model, 0.5), first)
     assert len(calls) == asked
-    assert not torch.equal(known.typically_unsure(model, 0.9), first)
+    assert not torch.equal(known.typical_uncertainty(model, 0.9), first)
     with torch.no_grad():
         model[1].weight.mul_(2)
-    changed = known.typically_unsure(model, 0.5)
+    changed = known.typical_uncertainty(model, 0.5)
     assert not torch.equal(changed, first)
-    assert torch.equal(changed, known.typical(partial(unsure, model), 0.5))
+    assert torch.equal(changed, known.typical(partial(label_loss, model), 0.5))
 
 
 def test_what_may_hold_anything_is_not_kept():
@@ -47,19 +47,19 @@ def test_what_may_hold_anything_is_not_kept():
     def model(x):
         return scale[0] * classifier()(x)
 
-    first = known.typically_unsure(model, 0.5)
+    first = known.typical_uncertainty(model, 0.5)
     scale[0] = 3.0
-    assert not torch.equal(known.typically_unsure(model, 0.5), first)
+    assert not torch.equal(known.typical_uncertainty(model, 0.5), first)
 
 
 def test_only_so_many_are_kept():
     known, model = references(), classifier()
     for k in range(40):
-        known.typically_unsure(model, (k + 1) / 41)
+        known.typical_uncertainty(model, (k + 1) / 41)
     assert len(known._memory) == 32
 
 
 def test_the_middle_needs_a_latent_space():
     with pytest.raises(ValueError, match="no latent space"):
-        references().typically_central(0.9)
-    assert references(encoder=encode).typically_central(0.9).shape == (3,)
+        references().typical_centrality(0.9)
+    assert references(encoder=encode).typical_centrality(0.9).shape == (3,)

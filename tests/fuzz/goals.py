@@ -187,7 +187,7 @@ GOALS: dict[str, Goal] = {
         aims=True,
         confident=True,
     ),
-    "Leave": Goal(
+    "Untargeted": Goal(
         lambda seed, shape: f"objectives.Leave(model, {TARGET.format(seed=seed)})",
         left,
         aims=True,
@@ -236,7 +236,7 @@ GOALS: dict[str, Goal] = {
         disagreement,
         models=2,
     ),
-    "Central": Goal(
+    "TypicalityPenalty": Goal(
         lambda seed, shape: "objectives.Central(model)",
         lambda seen: Reading(-seen.logits.norm(dim=1)),
     ),

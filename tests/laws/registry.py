@@ -273,7 +273,9 @@ OBJECTIVES: list[Entry] = [
     Entry(
         "maximize", lambda n: objectives.Maximize(lambda x: -ink(x - 0.4)), (objectives.Maximize,)
     ),
-    Entry("leave", lambda n: objectives.Leave(ConvNet(), targets(n)), (objectives.Leave,)),
+    Entry(
+        "leave", lambda n: objectives.Untargeted(ConvNet(), targets(n)), (objectives.Untargeted,)
+    ),
     Entry("away", lambda n: objectives.Maximize(objectives.CrossEntropy(ConvNet(), targets(n)))),
     Entry("energy", lambda n: objectives.Energy(ConvNet(), 2.0), (objectives.Energy,)),
     Entry("entropy", lambda n: objectives.Entropy(ConvNet()), (objectives.Entropy,)),
@@ -288,13 +290,13 @@ OBJECTIVES: list[Entry] = [
     Entry("near-l1", lambda n: objectives.Proximity(starts(n).roll(1, 0), "l1")),
     Entry(
         "at-most",
-        lambda n: objectives.AtMost(objectives.CrossEntropy(ConvNet(), targets(n)), radii(n, 0.5)),
-        (objectives.AtMost,),
+        lambda n: objectives.Hinge(objectives.CrossEntropy(ConvNet(), targets(n)), radii(n, 0.5)),
+        (objectives.Hinge,),
     ),
     Entry(
         "central",
-        lambda n: objectives.Central(mlp((36, 8, 3), nn.Identity(), 5)),
-        (objectives.Central,),
+        lambda n: objectives.TypicalityPenalty(mlp((36, 8, 3), nn.Identity(), 5)),
+        (objectives.TypicalityPenalty,),
     ),
     Entry(
         "near-real",
@@ -315,8 +317,8 @@ OBJECTIVES: list[Entry] = [
     ),
     Entry(
         "seen",
-        lambda n: objectives.Seen(objectives.CrossEntropy(ConvNet(), targets(n)), turned),
-        (objectives.Seen,),
+        lambda n: objectives.Transformed(objectives.CrossEntropy(ConvNet(), targets(n)), turned),
+        (objectives.Transformed,),
     ),
     Entry("smooth", lambda n: objectives.TotalVariation(), (objectives.TotalVariation,)),
     Entry("custom", lambda n: objectives.Custom(ink), (objectives.Custom,)),

@@ -91,7 +91,7 @@ CALLS = {
     ),
     "CrossEntropy": lambda **k: objectives.CrossEntropy(**{"model": NET, "target": 1, **k}),
     "Margin": lambda **k: objectives.Margin(**{"model": NET, "target": 1, **k}),
-    "Leave": lambda **k: objectives.Leave(**{"model": NET, "target": 1, **k}),
+    "Untargeted": lambda **k: objectives.Untargeted(**{"model": NET, "target": 1, **k}),
     "Match": lambda **k: objectives.Match(**{"model": NET, "value": 1.0, **k}),
     "Maximize": lambda **k: objectives.Maximize(**{"score": len, **k}),
     "Energy": lambda **k: objectives.Energy(**{"model": NET, **k}),

@@ -20,7 +20,7 @@ from xhat.engine import (
     solve,
 )
 from xhat.engine.first_look import LOOKS
-from xhat.objectives import AtMost, CrossEntropy, Leave
+from xhat.objectives import CrossEntropy, Hinge, Untargeted
 from xhat.spaces import Box, Held, Latent, Masked, Normalized
 
 N = 8
@@ -292,7 +292,7 @@ def test_a_model_that_looks_across_the_batch_is_searched_one_at_a_time():
 
 def test_a_random_model_is_noticed_where_its_loss_is_clipped():
     model, x0 = Dropping().eval(), inputs(3)
-    objective = AtMost(CrossEntropy(model, 1), 50.0)  # a loss of 0, whatever the model says
+    objective = Hinge(CrossEntropy(model, 1), 50.0)  # a loss of 0, whatever the model says
     with pytest.warns(InputWarning, match="answers differently each time"):
         solve(Problem(objective, Box()), x0, max_steps=2)
 
@@ -373,7 +373,7 @@ def saturated(x):
 @pytest.mark.parametrize("stepper", STEPPERS, ids=str)
 @pytest.mark.parametrize(
     "objective",
-    [CrossEntropy(dead, 1), CrossEntropy(rounding, 1), Leave(saturated, 0)],
+    [CrossEntropy(dead, 1), CrossEntropy(rounding, 1), Untargeted(saturated, 0)],
     ids=["dead", "rounding", "saturated"],
 )
 def test_a_gradient_of_zero_is_named_at_once(objective, stepper):

@@ -5,7 +5,7 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
 from tests.metrics.world import normal
-from xhat.metrics import Balls, coverage
+from xhat.metrics import NeighbourManifold, coverage
 
 
 def by_hand(found, real, k):
@@ -30,7 +30,9 @@ def test_the_shares_are_those_of_the_papers(n, m, k):
 def test_radii_are_those_of_scikit_learn():
     x = normal(80, 3, 0)
     nearest, _ = NearestNeighbors(n_neighbors=5).fit(x).kneighbors()
-    np.testing.assert_allclose(Balls.fit(x, 5).squared.sqrt(), nearest[:, -1], rtol=1e-9)
+    np.testing.assert_allclose(
+        NeighbourManifold.fit(x, 5).squared.sqrt(), nearest[:, -1], rtol=1e-9
+    )
 
 
 def test_real_samples_cover_each_other():
@@ -71,7 +73,9 @@ def test_equal_samples_lie_in_each_others_balls_despite_rounding(offset):
 
 def test_balls_are_made_once_for_many_calls():
     found, real = normal(40, 3, 0), normal(60, 3, 1)
-    assert coverage(Balls.fit(found, 3), Balls.fit(real, 3)) == coverage(found, real, 3)
+    assert coverage(NeighbourManifold.fit(found, 3), NeighbourManifold.fit(real, 3)) == coverage(
+        found, real, 3
+    )
 
 
 def test_too_few_samples_and_other_features_are_refused():

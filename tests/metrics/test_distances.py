@@ -7,7 +7,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from tests.metrics.world import exactly, normal
-from xhat.metrics import Gaussian, KernelMean, frechet_distance, kernel_distance
+from xhat.metrics import GaussianFit, KernelMean, frechet_distance, kernel_distance
 
 
 class Given(nn.Module):
@@ -135,4 +135,4 @@ def test_bad_features_are_refused(distance):
         distance(x, x.clone().fill_(torch.nan))
     with pytest.raises(TypeError, match="floating point"):
         distance(x.long(), x)
-    assert Gaussian.fit(x[:2]).mean.dtype == torch.float64
+    assert GaussianFit.fit(x[:2]).mean.dtype == torch.float64

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.metrics import evenly, path_shape, spherical, straight
+from xhat.metrics import path_shape, resample_path, spherical, straight
 from xhat_zoo import digits
 
 
@@ -53,7 +53,7 @@ class TestEvenly:
     def test_lays_the_same_curve_in_equal_steps(self):
         angle = torch.linspace(0, 1, 400).square() * torch.pi  # faster and faster
         arc = torch.stack((angle.cos(), angle.sin()), dim=1)[None]
-        found = evenly(arc, 9)
+        found = resample_path(arc, 9)
         assert torch.allclose(found.norm(dim=2), torch.ones(1, 9), atol=1e-3)
         assert float(path_shape(found).unevenness) < 1.001 < float(path_shape(arc).unevenness)
         assert torch.equal(found[:, 0], arc[:, 0])
@@ -62,12 +62,12 @@ class TestEvenly:
     def test_leaves_out_where_a_path_waits_and_never_lengthens_it(self):
         path = torch.randn(3, 7, 5, generator=generator(2))
         waiting = path.repeat_interleave(3, dim=1)
-        assert torch.allclose(evenly(waiting, 20), evenly(path, 20), atol=1e-5)
-        assert (path_shape(evenly(path, 30)).length <= path_shape(path).length + 1e-4).all()
+        assert torch.allclose(resample_path(waiting, 20), resample_path(path, 20), atol=1e-5)
+        assert (path_shape(resample_path(path, 30)).length <= path_shape(path).length + 1e-4).all()
 
     def test_a_path_that_never_moves_stays(self):
         still = torch.ones(2, 4, 3)
-        assert torch.equal(evenly(still, 6), torch.ones(2, 6, 3))
+        assert torch.equal(resample_path(still, 6), torch.ones(2, 6, 3))
         shape = path_shape(still)
         assert shape.length.tolist() == [0, 0]
         assert shape.detour.tolist() == shape.unevenness.tolist() == [1, 1]
@@ -87,7 +87,7 @@ def test_bad_paths_are_refused():
     with pytest.raises(ValueError, match="frames must be 2 or more"):
         spherical(first, last, 1)
     with pytest.raises(ValueError, match=r"two frames or more.*\(4, 1, 6\)"):
-        evenly(first[:, None], 3)
+        resample_path(first[:, None], 3)
     with pytest.raises(TypeError, match="floating point"):
         path_shape(torch.ones(1, 3, 2, dtype=torch.long))
     with pytest.raises(ValueError, match="must be finite"):

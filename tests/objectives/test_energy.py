@@ -6,7 +6,7 @@ import torch
 from tests.laws.registry import ConvNet, starts
 from xhat.engine import Adam, Problem, solve
 from xhat.metrics import auroc
-from xhat.objectives import AtMost, CrossEntropy, Energy
+from xhat.objectives import CrossEntropy, Energy, Hinge
 from xhat.spaces import Box
 from xhat_zoo import digits
 
@@ -57,7 +57,7 @@ def test_as_a_prior_it_lowers_the_energy_of_what_is_found_down_to_a_bound():
     alone, steered = found(wanted), found(wanted + 5.0 * energy)
     assert (steered < alone - 0.01).all()
     bound = float(alone.mean())
-    bounded = found(5.0 * AtMost(energy, bound))
+    bounded = found(5.0 * Hinge(energy, bound))
     assert (bounded > steered).all()
 
 

@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.objectives import AtMost, Central, CrossEntropy, NearReal
+from xhat.objectives import CrossEntropy, Hinge, NearReal, TypicalityPenalty
 
 
 def test_at_most_costs_what_is_above_the_bound_and_keeps_the_target():
     logits = torch.tensor([[0.0, 1.0], [3.0, 0.0], [0.0, 5.0]])
     plain = CrossEntropy(lambda x: x, 1)
-    bounded = AtMost(plain, torch.tensor([0.1, 0.1, 0.1]))
+    bounded = Hinge(plain, torch.tensor([0.1, 0.1, 0.1]))
     found, inner = bounded.measure(logits, logits), plain.measure(logits, logits)
     torch.testing.assert_close(found.loss, (inner.loss - 0.1).clamp(min=0))
     assert float(found.loss[2]) == 0 < float(inner.loss[2])
@@ -18,7 +18,7 @@ def test_at_most_costs_what_is_above_the_bound_and_keeps_the_target():
 
 def test_at_most_has_no_gradient_below_its_bound():
     x = torch.tensor([[1.0], [3.0]], requires_grad=True)
-    AtMost(lambda x: x.sum(1), 2.0)(x).sum().backward()
+    Hinge(lambda x: x.sum(1), 2.0)(x).sum().backward()
     assert x.grad.tolist() == [[0.0], [1.0]]
 
 
@@ -52,15 +52,15 @@ def test_what_does_not_fit_is_told():
     with pytest.raises(ValueError, match=r"classes from 0 to 1, but holds values from 2 to 2"):
         NearReal(lambda x: x, real, 2, k=1)
     with pytest.raises(ValueError, match=r"one number or one for each candidate"):
-        AtMost(lambda x: x, torch.zeros(2, 2))
+        Hinge(lambda x: x, torch.zeros(2, 2))
 
 
 def test_central_bounded_pushes_out_of_the_middle_and_no_further():
     x = torch.tensor([[0.3, 0.4], [3.0, 4.0]], requires_grad=True)
-    bounded = AtMost(Central(lambda x: x), -2.0)
+    bounded = Hinge(TypicalityPenalty(lambda x: x), -2.0)
     loss = bounded(x)
     torch.testing.assert_close(loss, torch.tensor([1.5, 0.0]))
     loss.sum().backward()
     torch.testing.assert_close(x.grad, torch.tensor([[-0.6, -0.8], [0.0, 0.0]]))
     with pytest.raises(TypeError, match="the encoder must be callable"):
-        Central(None)
+        TypicalityPenalty(None)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from xhat.core import numpy_generator
-from xhat.report import JudgedSamples
+from xhat.report import JudgedRecord
 
 
 @pytest.fixture
-def make_samples() -> Callable[..., JudgedSamples]:
+def make_samples() -> Callable[..., JudgedRecord]:
     """Five judged samples with pictures of 6×5, two judges and three axes, with overrides."""
 
-    def make(**changed: object) -> JudgedSamples:
+    def make(**changed: object) -> JudgedRecord:
         random = numpy_generator(0, "judged")
         fields: dict[str, object] = {
             "outcomes": ["genuine", "genuine", "adversarial", "off_manifold", "genuine"],
@@ -30,6 +30,6 @@ def make_samples() -> Callable[..., JudgedSamples]:
             "nearest_names": [[f"real {i}{q}" for q in range(2)] for i in range(5)],
             "starts": random.random((5, 6, 5)),
         }
-        return JudgedSamples(**(fields | changed))  # pyright: ignore[reportArgumentType]
+        return JudgedRecord(**(fields | changed))  # pyright: ignore[reportArgumentType]
 
     return make

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xhat.judges.outcomes import Outcome
-from xhat.report import JudgedSamples
+from xhat.report import JudgedRecord
 from xhat.report.judged import select_evenly
 
 PLAIN = {"pictures": None, "nearest": None, "starts": None}
@@ -38,7 +38,7 @@ def test_a_change_is_taken_from_the_start_else_from_the_nearest(make_samples):
 
 
 def test_little_is_needed():
-    samples = JudgedSamples(
+    samples = JudgedRecord(
         outcomes=["genuine"],
         rules=["none applies"],
         evidence=[""],

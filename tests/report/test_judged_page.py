@@ -234,6 +234,6 @@ def test_large_pictures_are_shrunk(save, make_samples, tmp_path):
 
 
 def test_something_else_is_refused_and_nothing_is_written(tmp_path):
-    with pytest.raises(TypeError, match="JudgedSamples"):
+    with pytest.raises(TypeError, match="JudgedRecord"):
         save_judged_page(tmp_path / "a.html", ["genuine"], title="", lead="")  # pyright: ignore[reportArgumentType]
     assert not list(tmp_path.iterdir())

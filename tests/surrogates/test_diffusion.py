@@ -7,8 +7,8 @@ from xhat.surrogates.diffusion import (
     ClassifierFree,
     ClassifierGuided,
     Conditional,
-    Held,
-    Near,
+    Projected,
+    Proximal,
     noise_levels,
     noised,
     sample,
@@ -95,7 +95,7 @@ def test_a_classifier_leads_to_its_class():
 def test_near_goes_to_the_start_with_its_weight():
     start = torch.full((500, 1), 2.0)
     free = sample(exact, begun(500), noise_levels(50))
-    near = sample(Near(exact, start, 3.0), begun(500), noise_levels(50))
+    near = sample(Proximal(exact, start, 3.0), begun(500), noise_levels(50))
     assert float((near - start).abs().mean()) < 0.7 * float((free - start).abs().mean())
 
 
@@ -104,7 +104,7 @@ def test_what_is_held_holds_exactly():
         return (x + x.flip(1)) / 2
 
     found = sample(
-        Held(exact, alike), noised(torch.zeros(6, 4), 20.0, generator(6)), noise_levels(9)
+        Projected(exact, alike), noised(torch.zeros(6, 4), 20.0, generator(6)), noise_levels(9)
     )
     assert torch.equal(found, found.flip(1))
 
@@ -117,7 +117,7 @@ def test_bad_input_is_told():
     with pytest.raises(ValueError, match=r"largest must be at least smallest, 0.02, but is 0.01"):
         noise_levels(4, 0.01)
     with pytest.raises(ValueError, match="weight"):
-        Near(exact, torch.zeros(1, 1), 0.0)
+        Proximal(exact, torch.zeros(1, 1), 0.0)
 
 
 def images(n):

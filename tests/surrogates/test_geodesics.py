@@ -4,7 +4,7 @@ import torch
 from xhat.core import generator
 from xhat.engine import LBFGS, Adam
 from xhat.metrics import path_shape, straight
-from xhat.objectives import AtMost, Custom, NearReal, Proximity
+from xhat.objectives import Custom, Hinge, NearReal, Proximity
 from xhat.spaces import Box, Latent
 from xhat.surrogates import AlongCurve, CurveEnergy, Curves, geodesic
 from xhat_zoo import digits
@@ -67,7 +67,7 @@ def test_a_prior_bends_a_curve_towards_where_real_codes_are():
     plane, options = Latent(None, lambda z: 1.0 * z), {"frames": 5, "max_steps": 150}
     alone = geodesic(plane, first, last, **options)
     assert alone.z[..., 1].abs().max() < 0.02
-    prior = 20.0 * AtMost(NearReal(lambda z: z, hill, k=1), 0.5)
+    prior = 20.0 * Hinge(NearReal(lambda z: z, hill, k=1), 0.5)
     bent = geodesic(plane, first, last, prior=prior, **options)
     assert bent.z[0, 1, 1] > 0.3
     assert path_shape(bent.x).length > path_shape(alone.x).length

@@ -129,7 +129,7 @@ class TestCompose:
 
     def test_takes_parts_of_a_task(self):
         own = {"plain": PARTS["plain"], "smooth": PARTS["smooth"]}
-        (signal,) = compose("smooth", own).signals(None)
+        (signal,) = compose("smooth", own).terms(None)
         assert signal == LabelSmoothing(0.1)
         with pytest.raises(ValueError, match="must be one of plain, smooth, but is 'noise'"):
             compose("noise", own)

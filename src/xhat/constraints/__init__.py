@@ -13,7 +13,7 @@ from xhat.constraints.base import Constraint, Linear, Projected
 from xhat.constraints.certificate import Certificate, certify
 from xhat.constraints.contradictions import contradiction
 from xhat.constraints.functions import Equality, Inequality, as_constraint
-from xhat.constraints.intersection import Intersection, nearest_in_all
+from xhat.constraints.intersection import Intersection, project_onto_intersection
 from xhat.constraints.linear import AffineEquality, Bounds, Fixed, Halfspace, Invariance
 from xhat.constraints.monotone import Monotone
 from xhat.constraints.round import SecondOrderCone, Sphere
@@ -44,5 +44,5 @@ __all__ = [
     "as_constraint",
     "certify",
     "contradiction",
-    "nearest_in_all",
+    "project_onto_intersection",
 ]

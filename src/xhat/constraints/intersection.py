@@ -7,7 +7,7 @@ from torch import Tensor
 
 from xhat.constraints.base import Projected
 
-__all__ = ["Intersection", "nearest_in_all"]
+__all__ = ["Intersection", "project_onto_intersection"]
 
 _CYCLES = 500
 _WINDOW, _SHRINKS = 50, 0.9  # cycles, and the share that the least violation must fall to in them
@@ -73,7 +73,7 @@ class Intersection(Projected):
 
     def project(self, x: Tensor) -> Tensor:
         """Return the nearest point of all parts."""
-        return nearest_in_all(self.parts, x)
+        return project_onto_intersection(self.parts, x)
 
     def check(self, x: Tensor) -> None:
         """Check every part."""
@@ -81,7 +81,7 @@ class Intersection(Projected):
             part.check(x)
 
 
-def nearest_in_all(parts: Sequence[Projected], x: Tensor) -> Tensor:
+def project_onto_intersection(parts: Sequence[Projected], x: Tensor) -> Tensor:
     """Return the point nearest to ``x`` at which all of several convex constraints hold.
 
     Dykstra's algorithm: Boyle, Dykstra, "A Method for Finding Projections onto the Intersection of

@@ -29,7 +29,7 @@ from xhat.core.files import (
     claimed_folder,
     sha256_of,
 )
-from xhat.core.models import evaluation_mode, kept_as_found, modules_of
+from xhat.core.models import evaluation_mode, modules_of, restored_buffers
 from xhat.core.planes import independent_rows
 from xhat.core.records import PerCandidate, per_row
 from xhat.core.roots import increasing_root
@@ -66,11 +66,11 @@ __all__ = [
     "increasing_root",
     "independent_rows",
     "is_raised_here",
-    "kept_as_found",
     "modules_of",
     "numpy_generator",
     "own_randomness",
     "per_row",
+    "restored_buffers",
     "sha256_of",
     "short",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from xhat.core.errors import InputWarning
 
-__all__ = ["evaluation_mode", "kept_as_found", "modules_of"]
+__all__ = ["evaluation_mode", "modules_of", "restored_buffers"]
 
 _DEPTH = 8  # how far from a callable its modules are looked for
 _MANY = 1000  # a container that holds more is data
@@ -129,7 +129,7 @@ def evaluation_mode(*modules: nn.Module, warn: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def kept_as_found(modules: Collection[nn.Module]) -> Iterator[None]:
+def restored_buffers(modules: Collection[nn.Module]) -> Iterator[None]:
     """Restore the modules' buffers (running statistics, counters) and modes after the block."""
     modes = {id(m): (m, m.training) for top in modules for m in top.modules()}
     buffers = {id(b): b for top in modules for b in top.buffers() if not b.is_inference()}

@@ -171,7 +171,7 @@ def made(
     found = train_classifier(
         unit,
         labels,
-        signals=[against],
+        terms=[against],
         arguments=_small(frame, classes),
         classes=classes,
         learning_rate=2e-3,

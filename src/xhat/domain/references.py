@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.core import generator
-from xhat.objectives import Central, NearReal
-from xhat.surrogates import Exemplars
+from xhat.objectives import NearReal, TypicalityPenalty
+from xhat.surrogates import ReferenceSamples
 
-__all__ = ["References", "chosen", "unsure"]
+__all__ = ["References", "chosen", "label_loss"]
 
 _KEPT = 0.8  # of each class, by each criterion
 _OTHERS = 0.2  # of the samples, which are neighbours of the others, and stand for starts
@@ -42,7 +42,7 @@ class References:
             rule.
     """
 
-    exemplars: Exemplars
+    exemplars: ReferenceSamples
     guards: tuple[nn.Module, ...] = ()
     encoder: Callable[[Tensor], Tensor] | None = None
     _memory: dict[Any, tuple[nn.Module, Tensor]] = field(
@@ -54,14 +54,14 @@ class References:
         some = self.exemplars.first(_ASKED)
         return some.quantile(some.values(loss), share)
 
-    def typically_unsure(self, model: Callable[[Tensor], Tensor], share: float) -> Tensor:
+    def typical_uncertainty(self, model: Callable[[Tensor], Tensor], share: float) -> Tensor:
         """Return ``typical`` of how unsure a classifier is; remembered while it stays what it is.
 
         It takes thousands of evaluations, and a search of one candidate takes a hundred.
         """
-        return self._remembered(model, share, functools.partial(unsure, model))
+        return self._remembered(model, share, functools.partial(label_loss, model))
 
-    def typically_central(self, share: float) -> Tensor:
+    def typical_centrality(self, share: float) -> Tensor:
         """Return ``typical`` of how near samples lie to the middle of the latent space.
 
         Raises:
@@ -69,7 +69,7 @@ class References:
         """
         if self.encoder is None:
             raise ValueError("there is no latent space in whose middle samples could lie.")
-        central = Central(self.encoder)
+        central = TypicalityPenalty(self.encoder)
         return self._remembered(self.encoder, share, lambda x, _: central(x))
 
     def _remembered(
@@ -86,7 +86,7 @@ class References:
         return self._memory[key][1]
 
 
-def unsure(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
+def label_loss(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
     """Return the cross-entropy of the labels, ``(n,)``."""
     return F.cross_entropy(model(x), labels, reduction="none")
 
@@ -111,16 +111,16 @@ def chosen(
     """
     order = torch.randperm(len(x), generator=generator(seed, "references"))
     aside, rest = order.tensor_split([round(_OTHERS * len(x))])
-    others, known = (Exemplars(x[rows], labels[rows]) for rows in (aside, rest))
+    others, known = (ReferenceSamples(x[rows], labels[rows]) for rows in (aside, rest))
     counts = labels[aside].bincount(minlength=int(labels.max()) + 1)
     if encoder is None or int(counts.min()) < _NEIGHBOURS:  # too few to be without any
-        others = known = Exemplars(x, labels)
-    criteria = [functools.partial(unsure, guard) for guard in guards]
+        others = known = ReferenceSamples(x, labels)
+    criteria = [functools.partial(label_loss, guard) for guard in guards]
     if encoder is not None and known is not others:
         criteria += _unusual(encoder, others)
     if criteria:
         kept = known.usual(criteria, _KEPT)
-        known = Exemplars(known.x[kept], known.labels[kept])
+        known = ReferenceSamples(known.x[kept], known.labels[kept])
     starts = others.first(_STARTS)
     blur = _BLUR * float(known.nearest_squared(starts.x).median().clamp_min(1e-12))
     price = known.priced(starts, _SPREAD, blur).price
@@ -128,7 +128,7 @@ def chosen(
 
 
 def _unusual(
-    encode: Callable[[Tensor], Tensor], others: Exemplars
+    encode: Callable[[Tensor], Tensor], others: ReferenceSamples
 ) -> list[Callable[[Tensor, Tensor], Tensor]]:
     """Return what is high for samples far from others, and for those in the middle of all."""
     latents = others.features(encode)
@@ -138,7 +138,7 @@ def _unusual(
 
     def central(x: Tensor, labels: Tensor) -> Tensor:
         del labels
-        return Central(encode)(x)
+        return TypicalityPenalty(encode)(x)
 
     return [apart, central]
 

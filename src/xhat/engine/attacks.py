@@ -13,7 +13,7 @@ from xhat.engine.result import Result
 from xhat.engine.run import Restarts
 from xhat.engine.steppers import NormalizedDescent, SignDescent
 from xhat.engine.stopping import MaxSteps, StopRule
-from xhat.objectives import CrossEntropy, Leave
+from xhat.objectives import CrossEntropy, Untargeted
 from xhat.spaces import Box
 
 __all__ = ["BALLS", "pgd"]
@@ -85,7 +85,7 @@ def pgd(
             "step depends on another's radius."
         )
     rate = 2.5 * float(ball.radius[0]) / MaxSteps(steps).count if rate is None else rate
-    wanted = Leave(model, label) if target is None else CrossEntropy(model, target)
+    wanted = Untargeted(model, label) if target is None else CrossEntropy(model, target)
     return solve(
         Problem(wanted, Box(*bounds), (ball,)),
         x0 if start is None else start,

@@ -96,7 +96,7 @@ def _cut_short(ending: Ending | None) -> bool:
 def same_answers(one: Measurement, other: Measurement) -> bool:
     """Return whether two passes agree, as far as batches of different size let them.
 
-    Of a loss that is clipped, as a margin or ``AtMost`` is, only the confidence shows a difference.
+    Of a loss that is clipped, as a margin or ``Hinge`` is, only the confidence shows a difference.
     """
     sure, other_sure = one.confidence, other.confidence
     same = sure is None or other_sure is None or _same(sure, other_sure)

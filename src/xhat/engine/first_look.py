@@ -17,7 +17,7 @@ from xhat.engine.problem import Problem
 from xhat.objectives import Measurement
 from xhat.spaces import check_kept
 
-__all__ = ["LOOKS", "Nature", "look_first"]
+__all__ = ["LOOKS", "Nature", "probe_model"]
 
 LOOKS = 4
 """How often the first starts are looked at: dropout of few features may do the same twice."""
@@ -58,7 +58,7 @@ _MIXES = (
 )
 
 
-def look_first(setup: Setup, x0: Tensor, chunk: int) -> Nature:
+def probe_model(setup: Setup, x0: Tensor, chunk: int) -> Nature:
     """Try the problem on the first starts; warn of what is unusual.
 
     Raises:

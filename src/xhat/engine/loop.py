@@ -13,13 +13,13 @@ from xhat.core import (
     check_count,
     check_tensor,
     evaluation_mode,
-    kept_as_found,
     own_randomness,
+    restored_buffers,
 )
 from xhat.engine.answers import ANSWERED, Answers
 from xhat.engine.batch import Setup
 from xhat.engine.claims import ask_again, certified, settled
-from xhat.engine.first_look import Nature, look_first
+from xhat.engine.first_look import Nature, probe_model
 from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.problem import Problem
 from xhat.engine.result import Result
@@ -149,13 +149,13 @@ def solve(
     run = Run(setup, x0, restarts, seed, compute.chunk, trace, on_progress)
     with (
         evaluation_mode(*modules),
-        kept_as_found(modules),
+        restored_buffers(modules),
         own_randomness(seed, device),
         torch.inference_mode(mode=False),
         torch.enable_grad(),
     ):
         try:
-            nature = look_first(setup, x0, compute.chunk)
+            nature = probe_model(setup, x0, compute.chunk)
         except KeyboardInterrupt:
             setup.stopped.set()
             nature = Nature()

@@ -18,7 +18,7 @@ from xhat.constraints import (
     Projected,
     certify,
     contradiction,
-    nearest_in_all,
+    project_onto_intersection,
 )
 from xhat.core import PerCandidate, check_positive, is_raised_here
 from xhat.objectives import Objective, as_objective
@@ -156,7 +156,9 @@ class Problem(PerCandidate):
         if self._clipped:
             z = self.space.encode(self.projected[0].project(self.space.decode(z)))
         elif self.projected:
-            x = nearest_in_all((*self.projected, _Inside(self.space)), self.space.decode(z))
+            x = project_onto_intersection(
+                (*self.projected, _Inside(self.space)), self.space.decode(z)
+            )
             z = self.space.encode(x)
         return self.space.project(z)
 

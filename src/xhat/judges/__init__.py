@@ -24,7 +24,7 @@ from xhat.judges.axes import (
 from xhat.judges.conformal import Calibration
 from xhat.judges.gaps import GapAlong, competence_limit, gap_along
 from xhat.judges.gradients import GradientAudit, audit_gradient
-from xhat.judges.judge import Judge, Usual
+from xhat.judges.judge import CalibrationStatistics, Judge
 from xhat.judges.jury import Jury, pooled
 from xhat.judges.neighbours import Neighbours
 from xhat.judges.outcomes import Outcome
@@ -35,6 +35,7 @@ from xhat.judges.verdict import Axis, Verdict, Verdicts
 __all__ = [
     "Axis",
     "Calibration",
+    "CalibrationStatistics",
     "CallRecord",
     "GapAlong",
     "GradientAudit",
@@ -49,7 +50,6 @@ __all__ = [
     "Simulator",
     "Truth",
     "TruthEvidence",
-    "Usual",
     "Verdict",
     "Verdicts",
     "ask",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Certificate
-from xhat.judges.neighbours import Near
+from xhat.judges.neighbours import Neighbourhood
 from xhat.judges.outcomes import Outcome
 from xhat.judges.truth import TruthEvidence
 from xhat.judges.verdict import MANIFOLD
@@ -30,7 +30,7 @@ class Evidence:
     scores: Tensor
     votes: Tensor | None
     seen: Tensor | None
-    near: Near | None
+    near: Neighbourhood | None
 
 
 def decide(

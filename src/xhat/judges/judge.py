@@ -45,14 +45,14 @@ from xhat.judges.jury import Jury
 from xhat.judges.truth import Truth, ask
 from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
 
-__all__ = ["Judge", "Usual"]
+__all__ = ["CalibrationStatistics", "Judge"]
 
 _LEAST = 1e-6  # the probability below which a class is as good as not seen
 _ASKED = 400  # real samples that tell what is far
 
 
 @dataclass(frozen=True)
-class Usual:
+class CalibrationStatistics:
     """Statistics of the calibration samples: the part of a judge that takes time to compute.
 
     Attributes:
@@ -79,7 +79,7 @@ class Usual:
         }
 
     @classmethod
-    def of(cls, known: State, axes: Sequence[ManifoldAxis]) -> "Usual":
+    def of(cls, known: State, axes: Sequence[ManifoldAxis]) -> "CalibrationStatistics":
         """Return what ``as_tensors`` has made of one, for a judge with these axes."""
         names = [axis.names[0] for axis in axes if axis.neighbours is not None]
         return cls(
@@ -107,7 +107,7 @@ class Judge:
     jury: Jury | None
     manifold: tuple[ManifoldAxis, ...]
     calibration: Calibration
-    usual: Usual
+    usual: CalibrationStatistics
     reference: Tensor
     labels: Tensor | None
     alpha: float
@@ -157,7 +157,7 @@ class Judge:
             (parts.reference, parts.labels),
             (parts.calibration, parts.calibration_labels),
             alpha,
-            usual=None if state is None else Usual.of(state, axes),
+            usual=None if state is None else CalibrationStatistics.of(state, axes),
         )
 
     def state(self) -> dict[str, Tensor]:
@@ -177,7 +177,7 @@ class Judge:
         calibration: tuple[Tensor, Tensor | None],
         alpha: float = 0.05,
         *,
-        usual: Usual | None = None,
+        usual: CalibrationStatistics | None = None,
     ) -> "Judge":
         """Build a judge from parts of one's own.
 
@@ -217,15 +217,15 @@ class Judge:
         manifold: tuple[ManifoldAxis, ...],
         reference: tuple[Tensor, Tensor | None],
         calibration: tuple[Tensor, Tensor | None],
-    ) -> Usual:
+    ) -> CalibrationStatistics:
         """Look at the calibration samples."""
         x, labels = calibration
         if jury is not None and labels is not None:
             jury = jury.weighed(jury.probabilities(x[::2]), labels[::2])
-        nothing = Usual((), torch.empty(0), 1.0, {})
+        nothing = CalibrationStatistics((), torch.empty(0), 1.0, {})
         evidence = cls(jury, manifold, _NOTHING, nothing, *reference, 0.5).look(x, labels)
         seen = evidence.seen
-        return Usual(
+        return CalibrationStatistics(
             weights=() if jury is None else jury.weights,
             scores=evidence.scores,
             unread=1.0 if seen is None else float(torch.quantile(seen[::2, -1], 0.99)),

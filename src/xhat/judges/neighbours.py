@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from xhat.core import check_finite, modules_of
 from xhat.judges.axes import ManifoldAxis, Representation, pixels, represented
 
-__all__ = ["Near", "Neighbours", "local_dimension"]
+__all__ = ["Neighbourhood", "Neighbours", "local_dimension"]
 
 _QUERIES = 256  # 256 x 25,000 distances are 26 MB
 
 
 @dataclass(frozen=True)
-class Near:
+class Neighbourhood:
     """The nearest reference samples of ``n`` samples, nearest first.
 
     Attributes:
@@ -112,14 +112,14 @@ class Neighbours(ManifoldAxis):
         """Return the mean distance to the nearest, and the local dimension if asked for."""
         return self.scores_of(self.nearest(x, max(self.k, self.k_dimension or 0)))
 
-    def scores_of(self, near: Near) -> Tensor:
+    def scores_of(self, near: Neighbourhood) -> Tensor:
         """Return the scores of samples whose neighbours are known, ``(n, len(names))``."""
         columns = [near.distance[:, : self.k].mean(dim=1)]
         if self.k_dimension is not None:
             columns.append(local_dimension(near.distance[:, : self.k_dimension]))
         return torch.stack(columns, dim=1)
 
-    def nearest(self, x: Tensor, k: int) -> Near:
+    def nearest(self, x: Tensor, k: int) -> Neighbourhood:
         """Return the ``k`` nearest reference samples of samples ``(n, *x_shape)``."""
         return self._search(self._seen(x), k, None)
 
@@ -146,7 +146,7 @@ class Neighbours(ManifoldAxis):
     def _seen(self, x: Tensor) -> Tensor:
         return represented(self.see, x) - self._places[0]
 
-    def _search(self, queries: Tensor, k: int, which: Tensor | None) -> Near:
+    def _search(self, queries: Tensor, k: int, which: Tensor | None) -> Neighbourhood:
         _, reference, norms = self._places
         if which is not None:
             reference, norms = reference[which], norms[which]
@@ -160,7 +160,7 @@ class Neighbours(ManifoldAxis):
         index = torch.cat(places)
         if which is not None:
             index = which.nonzero()[:, 0][index]
-        return Near(torch.cat(distances), index)
+        return Neighbourhood(torch.cat(distances), index)
 
 
 def local_dimension(distance: Tensor) -> Tensor:

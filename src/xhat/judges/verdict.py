@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Certificate
-from xhat.judges.neighbours import Near
+from xhat.judges.neighbours import Neighbourhood
 from xhat.judges.outcomes import Outcome
 from xhat.judges.truth import TruthEvidence
 
@@ -70,7 +70,7 @@ class Verdicts:
     votes: Tensor | None = None
     seen: Tensor | None = None
     members: tuple[str, ...] = ()
-    near: Near | None = None
+    near: Neighbourhood | None = None
     near_labels: Tensor | None = None
     structure: Certificate | None = None
     truth: TruthEvidence | None = None

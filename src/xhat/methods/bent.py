@@ -18,14 +18,14 @@ from torch import Tensor
 from xhat.constraints import Constraint
 from xhat.core import check_fraction
 from xhat.domain import References
-from xhat.domain.references import unsure
+from xhat.domain.references import label_loss
 from xhat.engine import Adam, Problem, Result, Status
 from xhat.methods.answers import answered
 from xhat.methods.base import Around, Method, Model, Options, Plan, Training, distinct
-from xhat.objectives import AtMost, Central, CrossEntropy, InLatent, Objective, Proximity
+from xhat.objectives import CrossEntropy, Hinge, InLatent, Objective, Proximity, TypicalityPenalty
 from xhat.objectives.goals import Goal
 from xhat.spaces import Warped
-from xhat.surrogates import Exemplars
+from xhat.surrogates import ReferenceSamples
 
 __all__ = ["Bent", "Nearest"]
 
@@ -50,7 +50,7 @@ class _FromReal(Method):
             raise ValueError(f"real samples of a class are wanted, but {goal!r} names none.")
         known: References = domain.references()  # pyright: ignore[reportAttributeAccessIssue]
         found = known.exemplars.nearest(x0, target)
-        there = Exemplars(x0, target).values(partial(unsure, model)) <= _EVEN
+        there = ReferenceSamples(x0, target).values(partial(label_loss, model)) <= _EVEN
         return torch.where(there.reshape(-1, *(1,) * (x0.ndim - 1)), x0, found)
 
 
@@ -174,19 +174,19 @@ class Bent(_FromReal):
         warped = Warped(self._nearest(model, goal, x0, domain), self._levels(x0))
         away = (warped.exemplars - x0) / domain.scale.to(x0)
         wanted = away.flatten(1).square().sum(1) * self.nearer**2
-        objective: Objective = self.proximity * AtMost(Proximity(x0, unit=domain.scale), wanted)
+        objective: Objective = self.proximity * Hinge(Proximity(x0, unit=domain.scale), wanted)
         objective = objective + self.bending * InLatent(warped.bending)
-        begun = Exemplars(warped.exemplars, target)
+        begun = ReferenceSamples(warped.exemplars, target)
         for each in distinct(model, *known.guards):
-            loss = partial(unsure, each)
-            typical = known.typically_unsure(each, self.share)[target]
+            loss = partial(label_loss, each)
+            typical = known.typical_uncertainty(each, self.share)[target]
             bound = torch.maximum(typical, begun.values(loss))
-            objective = objective + self.certainty * AtMost(CrossEntropy(each, target), bound)
+            objective = objective + self.certainty * Hinge(CrossEntropy(each, target), bound)
         if known.encoder is not None and self.shell:
-            central = Central(known.encoder)
-            typical = known.typically_central(1 - self.middle)[target]
+            central = TypicalityPenalty(known.encoder)
+            typical = known.typical_centrality(1 - self.middle)[target]
             bound = torch.maximum(typical, begun.values(partial(_whatever_class, central)))
-            objective = objective + self.shell * AtMost(central, bound)
+            objective = objective + self.shell * Hinge(central, bound)
         problem = Problem(objective, domain.hold(warped, x0), tuple(constraints))
         # until the steps are spent, since nearer is always better
         how = {"stepper": Adam(self.rate), "max_steps": self.max_steps, "stop": ()}

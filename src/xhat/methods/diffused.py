@@ -25,8 +25,8 @@ from xhat.surrogates.diffusion import (
     ClassifierGuided,
     Conditional,
     Denoise,
-    Held,
-    Near,
+    Projected,
+    Proximal,
     noise_levels,
     noised,
     sample,
@@ -179,8 +179,8 @@ class _Sampling:
         if self.how.guidance:
             found = ClassifierGuided(found, self.classifiers, target, self.how.guidance)
         near = self.how.near / self.unit**2
-        found = Near(found, start, near) if near else found
+        found = Proximal(found, start, near) if near else found
         if self.held is None:
             return found
         there = self.held.select(rows)
-        return Held(found, lambda x: kept(there, x)[0])
+        return Projected(found, lambda x: kept(there, x)[0])

@@ -19,8 +19,8 @@ Of the region that was searched:
 
 Of the way between two samples:
 
-- ``straight``, ``spherical``, ``evenly`` lay a path of frames; ``path_shape`` says how long it is
-  and how much it wanders.
+- ``straight``, ``spherical``, ``resample_path`` lay a path of frames; ``path_shape`` says how long
+  it is and how much it wanders.
 
 Of a classifier's logits or a detector's scores, with the right answers beside them:
 
@@ -38,13 +38,13 @@ from xhat.metrics.calibration import (
     fpr_at_tpr,
     nll,
 )
-from xhat.metrics.coverage import Balls, Coverage, coverage
-from xhat.metrics.density import Density, Ratio, density, ratio
+from xhat.metrics.coverage import Coverage, NeighbourManifold, coverage
+from xhat.metrics.density import Density, DensityRatio, density, ratio
 from xhat.metrics.dimension import Dimension, intrinsic_dimension
-from xhat.metrics.distances import Gaussian, KernelMean, frechet_distance, kernel_distance
+from xhat.metrics.distances import GaussianFit, KernelMean, frechet_distance, kernel_distance
 from xhat.metrics.features import Features
 from xhat.metrics.measuring import measure
-from xhat.metrics.paths import PathShape, evenly, path_shape, spherical, straight
+from xhat.metrics.paths import PathShape, path_shape, resample_path, spherical, straight
 from xhat.metrics.rare import rare_density
 from xhat.metrics.regions import Region
 from xhat.metrics.spread import Travel, mean_distance, travel, vendi_score
@@ -52,16 +52,16 @@ from xhat.metrics.table import MEASURES, Measure, Row, Table
 
 __all__ = [
     "MEASURES",
-    "Balls",
     "Coverage",
     "Density",
+    "DensityRatio",
     "Dimension",
     "Features",
-    "Gaussian",
+    "GaussianFit",
     "KernelMean",
     "Measure",
+    "NeighbourManifold",
     "PathShape",
-    "Ratio",
     "Region",
     "Row",
     "Table",
@@ -70,7 +70,6 @@ __all__ = [
     "brier",
     "coverage",
     "density",
-    "evenly",
     "expected_calibration_error",
     "fpr_at_tpr",
     "frechet_distance",
@@ -82,6 +81,7 @@ __all__ = [
     "path_shape",
     "rare_density",
     "ratio",
+    "resample_path",
     "spherical",
     "straight",
     "travel",

@@ -22,7 +22,7 @@ from torch import Tensor
 from xhat.core import check_count
 from xhat.metrics.distances import as_features, check_alike
 
-__all__ = ["Balls", "Coverage", "coverage"]
+__all__ = ["Coverage", "NeighbourManifold", "coverage"]
 
 _PART = 512  # rows of a block: 512 x 10,000 distances are 40 MB
 
@@ -45,7 +45,7 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Balls:
+class NeighbourManifold:
     """The manifold of a set: a ball around each sample; build it by ``fit``.
 
     Attributes:
@@ -59,7 +59,7 @@ class Balls:
     k: int
 
     @classmethod
-    def fit(cls, features: Tensor, k: int = 5) -> "Balls":
+    def fit(cls, features: Tensor, k: int = 5) -> "NeighbourManifold":
         """Measure the radii of features ``(m, d)``; there must be more than ``k`` of them.
 
         Raises:
@@ -68,7 +68,7 @@ class Balls:
 
         Example:
             >>> line = torch.tensor([[0.0], [1.0], [3.0]])
-            >>> Balls.fit(line, k=1).squared.sqrt().tolist()
+            >>> NeighbourManifold.fit(line, k=1).squared.sqrt().tolist()
             [1.0, 1.0, 2.0]
         """
         x = as_features("the features", features, least=check_count("k", k) + 1)
@@ -92,7 +92,9 @@ class Balls:
         return torch.cat(counts), reached
 
 
-def coverage(found: Tensor | Balls, reference: Tensor | Balls, k: int = 5) -> Coverage:
+def coverage(
+    found: Tensor | NeighbourManifold, reference: Tensor | NeighbourManifold, k: int = 5
+) -> Coverage:
     """Return precision, recall, density and coverage of results among real samples.
 
     Source: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative
@@ -116,8 +118,12 @@ def coverage(found: Tensor | Balls, reference: Tensor | Balls, k: int = 5) -> Co
         >>> shares.precision > 0.9 > 0.4 > shares.coverage
         True
     """
-    own = found if isinstance(found, Balls) else Balls.fit(found, k)
-    real = reference if isinstance(reference, Balls) else Balls.fit(reference, k)
+    own = found if isinstance(found, NeighbourManifold) else NeighbourManifold.fit(found, k)
+    real = (
+        reference
+        if isinstance(reference, NeighbourManifold)
+        else NeighbourManifold.fit(reference, k)
+    )
     counts, reached = real.look(own.centres)
     held, _ = own.look(real.centres)
     return Coverage(

@@ -19,7 +19,7 @@ from torch import Tensor
 from xhat.core import check_count, check_fraction, generator
 from xhat.metrics.regions import Region
 
-__all__ = ["Density", "Ratio", "binomial_interval", "density", "ratio"]
+__all__ = ["Density", "DensityRatio", "binomial_interval", "density", "ratio"]
 
 _PART = 4096  # draws that are decoded and judged at once
 
@@ -58,12 +58,12 @@ class Density:
         """``D^(1/d)``: the share of every dimension that a box of that density would fill."""
         return self.value ** (1 / self.region.dimensions)
 
-    def __truediv__(self, other: "Density") -> "Ratio":
+    def __truediv__(self, other: "Density") -> "DensityRatio":
         return ratio(self, other)
 
 
 @dataclass(frozen=True)
-class Ratio:
+class DensityRatio:
     """How many times as dense one set is as another in the same region.
 
     Attributes:
@@ -159,7 +159,7 @@ def binomial_interval(k: int, n: int, confidence: float) -> tuple[float, float, 
     return k / n, float(found.low), float(found.high)
 
 
-def ratio(a: Density, b: Density) -> Ratio:
+def ratio(a: Density, b: Density) -> DensityRatio:
     """Return how many times as dense ``a`` is as ``b``; also written ``a / b``.
 
     The interval combines the ends of both, so it holds with at least ``1 - 2 (1 - confidence)``.
@@ -173,7 +173,9 @@ def ratio(a: Density, b: Density) -> Ratio:
             f"compared with that of {b.region.name!r}, which is another region (or another "
             f"decoder); estimate both in one region."
         )
-    return Ratio(_divided(a.value, b.value), _divided(a.low, b.high), _divided(a.high, b.low))
+    return DensityRatio(
+        _divided(a.value, b.value), _divided(a.low, b.high), _divided(a.high, b.low)
+    )
 
 
 def _divided(a: float, b: float) -> float:

@@ -2,7 +2,7 @@
 
 Both compare whole distributions, and neither says anything of a single sample.
 
-- ``Gaussian``: the Fréchet distance between Gaussians with the samples' means and covariances,
+- ``GaussianFit``: the Fréchet distance between Gaussians with the samples' means and covariances,
   ``|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2))``. Biased: ``n`` samples of the very same
   distribution are a positive distance away, in proportion to ``1 / n``. So it means something only
   beside the distance that real samples have at the same ``n``.
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from xhat.core import check_tensor
 
-__all__ = ["Gaussian", "KernelMean", "frechet_distance", "kernel_distance"]
+__all__ = ["GaussianFit", "KernelMean", "frechet_distance", "kernel_distance"]
 
 _PART = 1024  # rows of a block: 1,024 x 10,000 kernels are 80 MB
 
@@ -43,7 +43,7 @@ def check_alike(a: Tensor, b: Tensor) -> None:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class GaussianFit:
     """Mean and covariance of samples; build it by ``fit``.
 
     The covariance is kept as a factor, ``C = F^T F``. Since ``tr (C C')^(1/2)`` is the sum of the
@@ -63,7 +63,7 @@ class Gaussian:
     factor: Tensor
 
     @classmethod
-    def fit(cls, features: Tensor) -> "Gaussian":
+    def fit(cls, features: Tensor) -> "GaussianFit":
         """Estimate mean and covariance (divided by ``n - 1``) of features ``(n, d)``, ``n >= 2``.
 
         Raises:
@@ -77,15 +77,15 @@ class Gaussian:
             centred = torch.linalg.qr(centred, mode="r").R
         return cls(mean, centred)
 
-    def distance(self, other: "Gaussian") -> float:
+    def distance(self, other: "GaussianFit") -> float:
         """Return the squared Fréchet distance, 0 or more, in squared units of the features.
 
         Raises:
             ValueError: another number of features.
 
         Example:
-            >>> here = Gaussian(torch.zeros(2), torch.eye(2))
-            >>> there = Gaussian(torch.tensor([3.0, 0.0]), 2 * torch.eye(2))
+            >>> here = GaussianFit(torch.zeros(2), torch.eye(2))
+            >>> there = GaussianFit(torch.tensor([3.0, 0.0]), 2 * torch.eye(2))
             >>> here.distance(there)  # 3^2 + 2 (1 - 2)^2
             11.0
         """
@@ -143,7 +143,7 @@ def frechet_distance(found: Tensor, reference: Tensor) -> float:
         >>> round(frechet_distance(x, x + 2), 6)  # 2^2 in each of three directions
         12.0
     """
-    return Gaussian.fit(found).distance(Gaussian.fit(reference))
+    return GaussianFit.fit(found).distance(GaussianFit.fit(reference))
 
 
 def kernel_distance(found: Tensor, reference: Tensor) -> float:

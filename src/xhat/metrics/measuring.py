@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, generator
-from xhat.metrics.coverage import Balls
-from xhat.metrics.distances import Gaussian, KernelMean
+from xhat.metrics.coverage import NeighbourManifold
+from xhat.metrics.distances import GaussianFit, KernelMean
 from xhat.metrics.features import Features
 from xhat.metrics.samples import (
     Samples,
     as_samples,
     check_fit,
+    matched_real,
     others,
     resample,
-    stand_ins,
 )
 from xhat.metrics.spread import mean_distance, vendi_score
 from xhat.metrics.table import MEASURES, Measure, Row, Table
@@ -106,25 +106,25 @@ class _Against:
     """Real samples, prepared for many comparisons; None where they are too few."""
 
     real: Samples
-    gaussian: Gaussian | None
+    gaussian: GaussianFit | None
     kernel: KernelMean | None
-    balls: Balls | None
+    balls: NeighbourManifold | None
 
     @classmethod
     def fit(cls, real: Samples, k: int) -> "_Against":
         pair, x = len(real) >= 2, real.features
         return cls(
             real,
-            Gaussian.fit(x) if pair else None,
+            GaussianFit.fit(x) if pair else None,
             KernelMean.fit(x) if pair else None,
-            Balls.fit(x, k) if len(real) > k else None,
+            NeighbourManifold.fit(x, k) if len(real) > k else None,
         )
 
     def values(self, found: Samples) -> dict[str, float]:
         """Return every measure that can be taken."""
         x, values = found.features, {}
         if self.gaussian and self.kernel and len(x) >= 2:
-            values["frechet"] = Gaussian.fit(x).distance(self.gaussian)
+            values["frechet"] = GaussianFit.fit(x).distance(self.gaussian)
             values["kernel"] = KernelMean.fit(x).distance(self.kernel)
         if self.balls:
             counts, reached = self.balls.look(x)
@@ -132,7 +132,7 @@ class _Against:
             values["density"] = float(counts.double().mean()) / self.balls.k
             values["coverage"] = float(reached.double().mean())
             if len(x) > self.balls.k:
-                held, _ = Balls.fit(x, self.balls.k).look(self.real.features)
+                held, _ = NeighbourManifold.fit(x, self.balls.k).look(self.real.features)
                 values["recall"] = float((held > 0).double().mean())
         within = [x[found.labels == label] for label in found.labels.unique()]
         within = [part for part in within if len(part) >= 2]
@@ -158,7 +158,7 @@ class _Plan:
     def row(self, found: Samples, real: Samples, label: int | None) -> Row:
         """Measure results and floors against the same rests, and resample against the first."""
         source = generator(self.seed, "measure", "all" if label is None else label)
-        taken = [stand_ins(found.labels, real.labels, source) for _ in range(self.draws)]
+        taken = [matched_real(found.labels, real.labels, source) for _ in range(self.draws)]
         values, floors, first = [], [], None
         for index in taken:
             rest = real if index is None else real.at(others(index, len(real)))

@@ -2,8 +2,8 @@
 
 A path is a list of *frames*, ``(n, frames, *shape)`` for ``n`` paths: pixels, latents, or what a
 network makes of either. Between its ends a path may be laid ``straight``, or along an arc
-(``spherical``); any path is laid anew in steps of one length by ``evenly``. ``path_shape`` says how
-long it is and how much it wanders.
+(``spherical``); any path is laid anew in steps of one length by ``resample_path``. ``path_shape``
+says how long it is and how much it wanders.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xhat.core import check_count, check_tensor
 
-__all__ = ["PathShape", "evenly", "path_shape", "spherical", "straight"]
+__all__ = ["PathShape", "path_shape", "resample_path", "spherical", "straight"]
 
 _ALIGNED = 1e-4  # radians; below it an arc is a straight line to float32
 
@@ -109,7 +109,7 @@ def spherical(first: Tensor, last: Tensor, frames: int) -> Tensor:
     return torch.where(shaped(bends), size * arc, line)
 
 
-def evenly(path: Tensor, frames: int) -> Tensor:
+def resample_path(path: Tensor, frames: int) -> Tensor:
     """Resample every path at ``frames`` points, evenly spaced along its length.
 
     The points lie on the line segments between the path's own frames, so a path never becomes
@@ -128,7 +128,7 @@ def evenly(path: Tensor, frames: int) -> Tensor:
 
     Example:
         >>> wait_and_run = torch.tensor([[[0.0], [0.0], [1.0], [4.0]]])
-        >>> evenly(wait_and_run, 5)[0, :, 0]
+        >>> resample_path(wait_and_run, 5)[0, :, 0]
         tensor([0., 1., 2., 3., 4.])
     """
     path, frames = _path(path), _count(frames)

@@ -9,7 +9,7 @@ from torch import Tensor
 from xhat.core import check_tensor
 from xhat.metrics.spread import travel
 
-__all__ = ["Samples", "as_samples", "check_fit", "others", "resample", "stand_ins"]
+__all__ = ["Samples", "as_samples", "check_fit", "matched_real", "others", "resample"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Samples:
         return replace(self, moved=columns[0], nearest=columns[1], ratio=columns[2])
 
 
-def stand_ins(wanted: Tensor, labels: Tensor, source: torch.Generator) -> Tensor | None:
+def matched_real(wanted: Tensor, labels: Tensor, source: torch.Generator) -> Tensor | None:
     """Return places of real samples whose classes are ``wanted``, all different, some left over."""
     places = torch.empty_like(wanted)
     for label in wanted.unique():

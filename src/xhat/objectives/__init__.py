@@ -9,31 +9,37 @@ One that aims at a target also says, from the same pass through the model, wheth
 the target and how confident it is (``Measurement``), so that a search can stop there.
 """
 
-from xhat.objectives.base import Custom, InLatent, Measurement, Objective, Scaled, Sum, as_objective
-from xhat.objectives.classes import CrossEntropy, Leave, Margin
+from xhat.objectives.base import (
+    Custom,
+    InLatent,
+    Measurement,
+    Objective,
+    Sum,
+    Weighted,
+    as_objective,
+)
+from xhat.objectives.classes import CrossEntropy, Margin, Untargeted
 from xhat.objectives.energy import Energy
 from xhat.objectives.latents import GaussianEnergy, LatentPrior, PriorEnergy
 from xhat.objectives.penalties import Proximity, TotalVariation
-from xhat.objectives.priors import AtMost, Central, NearReal
+from xhat.objectives.priors import Hinge, NearReal, TypicalityPenalty
 from xhat.objectives.scores import ScorePrior
+from xhat.objectives.transformations import Transformed
 from xhat.objectives.uncertainty import Disagreement, Entropy, Indecision, Members
 from xhat.objectives.values import Interval, Match, Maximize
-from xhat.objectives.views import Seen
 
 __all__ = [
-    "AtMost",
-    "Central",
     "CrossEntropy",
     "Custom",
     "Disagreement",
     "Energy",
     "Entropy",
     "GaussianEnergy",
+    "Hinge",
     "InLatent",
     "Indecision",
     "Interval",
     "LatentPrior",
-    "Leave",
     "Margin",
     "Match",
     "Maximize",
@@ -43,10 +49,12 @@ __all__ = [
     "Objective",
     "PriorEnergy",
     "Proximity",
-    "Scaled",
     "ScorePrior",
-    "Seen",
     "Sum",
     "TotalVariation",
+    "Transformed",
+    "TypicalityPenalty",
+    "Untargeted",
+    "Weighted",
     "as_objective",
 ]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from xhat.core import PerCandidate, check_positive
 
-__all__ = ["Custom", "InLatent", "Measurement", "Objective", "Scaled", "Sum", "as_objective"]
+__all__ = ["Custom", "InLatent", "Measurement", "Objective", "Sum", "Weighted", "as_objective"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Objective(PerCandidate, ABC):
         return Sum((as_objective(other), self))
 
     def __mul__(self, weight: float) -> "Objective":
-        return Scaled(self, weight)
+        return Weighted(self, weight)
 
     __rmul__ = __mul__
 
@@ -109,7 +109,7 @@ class Sum(Objective):
             term.check(x, z)
 
 
-class Scaled(Objective):
+class Weighted(Objective):
     """An objective times a weight of 0 or more; the target stays the same."""
 
     def __init__(self, objective: Objective, weight: float) -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from xhat.core import check_positive, check_tensor
 from xhat.objectives.base import Measurement, Objective, check_loss, check_model
 
-__all__ = ["CrossEntropy", "Leave", "Margin"]
+__all__ = ["CrossEntropy", "Margin", "Untargeted"]
 
 Model = Callable[[Tensor], Tensor]
 
@@ -145,7 +145,7 @@ class Margin(_Classes):
         return Measurement(lead.clamp_min(-self.kappa), *self._agreement(log_p))
 
 
-class Leave(_Classes):
+class Untargeted(_Classes):
     """``sum_k y_k log softmax(f(x))_k``: the log-probability of a class to leave.
 
     The objective of an untargeted attack; for a class index it is the log-probability of that
@@ -160,7 +160,7 @@ class Leave(_Classes):
 
     Example:
         >>> logits = torch.tensor([[0.0, 2.0]])
-        >>> found = Leave(lambda x: x, 0).measure(logits, logits)
+        >>> found = Untargeted(lambda x: x, 0).measure(logits, logits)
         >>> round(float(found.loss), 3), bool(found.reached), round(float(found.confidence), 3)
         (-2.127, True, 0.881)
     """

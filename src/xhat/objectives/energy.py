@@ -12,7 +12,7 @@ objective with a weight, it asks for an input that is likely under the surrogate
     CrossEntropy(f, target) + 0.1 * Energy(f)
 
 It is only the surrogate's own opinion: an ordinary network may give a low energy to inputs unlike
-any that it was trained on. And it has no lower bound. ``AtMost(Energy(f), bound)``
+any that it was trained on. And it has no lower bound. ``Hinge(Energy(f), bound)``
 stops at what real samples have.
 
 Source: Grathwohl, Wang, Jacobsen, Duvenaud, Norouzi, Swersky, "Your Classifier is Secretly an

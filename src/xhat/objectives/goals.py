@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_numbers, check_positive, check_tensor
-from xhat.objectives import CrossEntropy, Custom, Interval, Leave, Match, Maximize, Objective
+from xhat.objectives import CrossEntropy, Custom, Interval, Match, Maximize, Objective, Untargeted
 
 __all__ = [
     "AtLeast",
@@ -141,7 +141,7 @@ class Avoid(Goal):
 
     def objective(self, model: Model) -> Objective:
         """Return the log-probability of the class."""
-        return Leave(model, self.left)
+        return Untargeted(model, self.left)
 
     def off(self, y: Tensor) -> Tensor:
         """Return 1 where the class is still this one."""

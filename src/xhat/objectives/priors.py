@@ -9,10 +9,10 @@ from torch import Tensor
 from xhat.core import check_count, check_rows, check_tensor
 from xhat.objectives.base import Measurement, Objective, as_objective
 
-__all__ = ["AtMost", "Central", "NearReal"]
+__all__ = ["Hinge", "NearReal", "TypicalityPenalty"]
 
 
-class AtMost(Objective):
+class Hinge(Objective):
     """An objective that costs nothing below a bound: ``max(0, loss - bound)``.
 
     A hinge. With it a search asks a model to be *as confident as it is of real samples*, or a
@@ -28,7 +28,7 @@ class AtMost(Objective):
         ValueError: the bound is not finite, or of another shape.
 
     Example:
-        >>> ink = AtMost(lambda x: x.sum(dim=1), 2.0)
+        >>> ink = Hinge(lambda x: x.sum(dim=1), 2.0)
         >>> ink(torch.tensor([[1.0, 0.5], [1.0, 4.0]]))
         tensor([0., 3.])
     """
@@ -57,12 +57,12 @@ class AtMost(Objective):
         self.objective.check(x, z)
 
 
-class Central(Objective):
+class TypicalityPenalty(Objective):
     """Nearness to the middle of a latent space: ``-|encoder(x)|``.
 
     A typicality penalty. With a standard normal prior in ``d`` dimensions, real samples lie near a
     shell of radius ``√d``, not in the middle, where the density is highest and images are averages.
-    Inside ``AtMost``, with the bound of real samples, it keeps a search out of the middle.
+    Inside ``Hinge``, with the bound of real samples, it keeps a search out of the middle.
 
     Source: Nalisnick, Matsukawa, Teh, Lakshminarayanan, "Detecting Out-of-Distribution Inputs to
     Deep Generative Models Using Typicality", 2019.
@@ -74,7 +74,7 @@ class Central(Objective):
         TypeError: the encoder is not callable.
 
     Example:
-        >>> Central(lambda x: x)(torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
+        >>> TypicalityPenalty(lambda x: x)(torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
         tensor([-5., -1.])
     """
 

@@ -1,6 +1,6 @@
 """Pictures and pages: what a search or a judgement found, drawn so that it is seen at a glance.
 
-A :class:`JudgedSamples` holds what judges said of any samples, and why; from it comes a page with a
+A :class:`JudgedRecord` holds what judges said of any samples, and why; from it comes a page with a
 gallery and the reasons of every sample (:func:`save_judged_page`).
 
 An :class:`Estimate` is one measurement over seeds with its 95 % interval. Figures are drawn from
@@ -25,7 +25,7 @@ with extra("report", "pages and pictures need"):  # asked once, so that one sent
 from xhat.report.changes import as_pictures, save_changes_png
 from xhat.report.curves import CurvePanel, save_curves_png, save_tradeoff_png
 from xhat.report.estimates import Estimate
-from xhat.report.judged import JudgedSamples
+from xhat.report.judged import JudgedRecord
 from xhat.report.judged_page import save_judged_page
 from xhat.report.matrices import save_matrices_png
 from xhat.report.model_page import ModelPage, save_gradients_png, save_model_page
@@ -37,7 +37,7 @@ __all__ = [
     "COLOURS",
     "CurvePanel",
     "Estimate",
-    "JudgedSamples",
+    "JudgedRecord",
     "LegendEntry",
     "ModelPage",
     "PageTable",

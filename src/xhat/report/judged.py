@@ -17,11 +17,11 @@ from xhat.judges.outcomes import Outcome
 from xhat.report.checks import SLACK, as_outcome, as_pixels, check_shape
 from xhat.report.palette import ORDER
 
-__all__ = ["JudgedSamples", "select_evenly"]
+__all__ = ["JudgedRecord", "select_evenly"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class JudgedSamples:
+class JudgedRecord:
     """What judges said of ``n`` samples.
 
     Args:
@@ -48,7 +48,7 @@ class JudgedSamples:
             word that is no outcome; pictures beside samples that are none.
 
     Example:
-        >>> samples = JudgedSamples(
+        >>> samples = JudgedRecord(
         ...     outcomes=["genuine", "off_manifold"], rules=["no rule applies", "likelihood"],
         ...     evidence=["the judges see a 3", "likelihood: unusual"], targets=["3", "3"],
         ...     axes=["likelihood"], p_values=np.array([[0.4], [0.001]]), alpha=0.01, level=0.01,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xhat.core import atomic_write
 from xhat.report.drawing import enlarge
-from xhat.report.judged import JudgedSamples, select_evenly
+from xhat.report.judged import JudgedRecord, select_evenly
 from xhat.report.pages import Sprite, Sprites, render, segments
 from xhat.report.palette import ORDER, legend
 
@@ -34,7 +34,7 @@ _FAINT = 0.05  # a change that never exceeds it is drawn faint
 
 def save_judged_page(
     path: str | Path,
-    samples: JudgedSamples,
+    samples: JudgedRecord,
     *,
     title: str,
     lead: str,
@@ -55,12 +55,12 @@ def save_judged_page(
         The path.
 
     Raises:
-        TypeError: ``samples`` is no ``JudgedSamples``.
+        TypeError: ``samples`` is no ``JudgedRecord``.
         PermissionError: the folder cannot be written to.
 
     Example:
         >>> import tempfile
-        >>> samples = JudgedSamples(
+        >>> samples = JudgedRecord(
         ...     outcomes=["genuine"], rules=["no rule applies"], evidence=["the judges see a 3"],
         ...     axes=["likelihood"], p_values=np.array([[0.4]]), alpha=0.01, level=0.01,
         ... )
@@ -69,7 +69,7 @@ def save_judged_page(
         ...     "no rule applies" in page.read_text("utf-8")
         True
     """
-    if not isinstance(samples, JudgedSamples):
+    if not isinstance(samples, JudgedRecord):
         raise TypeError(f"samples must be a JudgedSamples record, not {type(samples).__name__}.")
     places = select_evenly(samples.outcomes, MOST)
     sprites = Sprites()
@@ -95,7 +95,7 @@ def save_judged_page(
     return Path(path)
 
 
-def _views(samples: JudgedSamples, places: list[int], sprites: Sprites) -> list[dict[str, Any]]:
+def _views(samples: JudgedRecord, places: list[int], sprites: Sprites) -> list[dict[str, Any]]:
     """Return what the page tells of every sample that it shows."""
     pictures = _pictures(samples, places, sprites)
     names = _target_numbers(samples)
@@ -116,7 +116,7 @@ def _views(samples: JudgedSamples, places: list[int], sprites: Sprites) -> list[
     ]
 
 
-def _pictures(samples: JudgedSamples, places: list[int], sprites: Sprites) -> dict[str, list[Any]]:
+def _pictures(samples: JudgedRecord, places: list[int], sprites: Sprites) -> dict[str, list[Any]]:
     """Return, under each name, what each sample shows there: ``(sprite's name, position)``."""
     if samples.pictures is None:
         return {}
@@ -154,7 +154,7 @@ def _spots(sprite: Sprite, n: int) -> list[tuple[str, str]]:
     return [(sprite.name, sprite.at(k)) for k in range(n)]
 
 
-def _votes(samples: JudgedSamples, i: int) -> list[dict[str, Any]]:
+def _votes(samples: JudgedRecord, i: int) -> list[dict[str, Any]]:
     """Return the rows of the table of votes: a class, and each judge's share for it."""
     if samples.votes is None:
         return []
@@ -174,7 +174,7 @@ def _votes(samples: JudgedSamples, i: int) -> list[dict[str, Any]]:
     ]
 
 
-def _axes(samples: JudgedSamples, i: int) -> list[dict[str, Any]]:
+def _axes(samples: JudgedRecord, i: int) -> list[dict[str, Any]]:
     """Return the rows of the chart of p-values, with places on it in percent."""
     decades = _decades(samples)
     return [
@@ -189,7 +189,7 @@ def _axes(samples: JudgedSamples, i: int) -> list[dict[str, Any]]:
     ]
 
 
-def _chart(samples: JudgedSamples) -> dict[str, Any]:
+def _chart(samples: JudgedRecord) -> dict[str, Any]:
     decades = _decades(samples)
     step = ceil(decades / 3)
     ticks = [
@@ -201,7 +201,7 @@ def _chart(samples: JudgedSamples) -> dict[str, Any]:
     return {"ticks": ticks, "decades": decades, "level": samples.levels[0] if same else None}
 
 
-def _decades(samples: JudgedSamples) -> int:
+def _decades(samples: JudgedRecord) -> int:
     """Return how many powers of ten the chart of p-values spans: 2 to 8, all that occur."""
     values = [*samples.p_values[samples.p_values > 0].tolist(), *filter(None, samples.levels)]
     return min(8, max(2, -floor(log10(min(values, default=1.0)) + 1e-9)))
@@ -212,20 +212,20 @@ def _place(p: float, decades: int) -> float:
     return 0.0 if p <= 0 else max(0.0, 100 * (1 + log10(p) / decades))
 
 
-def _target_numbers(samples: JudgedSamples) -> dict[str, int]:
+def _target_numbers(samples: JudgedRecord) -> dict[str, int]:
     """Return the targets in the order of their names, numbers by their size."""
     names = set(samples.targets or ())
     ordered = sorted(names, key=lambda t: (0, float(t), t) if t.isdecimal() else (1, 0.0, t))
     return {name: k for k, name in enumerate(ordered)}
 
 
-def _targets(samples: JudgedSamples, places: list[int]) -> list[dict[str, Any]]:
+def _targets(samples: JudgedRecord, places: list[int]) -> list[dict[str, Any]]:
     shown = Counter(samples.targets[i] for i in places) if samples.targets is not None else {}
     numbers = _target_numbers(samples)
     return [{"name": t, "number": k, "count": shown[t]} for t, k in numbers.items() if t in shown]
 
 
-def _by_target(samples: JudgedSamples) -> list[dict[str, Any]]:
+def _by_target(samples: JudgedRecord) -> list[dict[str, Any]]:
     """Return the outcomes of every target; nothing if there are too many targets, or one."""
     numbers = _target_numbers(samples)
     if samples.targets is None or not 2 <= len(numbers) <= _TARGETS:

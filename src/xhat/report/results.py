@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xhat.report.changes import as_pictures, save_changes_png
-from xhat.report.judged import JudgedSamples
+from xhat.report.judged import JudgedRecord
 from xhat.report.judged_page import save_judged_page
 
 __all__ = ["write_results"]
@@ -79,7 +79,7 @@ def _captions(found: Any) -> list[str]:
     return said
 
 
-def _samples(found: Any, low: float, high: float) -> JudgedSamples:
+def _samples(found: Any, low: float, high: float) -> JudgedRecord:
     verdicts: Any = found.verdicts
     near = verdicts.near
 
@@ -95,7 +95,7 @@ def _samples(found: Any, low: float, high: float) -> JudgedSamples:
     names = () if found.domain is None else found.domain.classes
     classes = 0 if verdicts.votes is None else verdicts.votes.shape[2] - 1
     words = names if len(names) == classes else tuple(map(str, range(classes)))
-    return JudgedSamples(
+    return JudgedRecord(
         outcomes=[str(outcome) for outcome in verdicts.outcomes],
         rules=[verdict.rule for verdict in verdicts],
         evidence=[f"{verdict.explain()}{_changed(found, i)}" for i, verdict in enumerate(verdicts)],

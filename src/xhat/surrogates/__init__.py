@@ -1,8 +1,8 @@
 """Recipes that train what a search differentiates: classifiers, regressors, embeddings, denoisers.
 
-A classifier is trained on images in [0, 1] and on labels or distributions. What makes a training
-more than textbook is a list of *signals*, each a small frozen record: smoother targets, damaged
-images with softer targets, images that show no class, the worst inputs around each image,
+A classifier is trained on samples and on labels or distributions. What makes a training more than
+textbook is a list of *training terms*, each a small frozen record: smoother targets, damaged
+samples with softer targets, samples that show no class, the worst inputs around each sample,
 agreement under rotation. Any list of them composes. All run in ``xhat.learning.fit``.
 
 A regressor is trained on a table of a simulator's answers (``train_regression``).
@@ -20,15 +20,15 @@ from xhat.surrogates.consistency import NoiseConsistency, RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, Softness, fit_softness, train_softness
 from xhat.surrogates.diffusion import train_denoiser
 from xhat.surrogates.ensembles import Dropout, Ensemble, MonteCarloDropout
-from xhat.surrogates.exemplars import Exemplars
 from xhat.surrogates.geodesics import AlongCurve, CurveEnergy, Curves, geodesic
 from xhat.surrogates.inversion import Inversion, invert
 from xhat.surrogates.outliers import OutlierExposure, OutlierSource, astray, refuse_overlap
 from xhat.surrogates.recipes import PARTS, Composed, Part, Setting, apart, compose
 from xhat.surrogates.regression import RegressionEnsemble, train_regression
-from xhat.surrogates.signals import Batch, LabelSmoothing, Signal, as_distributions
+from xhat.surrogates.retrieval import ReferenceSamples
 from xhat.surrogates.steerable import SteerableCNN, exported, steerable_cnn
 from xhat.surrogates.symmetric import Equivariant, Invariant
+from xhat.surrogates.training_terms import Batch, LabelSmoothing, TrainingTerm, as_distributions
 from xhat.surrogates.unlike import Outliers, shuffle_tiles
 
 __all__ = [
@@ -43,7 +43,6 @@ __all__ = [
     "Dropout",
     "Ensemble",
     "Equivariant",
-    "Exemplars",
     "Invariant",
     "Inversion",
     "LabelSmoothing",
@@ -53,13 +52,14 @@ __all__ = [
     "OutlierSource",
     "Outliers",
     "Part",
+    "ReferenceSamples",
     "RegressionEnsemble",
     "RotationConsistency",
     "Setting",
-    "Signal",
     "Softness",
     "SteerableCNN",
     "Trades",
+    "TrainingTerm",
     "apart",
     "as_distributions",
     "astray",

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from xhat.core import check_choice, check_count, check_fraction, check_positive, evaluation_mode
 from xhat.engine import Compute, pgd
-from xhat.surrogates.signals import Batch, Limits, Signal, within
+from xhat.surrogates.training_terms import Batch, Limits, TrainingTerm, within
 
 __all__ = ["Adversarial", "Trades", "worst_inputs"]
 
@@ -37,7 +37,7 @@ Norm = Literal["linf", "l2"]
 
 
 @dataclass(frozen=True)
-class Adversarial(Signal):
+class Adversarial(TrainingTerm):
     """Moves every input to the worst that is found in a ball around it; targets stay.
 
     Attributes:
@@ -72,7 +72,7 @@ class Adversarial(Signal):
 
 
 @dataclass(frozen=True)
-class Trades(Signal):
+class Trades(TrainingTerm):
     """Adds ``beta * KL(f(x) || f(x'))`` at the input of the ball where it is greatest.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Training a classifier: images and targets, and the signals that make it more than textbook."""
+"""Training a classifier: images and targets, and the terms that make it more than textbook."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xhat.learning import Augment, EpochRecord, Jitter, build, fit
-from xhat.surrogates.signals import Limits, Signal, SignalLoss, as_distributions
+from xhat.surrogates.training_terms import Limits, TrainingLoss, TrainingTerm, as_distributions
 
 __all__ = ["ROTATION", "train_classifier"]
 
@@ -18,7 +18,7 @@ def train_classifier(
     targets: Tensor,
     *,
     seed: int,
-    signals: Sequence[Signal] = (),
+    terms: Sequence[TrainingTerm] = (),
     architecture: str = "SmallCNN",
     arguments: Mapping[str, Any] | None = None,
     model: nn.Module | None = None,
@@ -33,8 +33,8 @@ def train_classifier(
     Args:
         images: ``(n, *x_shape)`` within the limits, on the device where to train.
         targets: ``(n,)`` int64 labels, or ``(n, classes)`` distributions from people or machines.
-        seed: of weights, order, augmentation and whatever the signals draw.
-        signals: what the training is told besides, in this order.
+        seed: of weights, order, augmentation and whatever the terms draw.
+        terms: what the training is told besides, in this order.
         architecture: a name in ``xhat.learning.architectures()``.
         arguments: of that architecture; the number of classes is added where it is not 10.
         model: trained in place, instead of a new network of ``architecture``: one of your own, or
@@ -54,10 +54,10 @@ def train_classifier(
 
     Example:
         >>> import torch
-        >>> from xhat.surrogates.signals import LabelSmoothing
+        >>> from xhat.surrogates.training_terms import LabelSmoothing
         >>> images, labels = torch.rand(64, 1, 16, 16), torch.arange(64) % 10
         >>> model = train_classifier(images, labels, seed=0,
-        ...                          signals=[LabelSmoothing(0.1)], arguments={"size": 16},
+        ...                          terms=[LabelSmoothing(0.1)], arguments={"size": 16},
         ...                          epochs=1, batch_size=32, learning_rate=1e-3)
         >>> model(images[:5]).shape
         torch.Size([5, 10])
@@ -67,6 +67,6 @@ def train_classifier(
         chosen = dict(arguments or {}) | ({} if classes == 10 else {"classes": classes})
         model = build(architecture, seed=seed, **chosen).to(images.device)
     updates = schedule["epochs"] * -(-len(images) // schedule["batch_size"])
-    loss = SignalLoss(signals, updates, limits)
+    loss = TrainingLoss(terms, updates, limits)
     fit(model, images, p, loss, seed=seed, augment=jitter, on_epoch=on_epoch, **schedule)
     return model

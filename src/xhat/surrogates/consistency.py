@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from xhat.core import check_positive
 from xhat.learning import random_rotation
-from xhat.surrogates.signals import Batch, Signal, within
+from xhat.surrogates.training_terms import Batch, TrainingTerm, within
 
 __all__ = ["Consistency", "NoiseConsistency", "RotationConsistency"]
 
 
-class Consistency(Signal):
+class Consistency(TrainingTerm):
     """Adds ``weight * KL(f(x) || f(changed x))``; the first is not pulled towards the second.
 
     A subclass is a frozen dataclass with a ``weight`` that says how samples are changed.

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from xhat.core import check_choice, check_fraction, generator
 from xhat.learning import CORRUPTIONS, DAMAGE, Augment, corrupt, predict
 from xhat.surrogates.classifier import train_classifier
-from xhat.surrogates.signals import Batch, Limits, Signal, limits_on, softened
+from xhat.surrogates.training_terms import Batch, Limits, TrainingTerm, limits_on, softened
 
 __all__ = ["Corrupted", "Softness", "fit_softness", "train_softness"]
 
@@ -62,7 +62,7 @@ class Softness:
 
 
 @dataclass(frozen=True)
-class Corrupted(Signal):
+class Corrupted(TrainingTerm):
     """Damages a share of every batch, each image by its own kind and severity.
 
     Attributes:
@@ -170,7 +170,7 @@ def train_softness(
         jitter=jitter,
         classes=classes,
         limits=limits,
-        signals=(Corrupted(kinds=kinds),),
+        terms=(Corrupted(kinds=kinds),),
         **schedule,
     )
     shown = images[out] if jitter is None else jitter(images[out], generator(seed, "held out"))

@@ -20,7 +20,7 @@ from xhat.core import check_choice, check_fraction, check_range, check_tensor, g
 from xhat.engine import Adam, Problem, TargetReached, solve
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box
-from xhat.surrogates.signals import Batch, Limits, Signal
+from xhat.surrogates.training_terms import Batch, Limits, TrainingTerm
 
 __all__ = ["OutlierExposure", "OutlierSource", "astray", "refuse_overlap"]
 
@@ -44,7 +44,7 @@ class OutlierSource(Protocol):
 
 
 @dataclass(frozen=True)
-class OutlierExposure(Signal):
+class OutlierExposure(TrainingTerm):
     """Adds samples of no class to every batch, with uniform targets.
 
     Attributes:

@@ -26,7 +26,7 @@ from xhat.surrogates.classifier import train_classifier
 from xhat.surrogates.consistency import NoiseConsistency, RotationConsistency
 from xhat.surrogates.corrupted import Corrupted, train_softness
 from xhat.surrogates.outliers import OutlierExposure, OutlierSource, astray, refuse_overlap
-from xhat.surrogates.signals import LabelSmoothing, Limits, Signal
+from xhat.surrogates.training_terms import LabelSmoothing, Limits, TrainingTerm
 
 __all__ = ["PARTS", "Composed", "Part", "Setting", "apart", "compose"]
 
@@ -39,7 +39,7 @@ _ASTRAY = 2_000  # searches that go astray
 
 @dataclass(frozen=True)
 class Setting:
-    """What the signals of a recipe are made from.
+    """What the training terms of a recipe are made from.
 
     Attributes:
         x: ``(n, *x_shape)``, the training samples, in units of about the range of what varies.
@@ -83,7 +83,7 @@ class Part:
     Attributes:
         name: the word.
         caption: what it does, in one line.
-        rank: signals act in the order of their ranks; two of one rank exclude each other.
+        rank: terms act in the order of their ranks; two of one rank exclude each other.
         signal: makes the signal; None where the part adds none.
         base: the schedule, if the part is a base: what ``xhat.learning.fit`` is told, with
             ``steps`` in place of ``epochs`` where the number of samples differs.
@@ -94,7 +94,7 @@ class Part:
     name: str
     caption: str
     rank: int = 0
-    signal: Callable[[Setting], Signal] | None = None
+    signal: Callable[[Setting], TrainingTerm] | None = None
     base: Mapping[str, Any] | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 1
@@ -116,8 +116,8 @@ class Composed:
     acting: tuple[Part, ...]
     caption: str
 
-    def signals(self, setting: Setting) -> list[Signal]:
-        """Return the signals of a training, in order."""
+    def terms(self, setting: Setting) -> list[TrainingTerm]:
+        """Return the terms of a training, in order."""
         return [part.signal(setting) for part in self.acting if part.signal is not None]
 
 
@@ -186,23 +186,23 @@ def _refuse_same(name: str, acting: Sequence[Part]) -> None:
             )
 
 
-def _robust(setting: Setting) -> Signal:
+def _robust(setting: Setting) -> TrainingTerm:
     return Adversarial(eps=setting.radii["l2"], norm="l2", steps=5, ramp=0.4)
 
 
-def _robust_linf(setting: Setting) -> Signal:
+def _robust_linf(setting: Setting) -> TrainingTerm:
     return Adversarial(setting.radii["linf"], "linf", steps=7, ramp=0.3, scattered=True)
 
 
-def _trades(setting: Setting) -> Signal:
+def _trades(setting: Setting) -> TrainingTerm:
     return Trades(eps=setting.radii["l2"], norm="l2", steps=5, ramp=0.4, beta=4.0)
 
 
-def _noise(setting: Setting) -> Signal:
+def _noise(setting: Setting) -> TrainingTerm:
     return Corrupted(kinds=DAMAGE[setting.kind])
 
 
-def _noise_soft(setting: Setting) -> Signal:
+def _noise_soft(setting: Setting) -> TrainingTerm:
     schedule = {k: v for k, v in setting.schedule.items() if k != "jitter"}
     schedule["epochs"] = max(1, min(setting.brief, schedule["epochs"] // 2))
     softness = train_softness(
@@ -219,11 +219,11 @@ def _noise_soft(setting: Setting) -> Signal:
     return Corrupted(kinds=DAMAGE[setting.kind], softness=softness)
 
 
-def _outliers(setting: Setting) -> Signal:
+def _outliers(setting: Setting) -> TrainingTerm:
     return OutlierExposure(setting.outliers(), own=setting.own, limits=setting.limits)
 
 
-def _astray(setting: Setting) -> Signal:
+def _astray(setting: Setting) -> TrainingTerm:
     if setting.plain is None:
         raise ValueError("the part astray needs a textbook classifier whose searches go astray.")
     draws = generator(setting.seed, "astray, images")
@@ -238,7 +238,7 @@ def _astray(setting: Setting) -> Signal:
     return OutlierExposure(setting.outliers(), own=given, limits=limits)
 
 
-def _consistent(setting: Setting) -> Signal:
+def _consistent(setting: Setting) -> TrainingTerm:
     return RotationConsistency() if setting.kind == "image" else NoiseConsistency()
 
 

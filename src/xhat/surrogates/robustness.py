@@ -26,7 +26,7 @@ from xhat.core import check_choice, check_count, check_positive, check_range, ch
 from xhat.engine import Compute, Restarts, TargetReached, pgd
 from xhat.engine.attacks import BALLS
 from xhat.surrogates.autoattack import attack
-from xhat.surrogates.signals import Limits
+from xhat.surrogates.training_terms import Limits
 
 __all__ = ["Robustness", "autoattack_accuracy", "robust_accuracy"]
 

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xhat.surrogates.signals import Limits, within
+from xhat.surrogates.training_terms import Limits, within
 
 __all__ = ["KINDS", "Outliers", "shuffle_tiles"]
 

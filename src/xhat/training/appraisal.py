@@ -26,7 +26,7 @@ from xhat.core import generator
 from xhat.domain import Domain
 from xhat.judges import Outcome
 from xhat.learning import DAMAGE, Surrogate, predict
-from xhat.surrogates import Exemplars, Outliers
+from xhat.surrogates import Outliers, ReferenceSamples
 from xhat.training.measures import (
     Norm,
     certainty,
@@ -231,7 +231,7 @@ def _steer(
         domain,
         (domain.x[starts], parts.labels[starts]),
         target,
-        Exemplars(domain.x[parts.trained], parts.labels[parts.trained]),
+        ReferenceSamples(domain.x[parts.trained], parts.labels[parts.trained]),
         method=name,
         confidence=min(scope.confidence, sure),
         max_steps=scope.max_steps,

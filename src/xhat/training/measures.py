@@ -14,7 +14,7 @@ from xhat.learning import corrupt, fit_temperature, predict
 from xhat.metrics.calibration import auroc, expected_calibration_error, nll
 from xhat.objectives import CrossEntropy
 from xhat.surrogates.robustness import robust_accuracy
-from xhat.surrogates.signals import Limits
+from xhat.surrogates.training_terms import Limits
 
 __all__ = [
     "certainty",

@@ -283,19 +283,19 @@ def _lead(report: ModelReport) -> str:
 def _facts(report: ModelReport) -> dict[str, str]:
     card = report.card
     told = card.hyperparameters
-    signals = told.get("signals") or []
+    terms = told.get("signals") or []
     return {
         "command": _command(card),
         "architecture": f"{card.architecture}, {card.parameters:,} parameters",
         "trained on": f"{card.split_size:,} {report.unit} of {card.split}, {told.get('epochs')} "
         f"epochs, {card.seconds:.0f} s",
-        "signals": "; ".join(_signal(each) for each in signals) or "none",
+        "training terms": "; ".join(_term(each) for each in terms) or "none",
         "hardware": f"{card.hardware.get('processor')}, {card.hardware.get('threads')} threads",
         "versions": ", ".join(f"{name} {version}" for name, version in card.versions.items()),
     }
 
 
-def _signal(told: dict[str, Any]) -> str:
+def _term(told: dict[str, Any]) -> str:
     numbers = ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in told.items()

@@ -18,7 +18,7 @@ from xhat.learning import Shift, Surrogate
 from xhat.surrogates import apart
 from xhat.surrogates.adversarial import Norm
 from xhat.surrogates.recipes import RADIUS
-from xhat.surrogates.signals import Limits
+from xhat.surrogates.training_terms import Limits
 
 __all__ = ["Parts", "frame", "jitter_for", "radii_of", "schedule_for", "unit_limits"]
 

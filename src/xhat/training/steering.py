@@ -21,7 +21,7 @@ from xhat.judges import Judge, Outcome, Verdicts
 from xhat.methods import Options
 from xhat.methods import method as known_method
 from xhat.objectives.goals import Class
-from xhat.surrogates import Exemplars
+from xhat.surrogates import ReferenceSamples
 
 __all__ = ["NEAREST", "TABLED", "Steering", "judged", "pairs_of", "steered"]
 
@@ -134,7 +134,7 @@ def steered(
     domain: Domain,
     starts: tuple[Tensor, Tensor],
     target: Tensor,
-    known: Exemplars,
+    known: ReferenceSamples,
     *,
     method: str = "proximal",
     confidence: float = 0.95,

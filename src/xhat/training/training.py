@@ -125,7 +125,7 @@ def train(
     schedule = schedule_for(how.base.base or {}, len(wanted), epochs)
     computed = {"autocast": True} if job.halves(precision) else {}
     setting = job.setting(schedule | computed, given, on_progress)
-    signals = how.signals(setting)
+    terms = how.terms(setting)
     seconds: list[float] = []
 
     def told(record: EpochRecord) -> None:
@@ -134,7 +134,7 @@ def train(
             on_progress(recipe, record.epoch, record.epochs)
 
     model = job.surrogate()
-    options = {"seed": job.seed, "signals": signals, "jitter": job.jitter, "on_epoch": told}
+    options = {"seed": job.seed, "terms": terms, "jitter": job.jitter, "on_epoch": told}
     job.train(setting.x, wanted, model=model.net, **options, **schedule, **computed)
     model = model.cpu().eval().requires_grad_(False)
     model.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue] - as loaded
@@ -146,7 +146,7 @@ def train(
         recipe=recipe,
         hyperparameters=schedule
         | {"jitter": job.jitter, "classes": list(domain.classes), "radii": dict(job.radii)}
-        | {"signals": [signal.describe() for signal in signals]}
+        | {"signals": [term.describe() for term in terms]}
         | computed
         | ({} if targets is None else {"targets": "given"})
         | ({} if given is None else {"own outliers": len(given)}),
@@ -255,7 +255,7 @@ class _Job:
     def setting(
         self, schedule: Mapping[str, Any], given: Tensor | None, on_progress: Progress | None
     ) -> Setting:
-        """Return what the signals are made from."""
+        """Return what the training terms are made from."""
         x = self.surrogate().cpu().units(self.domain.x[self.parts.trained])
         labels = self.labels
 

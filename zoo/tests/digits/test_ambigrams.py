@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.domain.references import unsure
+from xhat.domain.references import label_loss
 from xhat.judges import Outcome
 from xhat.objectives import ScorePrior
 from xhat.spaces import Box, Symmetric
@@ -97,7 +97,7 @@ class TestSearch:
         back = sureness(half_turned(x), label, label, 0.0)
         torch.testing.assert_close(here, back)
         symmetric = torch.maximum(x, half_turned(x))
-        own = -torch.stack([unsure(f, symmetric, label) for f in readers()]).mean(dim=0)
+        own = -torch.stack([label_loss(f, symmetric, label) for f in readers()]).mean(dim=0)
         torch.testing.assert_close(sureness(symmetric, label, label, 0.0), own)
         assert bool((sureness(symmetric, label, (label + 1) % 10, 0.0) <= own + 1e-6).all())
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from xhat.core.cache import cached, fingerprint
 from xhat.judges import (
+    CalibrationStatistics,
     Judge,
     Jury,
     Likelihood,
@@ -16,7 +17,6 @@ from xhat.judges import (
     Neighbours,
     Penultimate,
     Reconstruction,
-    Usual,
     represented,
 )
 from xhat.learning import VAE, load_checkpoint
@@ -119,7 +119,7 @@ def _made_from(weights: Path) -> str:
     return fingerprint([*files, mnist.DATA / "SHA256SUMS"], (*rooms, *own))
 
 
-def _as_tensors(usual: Usual) -> dict[str, Tensor]:
+def _as_tensors(usual: CalibrationStatistics) -> dict[str, Tensor]:
     return {
         "weights": torch.tensor(usual.weights, dtype=torch.double),
         "scores": usual.scores,
@@ -128,9 +128,9 @@ def _as_tensors(usual: Usual) -> dict[str, Tensor]:
     }
 
 
-def _as_usual(known: dict[str, Tensor], axes: tuple[ManifoldAxis, ...]) -> Usual:
+def _as_usual(known: dict[str, Tensor], axes: tuple[ManifoldAxis, ...]) -> CalibrationStatistics:
     names = [axis.names[0] for axis in axes if isinstance(axis, Neighbours)]
-    return Usual(
+    return CalibrationStatistics(
         tuple(known["weights"].tolist()),
         known["scores"],
         float(known["unread"]),

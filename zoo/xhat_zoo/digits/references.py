@@ -10,12 +10,12 @@ from torch import Tensor
 from xhat.core import generator
 from xhat.core.cache import cached, fingerprint
 from xhat.domain import References
-from xhat.domain.references import unsure
+from xhat.domain.references import label_loss
 from xhat.learning import rotate
 from xhat.learning.augment import uniform
-from xhat.objectives import Central, NearReal
-from xhat.surrogates import Exemplars
-from xhat.surrogates.exemplars import first_of_each
+from xhat.objectives import NearReal, TypicalityPenalty
+from xhat.surrogates import ReferenceSamples
+from xhat.surrogates.retrieval import first_of_each
 from xhat_zoo import digits
 from xhat_zoo.digits import mnist
 from xhat_zoo.digits.networks import PRECOMPUTED
@@ -46,17 +46,17 @@ def digits_references(kept: float = _KEPT, spread: float = _SPREAD) -> Reference
     first = first_of_each(data.labels, _OF_EACH)
     more = first_of_each(data.labels, _OF_EACH + _OTHERS)
     more = more[torch.arange(len(more)) % (_OF_EACH + _OTHERS) >= _OF_EACH]
-    others = Exemplars(data.images[more], data.labels[more])
+    others = ReferenceSamples(data.images[more], data.labels[more])
     angles = uniform(len(first), -digits.LIMIT, digits.LIMIT, generator(digits.SEED, "exemplars"))
     robust, encode = digits.surrogate("robust"), digits.vae().encode
 
-    def twice(which: Tensor) -> Exemplars:
+    def twice(which: Tensor) -> ReferenceSamples:
         """Return some of all images followed by all at their other angle; all are 250 MB."""
         once, again = (half.nonzero()[:, 0] for half in which.chunk(2))
         parts = zip(first[again].split(1000), angles[again].split(1000), strict=True)
         turned = [rotate(data.upright_of(rows), angle) for rows, angle in parts]
         labels = data.labels[torch.cat((first[once], first[again]))]
-        return Exemplars(torch.cat((data.images[first[once]], *turned)), labels)
+        return ReferenceSamples(torch.cat((data.images[first[once]], *turned)), labels)
 
     def choose() -> dict[str, Tensor]:
         usual = torch.ones(2 * len(first), dtype=torch.bool)
@@ -71,7 +71,7 @@ def digits_references(kept: float = _KEPT, spread: float = _SPREAD) -> Reference
     return References(chosen, (robust,), encode)
 
 
-def _criteria(others: Exemplars) -> tuple[Callable[[Tensor, Tensor], Tensor], ...]:
+def _criteria(others: ReferenceSamples) -> tuple[Callable[[Tensor, Tensor], Tensor], ...]:
     """Return what is high for samples that are unusual."""
     encode = digits.vae().encode
     latents = others.features(encode)
@@ -81,9 +81,11 @@ def _criteria(others: Exemplars) -> tuple[Callable[[Tensor, Tensor], Tensor], ..
 
     def central(x: Tensor, labels: Tensor) -> Tensor:
         del labels
-        return Central(encode)(x)
+        return TypicalityPenalty(encode)(x)
 
-    surrogates = (functools.partial(unsure, digits.surrogate(name)) for name in digits.SURROGATES)
+    surrogates = (
+        functools.partial(label_loss, digits.surrogate(name)) for name in digits.SURROGATES
+    )
     return (*surrogates, apart, central)
 
 

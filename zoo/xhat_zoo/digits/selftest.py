@@ -21,7 +21,7 @@ from xhat.learning.checkpoints import hardware, versions
 from xhat.metrics import auroc, fpr_at_tpr
 from xhat.metrics.density import binomial_interval
 from xhat.task import Shown, Stage, Tell
-from xhat_zoo.digits.controls import Kind, Planted, kinds, material
+from xhat_zoo.digits.controls import Control, Kind, kinds, material
 from xhat_zoo.digits.judging import digits_judge
 from xhat_zoo.digits.report import SelfTestRow, save_selftest_png
 
@@ -238,7 +238,7 @@ def _drawn(row: Row, pictures: Tensor) -> SelfTestRow:
     )
 
 
-def _strangeness(judge: Judge, planted: Planted) -> Tensor:
+def _strangeness(judge: Judge, planted: Control) -> Tensor:
     """Return how unusual samples are as whatever digit the jury would rather call them."""
     if judge.jury is None:
         raise ValueError("there is no jury to ask.")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from xhat.constraints import Certificate, Constraint, Fixed, Invariance, SumWithin, certify
 from xhat.core import generator
-from xhat.domain.references import unsure
+from xhat.domain.references import label_loss
 from xhat.judges import Judge, Verdicts
 from xhat.methods import Annealed, Options
 from xhat.objectives.goals import Class
@@ -153,7 +153,7 @@ def _real(wanted: tuple[int, ...], seed: int) -> Tensor:
 def _unsure(x: Tensor, target: Tensor) -> Tensor:
     with torch.no_grad():
         return sum(
-            (unsure(digits.surrogate(name), x, target) for name in digits.SURROGATES),
+            (label_loss(digits.surrogate(name), x, target) for name in digits.SURROGATES),
             x.new_zeros(len(x)),
         )
 

@@ -11,8 +11,8 @@ from xhat.surrogates.diffusion.guidance import (
     ClassifierGuided,
     Conditional,
     Denoise,
-    Held,
-    Near,
+    Projected,
+    Proximal,
 )
 from xhat.surrogates.diffusion.sampling import noise_levels, noised, sample
 from xhat.surrogates.diffusion.training import train_denoiser
@@ -22,8 +22,8 @@ __all__ = [
     "ClassifierGuided",
     "Conditional",
     "Denoise",
-    "Held",
-    "Near",
+    "Projected",
+    "Proximal",
     "noise_levels",
     "noised",
     "sample",

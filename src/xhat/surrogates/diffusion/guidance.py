@@ -15,7 +15,7 @@ from torch import Tensor
 from xhat.core import check_positive
 from xhat.learning import Denoiser
 
-__all__ = ["ClassifierFree", "ClassifierGuided", "Conditional", "Denoise", "Held", "Near"]
+__all__ = ["ClassifierFree", "ClassifierGuided", "Conditional", "Denoise", "Projected", "Proximal"]
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 
@@ -100,7 +100,7 @@ class ClassifierGuided:
 
 
 @dataclass(frozen=True)
-class Near:
+class Proximal:
     """A denoise that stays near a start: its proximal step at every level.
 
     The minimum of ``|x - D|^2 / sigma^2 + weight |x - start|^2``: at much noise the start, at
@@ -129,7 +129,7 @@ class Near:
 
 
 @dataclass(frozen=True)
-class Held:
+class Projected:
     """A denoise whose every answer is put onto what must hold.
 
     With a projection onto what is known this is inpainting by replacement; onto a group's fixed

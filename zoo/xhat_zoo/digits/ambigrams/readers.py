@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import generator
-from xhat.domain.references import unsure
+from xhat.domain.references import label_loss
 from xhat.learning import random_affine
 from xhat_zoo import digits
 from xhat_zoo.digits.ambigrams.overlaps import half_turned
@@ -100,6 +100,6 @@ def sureness(x: Tensor, upright: Tensor, turned: Tensor, wobble: float) -> Tenso
             for f in readers():
                 parts = zip(view.split(_PART), label.split(_PART), strict=True)
                 with torch.no_grad():
-                    seen.append(torch.cat([-unsure(f, *part) for part in parts]))
+                    seen.append(torch.cat([-label_loss(f, *part) for part in parts]))
         readings.append(torch.stack(seen).mean(dim=0))
     return torch.minimum(*readings)

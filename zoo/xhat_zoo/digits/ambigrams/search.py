@@ -26,11 +26,11 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_positive, check_tensor, generator
-from xhat.domain.references import unsure
+from xhat.domain.references import label_loss
 from xhat.engine import Problem
-from xhat.objectives import CrossEntropy, Objective, ScorePrior, Seen
+from xhat.objectives import CrossEntropy, Objective, ScorePrior, Transformed
 from xhat.spaces import Box, Space, Symmetric
-from xhat.surrogates import Exemplars
+from xhat.surrogates import ReferenceSamples
 from xhat.surrogates.diffusion import noise_levels
 from xhat.symmetry import Rotations
 from xhat_zoo import digits
@@ -49,8 +49,8 @@ _AGAIN, _AGAIN_LEVELS = 0.25, 7  # the noise at which that begins, and its level
 def digits_overlaps() -> Overlaps:
     """Return real digits of the surrogates' split that may cover each other, without odd ones."""
     data = digits.split("surrogate_train")
-    known = Exemplars(data.images, data.labels).first(_KNOWN)
-    sure = [functools.partial(unsure, digits.surrogate(name)) for name in ("plain", "robust")]
+    known = ReferenceSamples(data.images, data.labels).first(_KNOWN)
+    sure = [functools.partial(label_loss, digits.surrogate(name)) for name in ("plain", "robust")]
     chosen = known.screened(sure, _KEPT)
     return Overlaps(chosen.x, chosen.labels)
 
@@ -124,10 +124,10 @@ class Ambigram:
             prior = ScorePrior(denoiser, sigma, label, torch.randn(size, generator=draws))
             weight = (1.0 if not self.of_turned else 0.5) * sigma**2
             if self.of_turned or not back:
-                terms.append(weight * (Seen(prior, half_turned) if back else prior))
+                terms.append(weight * (Transformed(prior, half_turned) if back else prior))
             view = Moved(int(torch.randint(2**31, (), generator=draws)), self.wobble, back)
             sure = self.certainty * (sigma**2 + self.floor**2) / 2
-            terms += [sure * Seen(CrossEntropy(f, label), view) for f in readers()]
+            terms += [sure * Transformed(CrossEntropy(f, label), view) for f in readers()]
         return Problem(functools.reduce(lambda a, b: a + b, terms), space)
 
     def search(

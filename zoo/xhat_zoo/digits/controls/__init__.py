@@ -5,6 +5,6 @@ at while the judges are built, and the *reported* half is read once.
 """
 
 from xhat_zoo.digits.controls.kinds import GROUPS, Kind, kinds
-from xhat_zoo.digits.controls.material import HALVES, Material, Planted, material
+from xhat_zoo.digits.controls.material import HALVES, Control, Material, material
 
-__all__ = ["GROUPS", "HALVES", "Kind", "Material", "Planted", "kinds", "material"]
+__all__ = ["GROUPS", "HALVES", "Control", "Kind", "Material", "kinds", "material"]

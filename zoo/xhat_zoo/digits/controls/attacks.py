@@ -22,7 +22,7 @@ from xhat.engine import Adam, Problem, Result, SignDescent, TargetReached, pgd, 
 from xhat.judges import Jury, Likelihood, Reconstruction
 from xhat.objectives import CrossEntropy, Custom, Margin, Objective, Proximity
 from xhat.spaces import Box
-from xhat_zoo.digits.controls.material import Material, Planted
+from xhat_zoo.digits.controls.material import Control, Material
 
 __all__ = [
     "adaptive",
@@ -40,7 +40,7 @@ _SLOW = 150  # images of an attack on the whole jury
 _SURE = TargetReached(0.99)
 
 
-def pgd_linf(of: Material, model: Callable[[Tensor], Tensor] | None = None) -> Planted:
+def pgd_linf(of: Material, model: Callable[[Tensor], Tensor] | None = None) -> Control:
     """PGD in an Linf ball of 0.3, until the model is sure."""
     model = model or of.surrogate
     return _reached(
@@ -48,7 +48,7 @@ def pgd_linf(of: Material, model: Callable[[Tensor], Tensor] | None = None) -> P
     )
 
 
-def pgd_l2(of: Material) -> Planted:
+def pgd_l2(of: Material) -> Control:
     """PGD in an L2 ball of 2.0, until the model is sure."""
     found = pgd(
         of.surrogate, of.x, of.target, radius=_L2, norm="l2", steps=40, stop=_SURE
@@ -56,7 +56,7 @@ def pgd_l2(of: Material) -> Planted:
     return _reached(of, found, of.surrogate)
 
 
-def carlini_wagner(of: Material) -> Planted:
+def carlini_wagner(of: Material) -> Control:
     """Carlini and Wagner's: the nearest image whose logit leads by 2, over growing weights."""
     best, norm = of.x.clone(), torch.full((len(of),), torch.inf)
     for weight in (0.3, 1.0, 3.0, 10.0):
@@ -71,7 +71,7 @@ def carlini_wagner(of: Material) -> Planted:
     return _kept(of, best, norm < torch.inf)
 
 
-def minimum_norm(of: Material, rounds: int = 7) -> Planted:
+def minimum_norm(of: Material, rounds: int = 7) -> Control:
     """The smallest L2 ball in which PGD reaches the target, by bisection for every image."""
     low, high = torch.zeros(len(of)), torch.full((len(of),), 6.0)
     best, any_found = of.x.clone(), torch.zeros(len(of), dtype=torch.bool)
@@ -94,7 +94,7 @@ def minimum_norm(of: Material, rounds: int = 7) -> Planted:
     return _kept(of, best, any_found)
 
 
-def boundary(of: Material, steps: int = 600) -> Planted:
+def boundary(of: Material, steps: int = 600) -> Control:
     """A walk along the decision boundary that asks for decisions only, no gradients.
 
     It begins at an image of the target and creeps towards the start, as long as the surrogate
@@ -116,12 +116,12 @@ def boundary(of: Material, steps: int = 600) -> Planted:
     return _kept(of, x, of.read(x) == of.target)
 
 
-def white_box(of: Material, name: str) -> Planted:
+def white_box(of: Material, name: str) -> Control:
     """PGD in an Linf ball of 0.3 on one judge."""
     return pgd_linf(of, of.jury.members[of.jury.names.index(name)])
 
 
-def adaptive(of: Material, secret: str, norm: str = "linf") -> Planted:
+def adaptive(of: Material, secret: str, norm: str = "linf") -> Control:
     """A search that fools every judge but a secret one, whatever way it finds.
 
     The objective is the mean cross-entropy of the public judges. An attack counts if they, as a
@@ -133,7 +133,7 @@ def adaptive(of: Material, secret: str, norm: str = "linf") -> Planted:
     return _kept(of, found, _seen(public, found) == of.target)
 
 
-def everything(of: Material, axes: tuple[Likelihood | Reconstruction, ...]) -> Planted:
+def everything(of: Material, axes: tuple[Likelihood | Reconstruction, ...]) -> Control:
     """A search that knows all judges and the axes that can be differentiated.
 
     No ball holds it: it wants the target from every judge, and to be as likely and as well rebuilt
@@ -175,10 +175,10 @@ def _seen(jury: Jury, x: Tensor) -> Tensor:
     return jury.together(jury.probabilities(x)).argmax(dim=1)
 
 
-def _reached(of: Material, result: Result, model: Callable[[Tensor], Tensor]) -> Planted:
+def _reached(of: Material, result: Result, model: Callable[[Tensor], Tensor]) -> Control:
     searched = (model,) if isinstance(model, nn.Module) and model is of.surrogate else ()
-    return Planted(result.x, of.target, searched).at(result.reached)
+    return Control(result.x, of.target, searched).at(result.reached)
 
 
-def _kept(of: Material, x: Tensor, which: Tensor) -> Planted:
-    return Planted(x, of.target).at(which)
+def _kept(of: Material, x: Tensor, which: Tensor) -> Control:
+    return Control(x, of.target).at(which)

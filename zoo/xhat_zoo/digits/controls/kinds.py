@@ -6,7 +6,7 @@ from functools import partial
 
 from xhat.judges import Judge, Likelihood, Outcome, Reconstruction
 from xhat_zoo.digits.controls import attacks, images
-from xhat_zoo.digits.controls.material import Material, Planted
+from xhat_zoo.digits.controls.material import Control, Material
 
 __all__ = ["GROUPS", "Kind", "kinds"]
 
@@ -35,7 +35,7 @@ class Kind:
 
     name: str
     group: str
-    make: Callable[[Material], Planted]
+    make: Callable[[Material], Control]
     wanted: str | None = None
     asked: float | None = None
 
@@ -58,7 +58,7 @@ def kinds(judge: Judge) -> tuple[Kind, ...]:
     smooth = tuple(a for a in judge.manifold if isinstance(a, Likelihood | Reconstruction))
     names = judge.jury.names
     return (
-        Kind("real digits", real, lambda of: Planted(of.x, of.labels), GENUINE, 0.94),
+        Kind("real digits", real, lambda of: Control(of.x, of.labels), GENUINE, 0.94),
         Kind("PGD, Linf 0.3", surrogate, attacks.pgd_linf, NOT_GENUINE, 0.99),
         Kind("PGD, L2 2.0", surrogate, attacks.pgd_l2, NOT_GENUINE, 0.99),
         Kind("Carlini-Wagner, L2", surrogate, attacks.carlini_wagner, NOT_GENUINE, 0.99),

@@ -11,13 +11,13 @@ from xhat.learning import VAE, random_rotation
 from xhat_zoo import digits
 from xhat_zoo.digits.glyphs import TEST_FONTS, TEST_LETTERS, signs
 
-__all__ = ["HALVES", "Material", "Planted", "material"]
+__all__ = ["HALVES", "Control", "Material", "material"]
 
 HALVES = ("development", "reported")
 
 
 @dataclass(frozen=True)
-class Planted:
+class Control:
     """Samples, and the class that each is said to be.
 
     Attributes:
@@ -33,9 +33,9 @@ class Planted:
     def __len__(self) -> int:
         return len(self.x)
 
-    def at(self, which: Tensor) -> "Planted":
+    def at(self, which: Tensor) -> "Control":
         """Return the samples at ``which``, booleans or places."""
-        return Planted(self.x[which], self.target[which], self.searched)
+        return Control(self.x[which], self.target[which], self.searched)
 
 
 @dataclass(frozen=True)

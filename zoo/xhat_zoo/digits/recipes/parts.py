@@ -69,7 +69,7 @@ class _Run:
     ) -> Made:
         """Make the signals, and train with them."""
         labels = targets if targets.ndim == 1 else targets.argmax(1)
-        signals = self.recipe.signals(
+        terms = self.recipe.terms(
             Setting(
                 images,
                 labels,
@@ -88,12 +88,12 @@ class _Run:
             images,
             targets,
             seed=seed,
-            signals=signals,
+            terms=terms,
             arguments=self.recipe.base.arguments,
             on_epoch=on_epoch,
             **hyperparameters,
         )
-        return Made(model, {"signals": [signal.describe() for signal in signals]})
+        return Made(model, {"signals": [term.describe() for term in terms]})
 
 
 def _base(epochs: int, rate: float, decay: float, jitter: Jitter | Shift) -> Mapping[str, Any]:

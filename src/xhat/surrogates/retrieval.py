@@ -14,13 +14,13 @@ from torch import Tensor
 from xhat.core import check_fraction, check_positive, check_tensor
 from xhat.surrogates.transport import prices
 
-__all__ = ["Exemplars", "first_of_each"]
+__all__ = ["ReferenceSamples", "first_of_each"]
 
 _PART = 500
 
 
 @dataclass(frozen=True)
-class Exemplars:
+class ReferenceSamples:
     """Real samples with classes.
 
     Attributes:
@@ -33,7 +33,7 @@ class Exemplars:
         ValueError: not one label, or price, for each sample.
 
     Example:
-        >>> known = Exemplars(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([0, 1, 1]))
+        >>> known = ReferenceSamples(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([0, 1, 1]))
         >>> known.nearest(torch.tensor([[0.2], [4.0]]), torch.tensor([1, 0]))
         tensor([[1.],
                 [0.]])
@@ -93,7 +93,9 @@ class Exemplars:
         parts = (torch.cdist(part.flatten(1), known).amin(dim=1) for part in x.split(_PART))
         return torch.cat(list(parts)).square()
 
-    def priced(self, starts: "Exemplars", share: float, blur: float = 6.0) -> "Exemplars":
+    def priced(
+        self, starts: "ReferenceSamples", share: float, blur: float = 6.0
+    ) -> "ReferenceSamples":
         """Return the same with prices, so that fewer of them are chosen over and over.
 
         Args:
@@ -122,10 +124,10 @@ class Exemplars:
 
     def screened(
         self, losses: Sequence[Callable[[Tensor, Tensor], Tensor]], keep: float
-    ) -> "Exemplars":
+    ) -> "ReferenceSamples":
         """Return those that ``usual`` holds for; prices are left behind."""
         kept = self.usual(losses, keep)
-        return Exemplars(self.x[kept], self.labels[kept])
+        return ReferenceSamples(self.x[kept], self.labels[kept])
 
     def usual(self, losses: Sequence[Callable[[Tensor, Tensor], Tensor]], keep: float) -> Tensor:
         """Return which of them none of the losses finds unusual for their class, ``(m,)``.
@@ -159,10 +161,10 @@ class Exemplars:
             [part.quantile(share) if len(part) else value.new_tensor(torch.nan) for part in parts]
         )
 
-    def first(self, count: int) -> "Exemplars":
+    def first(self, count: int) -> "ReferenceSamples":
         """Return the first ``count`` of every class, or all where there are fewer."""
         kept = first_of_each(self.labels, count)
-        return Exemplars(self.x[kept], self.labels[kept])
+        return ReferenceSamples(self.x[kept], self.labels[kept])
 
     def features(self, extract: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the features of as many of every class as all have, ``(classes, m, d)``.

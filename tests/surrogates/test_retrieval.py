@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.surrogates import Exemplars
+from xhat.surrogates import ReferenceSamples
 from xhat.surrogates.transport import prices
 
 
 def known(n=60, classes=3):
     x = torch.randn(n, 2, 2, generator=generator(0))
-    return Exemplars(x, torch.arange(n) % classes)
+    return ReferenceSamples(x, torch.arange(n) % classes)
 
 
 def test_the_nearest_is_of_the_target_and_no_other_is_nearer():
@@ -41,7 +41,7 @@ def test_the_first_of_every_class_and_their_features():
 
 
 def test_quantiles_are_within_classes():
-    have = Exemplars(torch.zeros(4, 1), torch.tensor([0, 0, 2, 2]))
+    have = ReferenceSamples(torch.zeros(4, 1), torch.tensor([0, 0, 2, 2]))
     at = have.quantile(torch.tensor([1.0, 3.0, 5.0, 9.0]), 0.5)
     assert at[[0, 2]].tolist() == [2.0, 7.0]
     assert at[1].isnan()
@@ -49,7 +49,7 @@ def test_quantiles_are_within_classes():
 
 def test_what_does_not_fit_is_told():
     with pytest.raises(ValueError, match=r"one label each, but 3 samples came with labels of shap"):
-        Exemplars(torch.zeros(3, 2), torch.zeros(2, dtype=torch.long))
+        ReferenceSamples(torch.zeros(3, 2), torch.zeros(2, dtype=torch.long))
     with pytest.raises(ValueError, match=r"there is no exemplar of the class 7; give some"):
         known().nearest(torch.zeros(1, 2, 2), torch.tensor([7]))
     with pytest.raises(ValueError, match=r"have shape \(2, 2\), but the starts \(3,\)"):
@@ -58,8 +58,10 @@ def test_what_does_not_fit_is_told():
 
 def test_prices_spread_the_choice_and_cost_little_distance():
     g = torch.Generator().manual_seed(0)
-    real = Exemplars(torch.randn(60, 20, generator=g), torch.zeros(60, dtype=torch.long))
-    starts = Exemplars(torch.randn(400, 20, generator=g) + 0.3, torch.ones(400, dtype=torch.long))
+    real = ReferenceSamples(torch.randn(60, 20, generator=g), torch.zeros(60, dtype=torch.long))
+    starts = ReferenceSamples(
+        torch.randn(400, 20, generator=g) + 0.3, torch.ones(400, dtype=torch.long)
+    )
     later = torch.randn(400, 20, generator=g) + 0.3
     target = torch.zeros(400, dtype=torch.long)
 
@@ -75,7 +77,7 @@ def test_prices_spread_the_choice_and_cost_little_distance():
 
 def test_without_a_share_prices_change_nothing():
     g = torch.Generator().manual_seed(1)
-    real = Exemplars(torch.randn(30, 5, generator=g), torch.arange(30) % 2)
+    real = ReferenceSamples(torch.randn(30, 5, generator=g), torch.arange(30) % 2)
     x, target = torch.randn(9, 5, generator=g), torch.arange(9) % 2
     assert torch.equal(real.priced(real, 0.0).nearest(x, target), real.nearest(x, target))
 
@@ -85,8 +87,8 @@ def test_prices_that_do_not_fit_are_told():
     with pytest.raises(
         ValueError, match=r"one price each, but 3 samples came with prices of shape"
     ):
-        Exemplars(x, labels, torch.zeros(2))
+        ReferenceSamples(x, labels, torch.zeros(2))
     with pytest.raises(ValueError, match="share must be"):
-        Exemplars(x, labels).priced(Exemplars(x, labels + 1), -0.1)
+        ReferenceSamples(x, labels).priced(ReferenceSamples(x, labels + 1), -0.1)
     with pytest.raises(ValueError, match=r"the same shape, but have \(2,\) and \(4,\)"):
         prices(x, torch.zeros(3, 4))

@@ -1,13 +1,13 @@
-"""What a training is told beyond images and labels: signals, and how they compose.
+"""What a training is told beyond samples and labels: terms, and how they compose.
 
-A ``Signal`` takes a batch and gives a batch: other inputs (damaged, foreign, adversarial), other
-targets (softer distributions), or a further term of the loss. Signals are applied in the order in
-which they are listed, so ``(Adversarial(eps=2), LabelSmoothing(0.1))`` attacks the sharp label and
+A ``TrainingTerm`` takes a batch and gives a batch: other inputs (damaged, foreign, adversarial),
+other targets (softer distributions), or more loss. Terms are applied in the order in which they
+are listed, so ``(Adversarial(eps=2), LabelSmoothing(0.1))`` attacks the sharp label and
 learns the soft one, and the other order attacks the soft one. The loss is then
 
     mean_i H(p_i, softmax f(x_i)) + extra
 
-over the rows that came out, with ``H`` the cross-entropy. A training without signals is the
+over the rows that came out, with ``H`` the cross-entropy. A training without terms is the
 textbook one.
 """
 
@@ -26,8 +26,8 @@ __all__ = [
     "Batch",
     "LabelSmoothing",
     "Limits",
-    "Signal",
-    "SignalLoss",
+    "TrainingLoss",
+    "TrainingTerm",
     "as_distributions",
     "limits_on",
     "softened",
@@ -63,7 +63,7 @@ class Batch:
         return replace(self, extra=self.extra + term)
 
 
-class Signal(ABC):
+class TrainingTerm(ABC):
     """One thing that a training is told; a frozen dataclass, so that it can be named on a card."""
 
     def describe(self) -> dict[str, Any]:
@@ -83,14 +83,14 @@ class Signal(ABC):
 
         Args:
             model: as it is at this step, in training mode.
-            batch: what the signals before made of it.
+            batch: what the terms before made of it.
             draws: the source of randomness.
             progress: the share of the training that is done, in (0, 1].
         """
 
 
 @dataclass(frozen=True)
-class LabelSmoothing(Signal):
+class LabelSmoothing(TrainingTerm):
     """Moves ``amount`` of every target's probability to all classes alike.
 
     Source: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture for
@@ -118,33 +118,33 @@ class LabelSmoothing(Signal):
         return replace(batch, p=softened(batch.p, batch.p.new_tensor([self.amount])))
 
 
-class SignalLoss:
-    """The loss of ``xhat.learning.fit`` that signals make; it counts its calls for the progress.
+class TrainingLoss:
+    """The loss of ``xhat.learning.fit`` that terms make; it counts its calls for the progress.
 
     Args:
-        signals: applied in this order.
+        terms: applied in this order.
         updates: how many calls there will be.
         limits: of the features, as of ``Batch``.
     """
 
     def __init__(
-        self, signals: Sequence[Signal], updates: int, limits: Limits = (0.0, 1.0)
+        self, terms: Sequence[TrainingTerm], updates: int, limits: Limits = (0.0, 1.0)
     ) -> None:
-        for signal in signals:
-            if not isinstance(signal, Signal):
-                raise TypeError(f"signals must be Signals, but one is a {type(signal).__name__}.")
-        self.signals, self.updates, self.calls = tuple(signals), updates, 0
+        for term in terms:
+            if not isinstance(term, TrainingTerm):
+                raise TypeError(f"terms must be TrainingTerms, but one is a {type(term).__name__}.")
+        self.terms, self.updates, self.calls = tuple(terms), updates, 0
         self.limits = limits
 
     def __call__(
         self, model: nn.Module, x: Tensor, p: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """Return the mean cross-entropy of what the signals make of a batch, plus their terms."""
+        """Return the mean cross-entropy of what the terms make of a batch."""
         self.calls += 1
         batch = Batch(x, p, limits=limits_on(self.limits, x.device))
         progress = min(1.0, self.calls / self.updates)
-        for signal in self.signals:
-            batch = signal(model, batch, generator, progress)
+        for term in self.terms:
+            batch = term(model, batch, generator, progress)
         return F.cross_entropy(model(batch.x), batch.p) + batch.extra
 
 

@@ -8,10 +8,10 @@ from torch import Tensor
 from xhat.core import check_rows
 from xhat.objectives.base import Measurement, Objective, as_objective
 
-__all__ = ["Seen"]
+__all__ = ["Transformed"]
 
 
-class Seen(Objective):
+class Transformed(Objective):
     """An objective of ``view(x)`` instead of ``x``, for a differentiable transformation ``view``.
 
     The sum of several is an expectation over transformations, or asks for several readings of one
@@ -32,7 +32,7 @@ class Seen(Objective):
     Example:
         >>> import torch
         >>> rises = lambda x: x[:, 0] - x[:, -1]
-        >>> both = Seen(rises, lambda x: x.flip(-1)) + 0.5 * Seen(rises, lambda x: x)
+        >>> both = Transformed(rises, lambda x: x.flip(-1)) + 0.5 * Transformed(rises, lambda x: x)
         >>> both(torch.tensor([[1.0, 2.0]]))
         tensor([0.5000])
     """

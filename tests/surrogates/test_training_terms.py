@@ -24,7 +24,7 @@ from xhat.surrogates import (
     refuse_overlap,
     train_classifier,
 )
-from xhat.surrogates.signals import SignalLoss, softened
+from xhat.surrogates.training_terms import TrainingLoss, softened
 from xhat_zoo import digits
 from xhat_zoo.digits.negatives import Negatives
 
@@ -102,7 +102,7 @@ class TestEverySignal:
             PART.upright[:40],
             PART.labels[:40],
             seed=0,
-            signals=[signal],
+            terms=[signal],
             epochs=1,
             batch_size=20,
             learning_rate=1e-3,
@@ -112,15 +112,15 @@ class TestEverySignal:
 
 def test_no_signal_is_the_textbook_loss():
     model, given = build("SmallCNN", seed=3), batch()
-    ours = SignalLoss((), 10)(model, given.x, given.p, generator(0))
+    ours = TrainingLoss((), 10)(model, given.x, given.p, generator(0))
     textbook = F.cross_entropy(model(given.x), PART.labels[:N])
     assert number(ours) == pytest.approx(number(textbook))
 
 
 def test_a_term_is_added_to_the_loss():
     model, given = build("SmallCNN", seed=3), batch()
-    bare = SignalLoss((), 10)(model, given.x, given.p, generator(0))
-    loss = SignalLoss((RotationConsistency(weight=2.0),), 10)
+    bare = TrainingLoss((), 10)(model, given.x, given.p, generator(0))
+    loss = TrainingLoss((RotationConsistency(weight=2.0),), 10)
     whole = loss(model, given.x, given.p, generator(0))
     term = RotationConsistency(weight=2.0)(model, given, generator(0), 0.1).extra
     assert number(term) > 0
@@ -271,4 +271,4 @@ class TestTargets:
 
     def test_rejects_signals_that_are_none(self):
         with pytest.raises(TypeError, match="signals must be Signals, but one is a str"):
-            SignalLoss(["smooth"], 1)
+            TrainingLoss(["smooth"], 1)
