@@ -188,7 +188,7 @@ GOALS: dict[str, Goal] = {
         confident=True,
     ),
     "Untargeted": Goal(
-        lambda seed, shape: f"objectives.Leave(model, {TARGET.format(seed=seed)})",
+        lambda seed, shape: f"objectives.Untargeted(model, {TARGET.format(seed=seed)})",
         left,
         aims=True,
         confident=True,
@@ -220,13 +220,13 @@ GOALS: dict[str, Goal] = {
         lambda seen: Reading(seen.logits.square().mean(dim=1)),
     ),
     "Turned": Goal(
-        lambda seed, shape: f"objectives.Seen({CROSS.format(seed=seed)}, lambda x: x.flip(-1))",
+        lambda seed, shape: f"objectives.Transformed({CROSS.format(seed=seed)}, lambda x: x.flip(-1))",
         turned,
         aims=True,
         confident=True,
     ),
     "AtMost": Goal(
-        lambda seed, shape: f"objectives.AtMost({CROSS.format(seed=seed)}, 0.3)",
+        lambda seed, shape: f"objectives.Hinge({CROSS.format(seed=seed)}, 0.3)",
         bounded,
         aims=True,
         confident=True,
@@ -237,7 +237,7 @@ GOALS: dict[str, Goal] = {
         models=2,
     ),
     "TypicalityPenalty": Goal(
-        lambda seed, shape: "objectives.Central(model)",
+        lambda seed, shape: "objectives.TypicalityPenalty(model)",
         lambda seen: Reading(-seen.logits.norm(dim=1)),
     ),
     "NearReal": Goal(

@@ -61,7 +61,7 @@ def test_every_kind_is_drawn():
 def test_every_public_class_takes_part(room, base):
     text = "\n".join(case.script() for case in MANY)
     abstract = {base, constraints.Ball, constraints.Projected, spaces.Wrapped}
-    by_operator = {objectives.Sum, objectives.Scaled}  # made by + and by *
+    by_operator = {objectives.Sum, objectives.Weighted}  # made by + and by *
     for name in room.__all__:
         thing = getattr(room, name)
         if isinstance(thing, type) and issubclass(thing, base) and thing not in abstract:

@@ -96,7 +96,7 @@ WRONG: dict[str, tuple[str, str]] = {
             "objectives.Custom(lambda x: 1.0)",
             "objectives.Custom(lambda x: None)",
             "objectives.InLatent(lambda z: z.flatten(1) @ torch.ones(99, 1))",
-            "objectives.Seen(lambda x: x.flatten(1).sum(1), None)",
+            "objectives.Transformed(lambda x: x.flatten(1).sum(1), None)",
             "-1.0 * objectives.Energy(model)",
             "objectives.Energy(model) + 'prior'",
         ),

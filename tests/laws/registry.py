@@ -340,7 +340,7 @@ OBJECTIVES: list[Entry] = [
             + 0.1 * objectives.Proximity(starts(n))
             + ink
         ),
-        (objectives.Sum, objectives.Scaled),
+        (objectives.Sum, objectives.Weighted),
     ),
 ]
 
