@@ -5,12 +5,9 @@ is one. A whole campaign writes ``fuzz.json`` and ``fuzz.md`` beside the other r
 """
 
 import argparse
-import faulthandler
-import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +15,13 @@ import torch
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
+from tests.fuzz.campaign import Record, campaign
 from tests.fuzz.problems import Case, drawn
-from tests.fuzz.promises import checked
 from tests.fuzz.searching import Broken, Outcome
 from tests.fuzz.shrink import script, shrunk
 
 WHOLE = 10_000
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-_HANGS = 600.0  # seconds for one problem, after which its worker says where it is, and ends
 PROMISES = {
     1: "the model is left as it was",
     2: "candidates are independent",
@@ -38,41 +34,6 @@ PROMISES = {
     9: "memory within the chunk, effort within reason",
     10: "bad input gets one sentence",
 }
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a worker sends back of one problem."""
-
-    number: int
-    refused: str
-    broken: tuple[Broken, ...]
-    seconds: float
-
-
-def one(job: tuple[int, int]) -> Record:
-    """Check problem ``number`` of a campaign."""
-    campaign, number = job
-    faulthandler.dump_traceback_later(_HANGS, exit=True)
-    case = drawn(campaign, number)
-    try:
-        outcome = checked(case)
-    except Exception as error:  # noqa: BLE001 - one fault of the harness must not end a campaign
-        said = f"{type(error).__name__}: {str(error)[:150]}"
-        outcome = Outcome(case, [Broken(4, "the harness itself", said)])
-    faulthandler.cancel_dump_traceback_later()
-    return Record(number, outcome.refused, tuple(outcome.broken), outcome.seconds)
-
-
-def campaign(seed: int, n: int, first: int, workers: int) -> Iterator[Record]:
-    """Check ``n`` problems, in any order."""
-    jobs = ((seed, number) for number in range(first, first + n))
-    if workers == 1:
-        yield from map(one, jobs)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(workers, torch.set_num_threads, (1,)) as pool:
-        yield from pool.imap_unordered(one, jobs, chunksize=20)
 
 
 def watched(records: Iterator[Record], n: int) -> list[Record]:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 import xhat.engine
-from tests.fuzz.__main__ import Record, campaign, failures, report, write
+from tests.fuzz.__main__ import failures, report, write
+from tests.fuzz.campaign import Record, campaign
 from tests.fuzz.conditions import CONDITIONS
 from tests.fuzz.goals import GOALS
 from tests.fuzz.problems import MODELS, Case, Part, build, cases, drawn
