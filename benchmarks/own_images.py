@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
-from record import RESULTS, provenance, table, write
+from record import provenance, table, write
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -27,6 +27,7 @@ from xhat.domain import PARTS
 from xhat_zoo.digits.mnist import load_fashion
 
 SHOWN = 8  # searches in the picture
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 
 
 def data() -> dict[str, tuple[Tensor, Tensor]]:
@@ -110,17 +111,21 @@ def one(name: str, x: Tensor, y: Tensor, searches: int, seed: int) -> dict[str, 
     }  # fmt: skip
 
 
-def draw(found: dict[str, Any], path: Path) -> None:
-    """Write the starts, and below them what each method made of them."""
-    tiles = found["pictures"][:, :, 0].clamp(0, 1).numpy()
-    rows = [
-        np.concatenate([np.pad(tile, 1, constant_values=0.6) for tile in row], 1) for row in tiles
-    ]
-    picture = Image.fromarray((255 * np.concatenate(rows)).astype(np.uint8))
-    times = max(1, 48 // tiles.shape[-1])
-    picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST).save(
-        path
+def draw(pictures: np.ndarray, path: Path) -> None:
+    """Draw the starts ``(rows, n, h, w)``, and below them what each method made of them."""
+    names = ("start", *xhat.known_methods())
+    figure, axes = plt.subplots(*pictures.shape[:2], figsize=(8.0, 9.6), squeeze=False)
+    for name, row, places in zip(names, pictures, axes, strict=True):
+        for tile, place in zip(row, places, strict=True):
+            place.imshow(tile, cmap="gray", vmin=0, vmax=1)
+            place.set_xticks([])
+            place.set_yticks([])
+        places[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    figure.subplots_adjust(
+        left=0.16, right=0.995, top=0.995, bottom=0.005, wspace=0.04, hspace=0.04
     )
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
 
 
 def main() -> None:
@@ -135,7 +140,8 @@ def main() -> None:
     text = ""
     for name, (x, y) in data().items():
         found = one(name, x, y, options.searches, options.seed)
-        draw(found, RESULTS / f"own-images-{name.split()[0]}.png")
+        tiles = found["pictures"][:, :, 0].clamp(0, 1).numpy()
+        draw(tiles, IMAGES / f"own-images-{name.split()[0]}.png")
         del found["pictures"]
         record[name] = found
         trained = ", ".join(f"{part} {s:.0f} s" for part, s in found["seconds"].items())
