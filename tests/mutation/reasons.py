@@ -37,11 +37,11 @@ REASONS: dict[str, str] = {
     "judges/workers.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "engine/run.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "judges/verdict.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
-    "judges/judge.py: return Usual(weights=() if jury is None else jury.weights, "
+    "judges/judge.py: return CalibrationStatistics(weights=() if jury is None else jury.weights, "
     "scores=evidence.scores, unread=1.0 if seen is None else "
     "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
     "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
-    "manifold if (each := axis.neighbours) is not None}) -> return Usual(weights=() if jury is "
+    "manifold if (each := axis.neighbours) is not None}) -> return CalibrationStatistics(weights=() if jury is "
     "None else jury.weights, scores=evidence.scores, unread=2.0 if seen is None else "
     "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
     "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "

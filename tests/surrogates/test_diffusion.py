@@ -7,7 +7,7 @@ from xhat.surrogates.diffusion import (
     ClassifierFree,
     ClassifierGuided,
     Conditional,
-    Projected,
+    Constrained,
     Proximal,
     noise_levels,
     noised,
@@ -104,7 +104,7 @@ def test_what_is_held_holds_exactly():
         return (x + x.flip(1)) / 2
 
     found = sample(
-        Projected(exact, alike), noised(torch.zeros(6, 4), 20.0, generator(6)), noise_levels(9)
+        Constrained(exact, alike), noised(torch.zeros(6, 4), 20.0, generator(6)), noise_levels(9)
     )
     assert torch.equal(found, found.flip(1))
 

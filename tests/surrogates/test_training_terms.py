@@ -269,6 +269,6 @@ class TestTargets:
         with pytest.raises(ValueError, match=message):
             as_distributions(targets, 3)
 
-    def test_rejects_signals_that_are_none(self):
-        with pytest.raises(TypeError, match="signals must be Signals, but one is a str"):
+    def test_rejects_terms_that_are_none(self):
+        with pytest.raises(TypeError, match="terms must be TrainingTerms, but one is a str"):
             TrainingLoss(["smooth"], 1)

@@ -24,8 +24,8 @@ from xhat.surrogates.diffusion import (
     ClassifierFree,
     ClassifierGuided,
     Conditional,
+    Constrained,
     Denoise,
-    Projected,
     Proximal,
     noise_levels,
     noised,
@@ -183,4 +183,4 @@ class _Sampling:
         if self.held is None:
             return found
         there = self.held.select(rows)
-        return Projected(found, lambda x: kept(there, x)[0])
+        return Constrained(found, lambda x: kept(there, x)[0])

@@ -70,7 +70,7 @@ def save_judged_page(
         True
     """
     if not isinstance(samples, JudgedRecord):
-        raise TypeError(f"samples must be a JudgedSamples record, not {type(samples).__name__}.")
+        raise TypeError(f"samples must be a JudgedRecord, not {type(samples).__name__}.")
     places = select_evenly(samples.outcomes, MOST)
     sprites = Sprites()
     html = render(

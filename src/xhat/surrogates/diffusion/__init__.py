@@ -10,8 +10,8 @@ from xhat.surrogates.diffusion.guidance import (
     ClassifierFree,
     ClassifierGuided,
     Conditional,
+    Constrained,
     Denoise,
-    Projected,
     Proximal,
 )
 from xhat.surrogates.diffusion.sampling import noise_levels, noised, sample
@@ -21,8 +21,8 @@ __all__ = [
     "ClassifierFree",
     "ClassifierGuided",
     "Conditional",
+    "Constrained",
     "Denoise",
-    "Projected",
     "Proximal",
     "noise_levels",
     "noised",

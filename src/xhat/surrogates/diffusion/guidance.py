@@ -15,7 +15,14 @@ from torch import Tensor
 from xhat.core import check_positive
 from xhat.learning import Denoiser
 
-__all__ = ["ClassifierFree", "ClassifierGuided", "Conditional", "Denoise", "Projected", "Proximal"]
+__all__ = [
+    "ClassifierFree",
+    "ClassifierGuided",
+    "Conditional",
+    "Constrained",
+    "Denoise",
+    "Proximal",
+]
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 
@@ -129,7 +136,7 @@ class Proximal:
 
 
 @dataclass(frozen=True)
-class Projected:
+class Constrained:
     """A denoise whose every answer is put onto what must hold.
 
     With a projection onto what is known this is inpainting by replacement; onto a group's fixed
