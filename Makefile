@@ -50,7 +50,7 @@ test-oldest: $(OLDEST_STAMP)
 	$(OLDEST)/bin/python -m pip check
 	$(QUICKLY) $(OLDEST)/bin/pytest -n 2 --dist loadfile -W ignore::DeprecationWarning \
 		tests/core tests/engine tests/spaces tests/constraints tests/objectives tests/laws tests/learning tests/test_symmetry.py \
-		tests/cli/test_shell.py tests/cli/test_optimize.py tests/cli/test_judge.py tests/cli/test_label.py studies/tests/test_main.py zoo/tests/test_laws.py \
+		tests/cli/test_shell.py tests/cli/test_optimize.py tests/cli/test_audit.py tests/cli/test_audit_digits.py tests/cli/test_label.py studies/tests/test_main.py zoo/tests/test_laws.py \
 		tests/cli/test_train.py::test_a_recipe_is_trained_from_the_embedded_data tests/cli/test_demo.py \
 		tests/apps/label/test_exchange.py tests/metrics/test_dimension.py zoo/tests/digits/report/test_page.py studies/tests/test_tuning.py \
 		zoo/tests/digits/test_embeddings.py tests/surrogates/test_steerable.py tests/cli/test_serving.py tests/test_versions.py

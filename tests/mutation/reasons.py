@@ -42,7 +42,8 @@ REASONS: dict[str, str] = {
     "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
     "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
     "manifold if (each := axis.neighbours) is not None}) -> return CalibrationStatistics("
-    "weights=() if jury is None else jury.weights, scores=evidence.scores, unread=2.0 if seen is None else "
+    "weights=() if jury is None else jury.weights, scores=evidence.scores, "
+    "unread=2.0 if seen is None else "
     "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
     "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
     "manifold if (each := axis.neighbours) is not None})": ("without a jury nobody asks for it"),
