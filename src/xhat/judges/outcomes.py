@@ -15,7 +15,7 @@ class Outcome(StrEnum):
 
     Example:
         >>> Outcome("off_manifold").meaning
-        'the target is there, but no natural process makes such an input'
+        'no natural process makes such an input, though nobody denies the target'
     """
 
     INFEASIBLE = "infeasible"
@@ -25,11 +25,15 @@ class Outcome(StrEnum):
     OFF_MANIFOLD = "off_manifold"
     MISTAKEN = "mistaken"
     AMBIGUOUS = "ambiguous"
+    UNDECIDED = "undecided"
     GENUINE = "genuine"
 
     @property
     def meaning(self) -> str:
-        """One line that says what the outcome means."""
+        """One line that says what the outcome means, whoever was asked.
+
+        ``Verdict.meaning`` says it of one sample, by the evidence there is.
+        """
         return _MEANINGS[self]
 
 
@@ -37,11 +41,14 @@ _MEANINGS = {
     Outcome.INFEASIBLE: "a declared constraint is violated",
     Outcome.UNREACHED: "the surrogate itself does not give the target",
     Outcome.OUT_OF_DISTRIBUTION: "far from every class of the reference data",
-    Outcome.ADVERSARIAL: "off the manifold, and held-out judges do not see the target: "
-    "the surrogate was fooled",
-    Outcome.OFF_MANIFOLD: "the target is there, but no natural process makes such an input",
-    Outcome.MISTAKEN: "on the manifold, yet held-out judges see something else: "
-    "an ordinary error of the surrogate",
+    Outcome.ADVERSARIAL: "off the manifold, and held-out judges or the truth do not see the "
+    "target: the surrogate was fooled",
+    Outcome.OFF_MANIFOLD: "no natural process makes such an input, though nobody denies the target",
+    Outcome.MISTAKEN: "held-out judges or the truth see something else, and nothing else is "
+    "unusual: an ordinary error of the surrogate",
     Outcome.AMBIGUOUS: "on the manifold, and the held-out judges are split",
-    Outcome.GENUINE: "on the manifold, and held-out judges see the target",
+    Outcome.UNDECIDED: "nothing is unusual, but the judges see the target no more surely than in "
+    "real samples of other classes",
+    Outcome.GENUINE: "it passed every test: it is usual among real samples, and the target is "
+    "seen, as far as each was asked",
 }
