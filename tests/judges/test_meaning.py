@@ -22,7 +22,7 @@ from xhat.judges import Judge, Neighbours, Outcome, Truth
 from xhat.judges.meaning import asked_for_others, compare_with_others
 
 ALPHA = BETA = 0.05
-SEEDS = 5
+SEEDS = 10
 TABLES = {"iris": load_iris, "wine": load_wine, "breast cancer": load_breast_cancer}
 
 
@@ -63,24 +63,26 @@ def test_real_rows_asked_for_another_class_are_rarely_genuine(rows):
         for turn in range(1, classes):
             outcomes += judge.judge(x, (labels + turn) % classes).outcomes
     assert share(outcomes, Outcome.GENUINE) <= BETA
-    assert share(outcomes, Outcome.MISTAKEN, Outcome.UNDECIDED) > 0.5
+    assert share(outcomes, Outcome.MISTAKEN, Outcome.UNDECIDED) > 0.8
 
 
 def test_real_rows_of_their_class_are_genuine_or_undecided(rows):
     outcomes = [o for judge, x, labels in rows for o in judge.judge(x, labels).outcomes]
     usual = share(outcomes, Outcome.GENUINE, Outcome.UNDECIDED)
     assert usual >= 1 - ALPHA - slack(ALPHA, rows)
-    assert share(outcomes, Outcome.GENUINE) > 0.7
+    assert share(outcomes, Outcome.GENUINE) > 0.8
 
 
 def test_copies_of_the_reference_are_named_and_not_off_the_manifold(rows):
+    outcomes = []
     for judge, _, _ in rows:
         found = judge.judge(judge.reference * (1 + 1e-7), judge.labels)
         assert found.copied.tolist() == list(range(len(judge.reference)))
-        assert share(found.outcomes, Outcome.OFF_MANIFOLD, Outcome.ADVERSARIAL) == 0
-        assert share(found.outcomes, Outcome.GENUINE) > 0.9
+        outcomes += found.outcomes
         assert "This is reference row 7 itself" in found[7].explain()
         assert not bool((found.near.index == torch.arange(len(found))[:, None]).any())
+    assert share(outcomes, Outcome.OFF_MANIFOLD, Outcome.ADVERSARIAL) == 0
+    assert share(outcomes, Outcome.GENUINE) > 0.8
     judge, x, labels = rows[0]
     moved = judge.reference + 0.01 * judge.reference.std(dim=0)
     assert bool((judge.judge(moved, judge.labels).copied == -1).all())
