@@ -7,6 +7,8 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 
+import xhat
+from tests.domains import wine
 from tests.judges.world import (
     NATURAL,
     NEITHER,
@@ -50,6 +52,11 @@ def slack(level, rows):
     """Three standard deviations of a share over splits, of calibration and of new rows."""
     known, new = np.mean([[len(j.calibration.whole), len(x)] for j, x, _ in rows], axis=0)
     return 3 * np.sqrt(level * (1 - level) / len(rows) * (1 / known + 1 / new))
+
+
+def p(found):
+    assert found.meaning_test is not None
+    return found.meaning_test.p
 
 
 def share(outcomes, *wanted):
@@ -99,7 +106,23 @@ def test_a_judge_made_again_from_its_state_says_the_same(rows):
     for other in (again, anew):
         found = other.judge(x, (labels + 1) % judge.jury.classes)
         assert found.outcomes == first.outcomes
-        assert torch.equal(found.meaning_test.p, first.meaning_test.p)
+        assert torch.equal(p(found), p(first))
+
+
+def test_a_domain_in_a_file_keeps_what_its_judge_knows_of_other_classes(tmp_path):
+    domain = wine()
+    first = xhat.audit(None, domain.x, 1, domain=domain, alpha=0.1)
+    domain.save(tmp_path / "wine.safetensors")
+    again = xhat.Domain.load(tmp_path / "wine.safetensors")
+    found = xhat.audit(None, domain.x, 1, domain=again, alpha=0.1)
+    assert torch.equal(found.trusted, first.trusted)
+    assert torch.equal(p(found.verdicts), p(first.verdicts))
+    strict = xhat.audit(None, domain.x, 1, domain=again, alpha=0.1, beta=0.001)
+    assert not strict.trusted.any()
+    assert first.trusted.any()
+    assert "undecided" in strict.summary()
+    with pytest.raises(ValueError, match="beta must"):
+        xhat.audit(None, domain.x, 1, domain=again, alpha=0.1, beta=2)
 
 
 def weak(calibration=400, **options):
@@ -116,7 +139,7 @@ def test_a_jury_that_cannot_tell_is_not_believed():
     judge = weak()
     (verdict,) = judge.judge(sample(NATURAL, NEITHER), 0)
     assert verdict.outcome is Outcome.UNDECIDED
-    assert verdict.explain().startswith("undecided: nothing is unusual, but the judges see the ")
+    assert verdict.explain().startswith("undecided: nothing is unusual, but these judges ")
     assert "these judges confuse classes too often to tell" in verdict.rule
     assert judge.judge(sample(NATURAL, SEEN), 0).outcomes == (Outcome.GENUINE,)  # never so sure
     truth = Truth(lambda x: torch.zeros(len(x), dtype=torch.long))
@@ -127,11 +150,11 @@ def test_a_jury_that_cannot_tell_is_not_believed():
 
 def test_what_the_jury_rather_sees_is_told():
     judge = readable_judge(alpha=0.02)
-    usual = replace(judge.usual, others=judge.usual.others.clamp_max(2.0).fill_(1.0))
+    usual = replace(judge.usual, others=torch.ones(400, 2))
     (verdict,) = replace(judge, usual=usual).judge(sample(NATURAL, SEEN), 0)
     assert verdict.outcome is Outcome.UNDECIDED
     seen = replace(verdict.whole, seen=torch.tensor([[0.1, 0.85, 0.05]]))[0]
-    assert "they rather see 1, though not unusually for this class" in seen.rule
+    assert "they rather see 1, which is not rare enough among real" in seen.rule
     genuine = replace(seen.whole, outcomes=(Outcome.GENUINE,))[0]
     assert genuine.meaning.startswith("on the manifold, and few real samples of other classes")
 

@@ -98,7 +98,7 @@ class CalibrationStatistics:
             known["usual.scores"],
             float(known["usual.unread"]),
             dict(zip(names, known["usual.fars"].tolist(), strict=True)),
-            known.get("usual.others"),
+            known["usual.others"] if len(known["usual.weights"]) else None,
         )
 
 

@@ -10,7 +10,14 @@ from torch import Tensor
 from xhat.constraints import Certificate
 from xhat.judges.meaning import MeaningTest
 from xhat.judges.neighbours import Neighbourhood
-from xhat.judges.outcomes import Outcome
+from xhat.judges.outcomes import (
+    BY_DISTANCE,
+    BY_JURY,
+    BY_TRUTH,
+    BY_TRUTH_ALONE,
+    RATHER,
+    Outcome,
+)
 from xhat.judges.truth import TruthEvidence
 
 __all__ = ["JURY", "MANIFOLD", "MEMBERS", "Axis", "Verdict", "Verdicts"]
@@ -125,12 +132,12 @@ class Verdict:
         """What the outcome means, in words that say no more than was asked and seen."""
         whole = self.whole
         if whole.truth is not None:
-            found = _BY_TRUTH if whole.axes else _BY_TRUTH_ALONE
+            found = BY_TRUTH if whole.axes else BY_TRUTH_ALONE
         elif whole.seen is None:
-            found = _BY_DISTANCE
+            found = BY_DISTANCE
         else:
             sees = int(whole.seen[self.index].argmax()) == self._target
-            found = _BY_JURY if sees else _BY_JURY | {Outcome.GENUINE: _RATHER}
+            found = BY_JURY if sees else BY_JURY | {Outcome.GENUINE: RATHER}
         return found.get(self.outcome, self.outcome.meaning)
 
     @property
@@ -195,7 +202,7 @@ class Verdict:
             return "No class was asked for."
         test, seen = whole.meaning_test, whole.seen[i]
         told = (
-            f"The judges give {self._target} {_share(float(seen[self._target]))}; "
+            f"The judges give {_share(float(seen[self._target]))} to {self._target}; "
             f"{_share(float(test.p[i]))} of real samples of other classes get as much"
         )
         if self.outcome is Outcome.GENUINE:
@@ -209,7 +216,8 @@ class Verdict:
         why = (
             "these judges confuse classes too often to tell"
             if first == self._target
-            else f"they rather see {_class(first, len(seen))}, though not unusually for this class"
+            else f"they rather see {_class(first, len(seen))}, which is not rare enough among real "
+            f"samples to be called mistaken"
         )
         return (
             f"{told}, and only {_share(test.beta)} may: {why}. Better judges would help, such as "
@@ -240,7 +248,7 @@ class Verdict:
         whole, axes = self.whole, self.whole.axes
         if whole.truth is not None or self.outcome in (Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD):
             axes = whole.group(MANIFOLD)  # the truth overrules the jury
-        elif self.outcome in (Outcome.MISTAKEN, Outcome.AMBIGUOUS):
+        elif self._copied >= 0 or self.outcome in (Outcome.MISTAKEN, Outcome.AMBIGUOUS):
             axes = (*whole.group(JURY), *whole.group(MEMBERS))
         return min(axes, key=lambda axis: float(axis.adjusted[self.index]))
 
@@ -281,34 +289,6 @@ class Verdict:
             f"about {axis.typical:.2f}), {'unusual' if flagged else 'usual'}; "
             f"{_share(float(axis.p[i]))} of real samples are as far out."
         )
-
-
-_THERE = "the target is there, but no natural process makes such an input"
-_RATHER = "on the manifold, and few real samples of other classes show as much of the target"
-_BY_DISTANCE = {
-    Outcome.OFF_MANIFOLD: "no natural process makes such an input; no class was asked for",
-    Outcome.GENUINE: "on the manifold; no class was asked for",
-}
-_BY_JURY = {
-    Outcome.ADVERSARIAL: "off the manifold, and held-out judges do not see the target: "
-    "the surrogate was fooled",
-    Outcome.OFF_MANIFOLD: _THERE,
-    Outcome.MISTAKEN: "on the manifold, yet held-out judges see something else: "
-    "an ordinary error of the surrogate",
-    Outcome.GENUINE: "on the manifold, and held-out judges see the target",
-}
-_BY_TRUTH = {
-    Outcome.ADVERSARIAL: "off the manifold, and the truth denies the target: "
-    "the surrogate was fooled",
-    Outcome.OFF_MANIFOLD: _THERE,
-    Outcome.MISTAKEN: "on the manifold, yet the truth denies the target: "
-    "an ordinary error of the surrogate",
-    Outcome.GENUINE: "on the manifold, and the truth confirms the target",
-}
-_BY_TRUTH_ALONE = {
-    Outcome.MISTAKEN: "the truth denies the target: an error of the surrogate",
-    Outcome.GENUINE: "the truth confirms the target; nobody was asked whether it is natural",
-}
 
 
 def _class(index: int, total: int) -> str:
