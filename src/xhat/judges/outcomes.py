@@ -68,14 +68,14 @@ BY_JURY = {
     Outcome.GENUINE: "on the manifold, and held-out judges see the target",
 }
 BY_TRUTH = {
-    Outcome.ADVERSARIAL: "off the manifold, and the truth denies the target: "
+    Outcome.ADVERSARIAL: "off the manifold, and the truth does not confirm the target: "
     "the surrogate was fooled",
     Outcome.OFF_MANIFOLD: _THERE,
-    Outcome.MISTAKEN: "on the manifold, yet the truth denies the target: "
+    Outcome.MISTAKEN: "on the manifold, yet the truth does not confirm the target: "
     "an ordinary error of the surrogate",
     Outcome.GENUINE: "on the manifold, and the truth confirms the target",
 }
 BY_TRUTH_ALONE = {
-    Outcome.MISTAKEN: "the truth denies the target: an error of the surrogate",
+    Outcome.MISTAKEN: "the truth does not confirm the target: an error of the surrogate",
     Outcome.GENUINE: "the truth confirms the target; nobody was asked whether it is natural",
 }
