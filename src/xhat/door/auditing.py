@@ -130,7 +130,7 @@ def judged(
     truth: Any,
     constraints: Sequence[Constraint],
     alpha: float,
-    beta: float | None,
+    beta: float | None = None,
     searched: Sequence[nn.Module],
     method: str = "",
     on_progress: Callable[[str, int, int], None] | None = None,
