@@ -68,7 +68,10 @@ def test_held_out_real_samples_are_flagged_as_rarely_as_promised(kind, request):
     judge, x, labels = request.getfixturevalue(kind)
     found = judge.judge(x, labels)
     assert flagged(found) <= ALPHA + slack(judge, len(x))
-    assert found.counts()[Outcome.GENUINE] == round((1 - flagged(found)) * len(x))
+    counts = found.counts()
+    usual = counts[Outcome.GENUINE] + counts[Outcome.UNDECIDED]
+    assert usual == round((1 - flagged(found)) * len(x))
+    assert counts[Outcome.GENUINE] > 0.85 * usual
     assert judge.jury.names == ("network", "kernel")
 
 

@@ -73,7 +73,7 @@ def test_each_outcome_has_its_case_and_the_surrogate_is_asked_first(judge, where
 def test_every_outcome_has_a_case():
     mark = test_each_outcome_has_its_case_and_the_surrogate_is_asked_first.pytestmark[0]
     covered = {outcome for *_, outcome in mark.args[1]} | {Outcome.UNREACHED, Outcome.INFEASIBLE}
-    assert covered == set(Outcome)
+    assert covered == set(Outcome) - {Outcome.UNDECIDED}  # in test_meaning
 
 
 def classes(x):

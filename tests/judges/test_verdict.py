@@ -101,7 +101,7 @@ def test_an_explanation_says_outcome_rule_and_evidence(verdicts):
     for verdict in verdicts:
         lines = verdict.explain().split("\n")
         words = verdict.outcome.replace("_", " ")
-        assert lines[0] == f"{words}: {verdict.outcome.meaning}."
+        assert lines[0] == f"{words}: {verdict.meaning}."
         assert lines[1] == verdict.rule
         assert lines[2].startswith("Held-out judges, asked for 0, see ")
         assert lines[3].startswith("Their probabilities of 0: reader ")
@@ -203,7 +203,7 @@ def test_small_shares_keep_their_digits(verdicts):
 
 
 def test_every_outcome_has_a_meaning_and_its_own_word():
-    assert len({outcome.meaning for outcome in Outcome}) == len(Outcome) == 8
+    assert len({outcome.meaning for outcome in Outcome}) == len(Outcome) == 9
     assert [str(outcome) for outcome in Outcome] == [outcome.name.lower() for outcome in Outcome]
     with pytest.raises(ValueError, match="not a valid Outcome"):
         Outcome("good")

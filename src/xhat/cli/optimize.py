@@ -47,6 +47,12 @@ TruthName = Annotated[
         rich_help_panel="What is real",
     ),
 ]
+Beta = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of real samples of other classes that may be called genuine. \\[default: 0.05]"
+    ),
+]
 Target = Annotated[
     str | None,
     typer.Option(
@@ -116,6 +122,7 @@ def optimize_command(
     ] = None,
     max_steps: Annotated[int | None, typer.Option(help="Step budget of a candidate.")] = None,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
+    beta: Beta = None,
     device: Annotated[str | None, typer.Option(help="Where the model is, such as cuda.")] = None,
     out: Out = Path("runs/optimize"),
     seed: Seed = 0,
@@ -155,6 +162,7 @@ def optimize_command(
                 truth=None if truth is None else load_model(truth),
                 limits=limits,
                 alpha=alpha,
+                beta=beta,
                 on_training=update,
                 **options,
             )
@@ -192,6 +200,7 @@ def audit_command(
     kind: Kind = None,
     truth: TruthName = None,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
+    beta: Beta = None,
     out: Out = Path("runs/audit"),
     seed: Seed = 0,
 ) -> None:
@@ -219,6 +228,7 @@ def audit_command(
                 truth=None if truth is None else load_model(truth),
                 x0=starts,
                 alpha=alpha,
+                beta=beta,
                 on_progress=update,
             )
         page = _shown(found, out)

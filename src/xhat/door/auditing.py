@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from xhat.constraints import Constraint, as_constraint, certify
-from xhat.core import check_tensor, evaluation_mode, modules_of, own_randomness
+from xhat.core import check_fraction, check_tensor, evaluation_mode, modules_of, own_randomness
 from xhat.domain import Domain
 from xhat.door.judged import Judged
 from xhat.engine import Result, Status
@@ -31,6 +32,7 @@ def audit(
     constraints: Sequence[Constraint | Model] = (),
     x0: Any = None,
     alpha: float = 0.05,
+    beta: float | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Judged:
     """Judge samples of any origin: can each of them be believed?
@@ -48,7 +50,9 @@ def audit(
         x0: ``(n, *x_shape)``, the starts of the search that found the samples, for pictures and
             distances; None if unknown.
         alpha: the probability, in (0, 1), with which a real sample may be called anything but
-            genuine.
+            genuine or undecided.
+        beta: the probability, in (0, 1), with which a real sample of another class may be called
+            genuine; None for that of the domain's judge, .05 unless it was made with another.
         on_progress: called as ``(stage, done, total)`` while a judge is fitted.
 
     Returns:
@@ -86,7 +90,7 @@ def audit(
         )
     kept = tuple(map(as_constraint, constraints))
     found = _measured(model, asked, x, start, kept)
-    how = {"domain": domain, "truth": truth, "constraints": kept, "alpha": alpha}
+    how = {"domain": domain, "truth": truth, "constraints": kept, "alpha": alpha, "beta": beta}
     return judged(found, model, asked, searched=(), on_progress=on_progress, **how)
 
 
@@ -126,6 +130,7 @@ def judged(
     truth: Any,
     constraints: Sequence[Constraint],
     alpha: float,
+    beta: float | None = None,
     searched: Sequence[nn.Module],
     method: str = "",
     on_progress: Callable[[str, int, int], None] | None = None,
@@ -142,6 +147,8 @@ def judged(
             raise ValueError("the truth is asked whether a goal is met; give the goal.")
         return Judged.of(found, verdicts=_by_truth(found, true, model, labels, reached), **more)
     judge = domain.judge(alpha, on_progress)
+    if beta is not None:
+        judge = replace(judge, beta=check_fraction("beta", beta))
     if judge.jury is not None and labels is None:
         judge = judge.without_jury()
     verdicts = judge.judge(

@@ -32,6 +32,7 @@ def optimize(
     truth: Any = None,
     limits: tuple[Any, Any] | None = None,
     alpha: float = 0.05,
+    beta: float | None = None,
     on_training: Callable[[str, int, int], None] | None = None,
     **options: Any,
 ) -> Judged:
@@ -50,7 +51,9 @@ def optimize(
         truth: the ground truth: a function of one sample, or a ``Simulator`` or ``Truth``.
         limits: ``(low, high)`` of the features, numbers or one for each; only without a domain.
         alpha: the probability, in (0, 1), with which a real sample may be called anything but
-            genuine.
+            genuine or undecided.
+        beta: the probability, in (0, 1), with which a real sample of another class may be called
+            genuine; None for that of the domain's judge, .05 unless it was made with another.
         on_training: called as ``(name, done, total)``, in epochs, while networks or judges of the
             domain are trained.
         **options: the fields of ``xhat.methods.Options`` that the method uses: ``confidence``,
@@ -99,6 +102,7 @@ def optimize(
         truth=truth,
         constraints=kept,
         alpha=alpha,
+        beta=beta,
         searched=tuple(modules_of(model)),
         method=how.name,
         on_progress=on_training,

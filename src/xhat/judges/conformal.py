@@ -28,7 +28,7 @@ from torch import Tensor
 
 from xhat.core import check_finite, check_fraction
 
-__all__ = ["Calibration", "Surprise", "Weighed", "samples_needed"]
+__all__ = ["Calibration", "Surprise", "Weighed", "p_value", "samples_needed"]
 
 _TAIL = 0.025  # the share of samples from which the exponential tail is estimated
 
@@ -193,8 +193,8 @@ class Calibration:
         surprises = self._surprises(scores)
         levelled = self._levelled(surprises)
         columns = zip(self.axes.T, surprises.T, strict=True)
-        axis_p = torch.stack([_p_value(known, found) for known, found in columns], dim=1)
-        adjusted = _p_value(self.whole, levelled.flatten()).reshape(levelled.shape)
+        axis_p = torch.stack([p_value(known, found) for known, found in columns], dim=1)
+        adjusted = p_value(self.whole, levelled.flatten()).reshape(levelled.shape)
         return Weighed(adjusted.amin(dim=1), axis_p, adjusted, levelled.amax(dim=1))
 
     def _surprises(self, scores: Tensor) -> Tensor:
@@ -213,6 +213,10 @@ class Calibration:
         return [i for i, name in enumerate(self.groups) if name == group]
 
 
-def _p_value(known: Tensor, found: Tensor) -> Tensor:
+def p_value(known: Tensor, found: Tensor) -> Tensor:
+    """Return for each of ``found`` the share of ``known``, ascending, that is as large.
+
+    The found one itself is counted as well, which makes the share a conformal p-value.
+    """
     at_least = len(known) - torch.searchsorted(known.contiguous(), found.contiguous())
     return (1 + at_least).double() / (1 + len(known))  # so that 1 / 20 is not above 0.05

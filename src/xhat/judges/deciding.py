@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Certificate
+from xhat.judges.meaning import MeaningTest
 from xhat.judges.neighbours import Neighbourhood
 from xhat.judges.outcomes import Outcome
 from xhat.judges.truth import TruthEvidence
@@ -17,7 +18,7 @@ __all__ = ["Evidence", "decide"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """The scores of ``n`` samples before they are compared with real ones.
+    """What was measured of ``n`` samples.
 
     Attributes:
         scores: ``(n, axes)``.
@@ -25,12 +26,15 @@ class Evidence:
         seen: ``(n, classes + 1)``, the pooled distribution of the jury; None without one.
         near: the nearest reference samples in the first representation; None if there is no
             ``Neighbours`` axis.
+        meaning: whether the target is seen more surely than in real samples of other classes; None
+            where that was not compared.
     """
 
     scores: Tensor
     votes: Tensor | None
     seen: Tensor | None
     near: Neighbourhood | None
+    meaning: MeaningTest | None = None
 
 
 def decide(
@@ -59,14 +63,14 @@ def decide(
     meaning = torch.tensor([group != MANIFOLD for group in groups])
     off = flagged[:, ~meaning].any(dim=1)
     doubted, sees = flagged[:, meaning].any(dim=1), yes
-    another = ~yes
+    another, unsure = ~yes, ~yes if evidence.meaning is None else ~evidence.meaning.seen
     if evidence.seen is not None and target is not None:
         most = evidence.seen.max(dim=1)
         sees = (most.indices == target) & (most.values > 0.5)
         another = ~sees & (most.values > 0.5)
     if truth is not None:
         doubted, sees = ~truth.holds, truth.holds
-        another, nowhere = ~truth.holds, nowhere & ~truth.holds
+        another, nowhere, unsure = ~truth.holds, nowhere & ~truth.holds, ~yes
     rules = [
         (Outcome.INFEASIBLE, ~yes if structure is None else ~structure.feasible),
         (Outcome.UNREACHED, ~yes if reached is None else ~reached.cpu()),
@@ -75,6 +79,7 @@ def decide(
         (Outcome.OFF_MANIFOLD, off),
         (Outcome.MISTAKEN, doubted & another),
         (Outcome.AMBIGUOUS, doubted),
+        (Outcome.UNDECIDED, unsure),
         (Outcome.GENUINE, yes),
     ]
     chosen = torch.stack([rule for _, rule in rules]).int().argmax(dim=0)

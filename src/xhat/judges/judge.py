@@ -4,9 +4,11 @@ Axes come in three groups. *Jury* and *members*: how little probability the jury
 each held-out classifier in it, gives to the target. *Manifold*: how far from real data the sample
 is, seen in several ways. Every axis and all of them together give conformal p-values
 (``xhat.judges.conformal``); a candidate is *flagged* on an axis whose adjusted p-value is at most
-``alpha``. It is genuine if nothing is flagged, so a real sample is called anything else with
-probability at most ``alpha``. Of ten such real samples, six are flagged because of the jury, one
-because of a member and three because of the manifold, about.
+``alpha``. So a real sample is flagged with probability at most ``alpha``. Of ten such real samples,
+six are flagged because of the jury, one because of a member and three because of the manifold,
+about. What is not flagged is genuine only if the jury besides sees the target more surely than in
+real samples of other classes (``xhat.judges.meaning``), which happens to a real sample of another
+class with probability at most ``beta``.
 
 The outcome of what is flagged follows in this order (see ``Outcome``):
 
@@ -19,6 +21,8 @@ The outcome of what is flagged follows in this order (see ``Outcome``):
    adversarial
 4. flagged by meaning alone: the majority goes to another class, or the truth says no → mistaken;
    else the judges are split → ambiguous
+5. nothing is flagged: the target is not seen more surely than in real samples of other classes →
+   undecided; else → genuine
 """
 
 import math
@@ -29,6 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.constraints import Constraint, certify
+from xhat.core import check_fraction
 from xhat.judges.axes import ManifoldAxis
 from xhat.judges.conformal import Calibration, Weighed
 from xhat.judges.deciding import Evidence, decide
@@ -42,6 +47,8 @@ from xhat.judges.inputs import (
     check_target,
 )
 from xhat.judges.jury import Jury
+from xhat.judges.meaning import asked_for_others, compare_with_others
+from xhat.judges.neighbours import Neighbourhood
 from xhat.judges.truth import Truth, ask
 from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
 
@@ -62,16 +69,20 @@ class CalibrationStatistics:
             jury.
         fars: by representation, the distance to the nearest real sample from which on a sample is
             far from every class.
+        others: ``(b, classes)``, how surely the jury sees in them each class that they are not;
+            None without a jury.
     """
 
     weights: tuple[float, ...]
     scores: Tensor
     unread: float
     fars: dict[str, float]
+    others: Tensor | None = None
 
     def as_tensors(self) -> dict[str, Tensor]:
         """Return the same as tensors by name, for a file."""
-        return {
+        others = {} if self.others is None else {"usual.others": self.others}
+        return others | {
             "usual.weights": torch.tensor(self.weights, dtype=torch.double),
             "usual.scores": self.scores,
             "usual.unread": torch.tensor([self.unread], dtype=torch.double),
@@ -87,6 +98,7 @@ class CalibrationStatistics:
             known["usual.scores"],
             float(known["usual.unread"]),
             dict(zip(names, known["usual.fars"].tolist(), strict=True)),
+            known["usual.others"] if len(known["usual.weights"]) else None,
         )
 
 
@@ -102,6 +114,8 @@ class Judge:
         reference: ``(m, *x_shape)``, the real samples that distances are measured to.
         labels: ``(m,)``, their classes; None without any.
         alpha: the probability, in (0, 1), with which a real sample may be flagged.
+        beta: the probability, in (0, 1), with which a real sample of another class may be taken for
+            the target.
     """
 
     jury: Jury | None
@@ -111,6 +125,7 @@ class Judge:
     reference: Tensor
     labels: Tensor | None
     alpha: float
+    beta: float = 0.05
 
     @classmethod
     def fit(
@@ -119,6 +134,7 @@ class Judge:
         labels: Tensor | None = None,
         *,
         alpha: float = 0.05,
+        beta: float = 0.05,
         seed: int = 0,
         on_progress: Callable[[str, int, int], None] | None = None,
         state: State | None = None,
@@ -132,6 +148,8 @@ class Judge:
             reference: ``(m, *x_shape)`` real samples, floating point, all different.
             labels: ``(m,)`` integer classes from 0; None to judge without classes.
             alpha: the share of real samples that may be flagged, in (0, 1).
+            beta: the share of real samples of other classes that may be taken for the target, in
+                (0, 1).
             seed: of the split and the training.
             on_progress: called with a stage's name, and how far it is.
             state: ``state()`` of a judge that was fitted to the same samples with the same seed, to
@@ -157,6 +175,7 @@ class Judge:
             (parts.reference, parts.labels),
             (parts.calibration, parts.calibration_labels),
             alpha,
+            beta=beta,
             usual=None if state is None else CalibrationStatistics.of(state, axes),
         )
 
@@ -177,6 +196,7 @@ class Judge:
         calibration: tuple[Tensor, Tensor | None],
         alpha: float = 0.05,
         *,
+        beta: float = 0.05,
         usual: CalibrationStatistics | None = None,
     ) -> "Judge":
         """Build a judge from parts of one's own.
@@ -188,6 +208,8 @@ class Judge:
             calibration: likewise, disjoint from the reference and from all training. Every other
                 sample sets the scale of the axes, the rest give the p-values.
             alpha: the share of real samples that may be flagged, in (0, 1).
+            beta: the share of real samples of other classes that may be taken for the target, in
+                (0, 1).
             usual: the ``usual`` of a judge with the same parts, networks and samples, to save time;
                 None to compute it from the calibration samples.
 
@@ -201,11 +223,12 @@ class Judge:
         known = check_labelled("the reference", *reference, jury)
         x, labels = check_labelled("the calibration samples", *calibration, jury)
         check_enough(alpha, len(x) // 2, "calibration samples come in two halves")
+        check_fraction("beta", beta)
         if usual is None:
             usual = cls._learn(jury, tuple(manifold), known, (x, labels))
         if jury is not None:
             jury = replace(jury, weights=usual.weights)
-        draft = cls(jury, tuple(manifold), _NOTHING, usual, *known, alpha)
+        draft = cls(jury, tuple(manifold), _NOTHING, usual, *known, alpha, beta)
         sided = [False] * len(draft._readers) + [b for a in manifold for b in a.two_sided]
         halves = usual.scores[::2], usual.scores[1::2]
         return replace(draft, calibration=Calibration.fit(*halves, draft._groups, sided, _BUDGETS))
@@ -224,7 +247,13 @@ class Judge:
             jury = jury.weighed(jury.probabilities(x[::2]), labels[::2])
         nothing = CalibrationStatistics((), torch.empty(0), 1.0, {})
         evidence = cls(jury, manifold, _NOTHING, nothing, *reference, 0.5).look(x, labels)
-        seen = evidence.seen
+        seen, others = evidence.seen, None
+        if jury is not None and labels is not None and evidence.votes is not None:
+            # what the weights were fitted to is seen with weights from the other half
+            swapped = jury.weighed(evidence.votes[1::2], labels[1::2])
+            unfitted = swapped.together(evidence.votes)
+            unfitted[1::2] = jury.together(evidence.votes[1::2])
+            others = asked_for_others(unfitted, labels)
         return CalibrationStatistics(
             weights=() if jury is None else jury.weights,
             scores=evidence.scores,
@@ -234,6 +263,7 @@ class Judge:
                 for axis in manifold
                 if (each := axis.neighbours) is not None
             },
+            others=others,
         )
 
     def without_jury(self) -> "Judge":
@@ -241,7 +271,8 @@ class Judge:
         if self.jury is None:
             return self
         first = len(self._readers)
-        usual = replace(self.usual, weights=(), scores=self.usual.scores[:, first:], unread=1.0)
+        scores = self.usual.scores[:, first:]
+        usual = replace(self.usual, weights=(), scores=scores, unread=1.0, others=None)
         draft = replace(self, jury=None, usual=usual, calibration=_NOTHING)
         sided = [side for axis in self.manifold for side in axis.two_sided]
         halves = usual.scores[::2], usual.scores[1::2]
@@ -287,9 +318,11 @@ class Judge:
         check_reached(reached, len(x))
         structure = certify(constraints, x) if constraints else None
         asked = ask(truth, x, target, surrogate) if truth is not None else None
-        evidence = self.look(x, wanted)
+        evidence = self._compared(self.look(x, wanted), wanted)
         weighed = self.calibration.weigh(evidence.scores)
         flagged, groups = weighed.adjusted <= alpha, self._groups
+        copied = self._copied(x, evidence.near)  # what is a real sample is on the manifold
+        flagged &= (copied < 0)[:, None] | torch.tensor([group != MANIFOLD for group in groups])
         nowhere = self._nowhere(evidence)
         outcomes = decide(evidence, wanted, flagged, groups, nowhere, reached, structure, asked)
         near, labels = evidence.near, self.labels
@@ -307,6 +340,8 @@ class Judge:
             near_labels=None if near is None or labels is None else labels[near.index],
             structure=structure,
             truth=asked,
+            meaning_test=evidence.meaning,
+            copied=copied,
         )
 
     def look(self, x: Tensor, target: Tensor | None) -> Evidence:
@@ -334,6 +369,23 @@ class Judge:
         for axis in self.manifold:
             for module in axis.modules():
                 check_independent(f"the representation {axis.names[0]}", module, searched)
+
+    def _compared(self, evidence: Evidence, target: Tensor | None) -> Evidence:
+        """Compare how surely the target is seen with real samples of other classes."""
+        others, seen = self.usual.others, evidence.seen
+        if others is None or seen is None or target is None:
+            return evidence
+        sure = seen.gather(1, target[:, None])[:, 0]
+        return replace(evidence, meaning=compare_with_others(others, sure, target, self.beta))
+
+    def _copied(self, x: Tensor, near: Neighbourhood | None) -> Tensor:
+        """Return the row of the reference that each sample is, -1 if none, ``(n,)``."""
+        if near is None:
+            return torch.full((len(x),), -1)
+        own = self.reference[near.copied.clamp_min(0)]  # another sample may look the same
+        size = own.flatten(1).abs().amax(dim=1)
+        apart = (x - own).flatten(1).abs().amax(dim=1)
+        return near.copied.where(apart <= 1e-5 * size, torch.tensor(-1))
 
     @property
     def _readers(self) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from xhat.judges.axes import ManifoldAxis, Representation, pixels, represented
 __all__ = ["Neighbourhood", "Neighbours", "local_dimension"]
 
 _QUERIES = 256  # 256 x 25,000 distances are 26 MB
+_SAME = 3  # neighbours among which a copy is looked for
+_COPY = 1e-4  # of the distance to the last neighbour: nearer than that is the same sample
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,13 @@ class Neighbourhood:
     Attributes:
         distance: ``(n, k)``.
         index: ``(n, k)``, indices into the reference.
+        copied: ``(n,)``, the index of the reference sample that a sample looks exactly like, -1 if
+            none; it is not among its neighbours.
     """
 
     distance: Tensor
     index: Tensor
+    copied: Tensor
 
 
 class Neighbours(ManifoldAxis):
@@ -120,8 +125,24 @@ class Neighbours(ManifoldAxis):
         return torch.stack(columns, dim=1)
 
     def nearest(self, x: Tensor, k: int) -> Neighbourhood:
-        """Return the ``k`` nearest reference samples of samples ``(n, *x_shape)``."""
-        return self._search(self._seen(x), k, None)
+        """Return the ``k`` nearest reference samples of samples ``(n, *x_shape)``.
+
+        A sample that looks exactly like one of the reference is not its own neighbour: of a copy it
+        is asked how far it is from the others.
+        """
+        queries = self._seen(x)
+        distance, index = self._search(queries, k + 1, None)
+        most = distance.shape[1]
+        exact = torch.stack(  # _search loses the digits of distances near 0
+            [(queries - self.reference[index[:, j]]).norm(dim=1) for j in range(min(_SAME, most))],
+            dim=1,
+        ).min(dim=1)
+        same = exact.values <= _COPY * distance[:, -1]
+        kept = torch.arange(min(k, most)).expand(len(queries), -1)
+        kept = kept + (same[:, None] & (kept >= exact.indices[:, None]))
+        kept = kept.clamp_max(most - 1)
+        copied = index.gather(1, exact.indices[:, None])[:, 0].where(same, torch.tensor(-1))
+        return Neighbourhood(distance.gather(1, kept), index.gather(1, kept), copied)
 
     def far(self, x: Tensor, labels: Tensor | None) -> float:
         """Return the typical distance of real samples ``x`` from samples of another class.
@@ -134,7 +155,7 @@ class Neighbours(ManifoldAxis):
             anyone = self.reference[torch.arange(len(queries)) % len(self.reference)]
             return float((queries - anyone.roll(1, 0)).norm(dim=1).median())
         apart = [
-            self._search(queries[labels == label], self.k, self.labels != label).distance.mean(1)
+            self._search(queries[labels == label], self.k, self.labels != label)[0].mean(1)
             for label in labels.unique()
         ]
         return float(torch.cat(apart).median())
@@ -146,7 +167,7 @@ class Neighbours(ManifoldAxis):
     def _seen(self, x: Tensor) -> Tensor:
         return represented(self.see, x) - self._places[0]
 
-    def _search(self, queries: Tensor, k: int, which: Tensor | None) -> Neighbourhood:
+    def _search(self, queries: Tensor, k: int, which: Tensor | None) -> tuple[Tensor, Tensor]:
         _, reference, norms = self._places
         if which is not None:
             reference, norms = reference[which], norms[which]
@@ -160,7 +181,7 @@ class Neighbours(ManifoldAxis):
         index = torch.cat(places)
         if which is not None:
             index = which.nonzero()[:, 0][index]
-        return Neighbourhood(torch.cat(distances), index)
+        return torch.cat(distances), index
 
 
 def local_dimension(distance: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ adds what a search can do besides: miss its target, break a constraint, or leave
 
 from enum import StrEnum
 
-__all__ = ["Outcome"]
+__all__ = ["BY_DISTANCE", "BY_JURY", "BY_TRUTH", "BY_TRUTH_ALONE", "RATHER", "Outcome"]
 
 
 class Outcome(StrEnum):
@@ -15,7 +15,7 @@ class Outcome(StrEnum):
 
     Example:
         >>> Outcome("off_manifold").meaning
-        'the target is there, but no natural process makes such an input'
+        'no natural process makes such an input, though nobody denies the target'
     """
 
     INFEASIBLE = "infeasible"
@@ -25,11 +25,15 @@ class Outcome(StrEnum):
     OFF_MANIFOLD = "off_manifold"
     MISTAKEN = "mistaken"
     AMBIGUOUS = "ambiguous"
+    UNDECIDED = "undecided"
     GENUINE = "genuine"
 
     @property
     def meaning(self) -> str:
-        """One line that says what the outcome means."""
+        """One line that says what the outcome means, whoever was asked.
+
+        ``Verdict.meaning`` says it of one sample, by the evidence there is.
+        """
         return _MEANINGS[self]
 
 
@@ -37,11 +41,41 @@ _MEANINGS = {
     Outcome.INFEASIBLE: "a declared constraint is violated",
     Outcome.UNREACHED: "the surrogate itself does not give the target",
     Outcome.OUT_OF_DISTRIBUTION: "far from every class of the reference data",
+    Outcome.ADVERSARIAL: "off the manifold, and held-out judges or the truth do not see the "
+    "target: the surrogate was fooled",
+    Outcome.OFF_MANIFOLD: "no natural process makes such an input, though nobody denies the target",
+    Outcome.MISTAKEN: "held-out judges or the truth see something else, and nothing else is "
+    "unusual: an ordinary error of the surrogate",
+    Outcome.AMBIGUOUS: "on the manifold, and the held-out judges are split",
+    Outcome.UNDECIDED: "nothing is unusual, but these judges cannot tell whether it is the target",
+    Outcome.GENUINE: "it passed every test: it is usual among real samples, and the target is "
+    "seen, as far as each was asked",
+}
+
+# The same where it is known who was asked; what is not said here is said above.
+_THERE = "the target is there, but no natural process makes such an input"
+RATHER = "on the manifold, and few real samples of other classes show as much of the target"
+BY_DISTANCE = {
+    Outcome.OFF_MANIFOLD: "no natural process makes such an input; no class was asked for",
+    Outcome.GENUINE: "on the manifold; no class was asked for",
+}
+BY_JURY = {
     Outcome.ADVERSARIAL: "off the manifold, and held-out judges do not see the target: "
     "the surrogate was fooled",
-    Outcome.OFF_MANIFOLD: "the target is there, but no natural process makes such an input",
+    Outcome.OFF_MANIFOLD: _THERE,
     Outcome.MISTAKEN: "on the manifold, yet held-out judges see something else: "
     "an ordinary error of the surrogate",
-    Outcome.AMBIGUOUS: "on the manifold, and the held-out judges are split",
     Outcome.GENUINE: "on the manifold, and held-out judges see the target",
+}
+BY_TRUTH = {
+    Outcome.ADVERSARIAL: "off the manifold, and the truth does not confirm the target: "
+    "the surrogate was fooled",
+    Outcome.OFF_MANIFOLD: _THERE,
+    Outcome.MISTAKEN: "on the manifold, yet the truth does not confirm the target: "
+    "an ordinary error of the surrogate",
+    Outcome.GENUINE: "on the manifold, and the truth confirms the target",
+}
+BY_TRUTH_ALONE = {
+    Outcome.MISTAKEN: "the truth does not confirm the target: an error of the surrogate",
+    Outcome.GENUINE: "the truth confirms the target; nobody was asked whether it is natural",
 }

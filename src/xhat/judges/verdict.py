@@ -8,8 +8,16 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Certificate
+from xhat.judges.meaning import MeaningTest
 from xhat.judges.neighbours import Neighbourhood
-from xhat.judges.outcomes import Outcome
+from xhat.judges.outcomes import (
+    BY_DISTANCE,
+    BY_JURY,
+    BY_TRUTH,
+    BY_TRUTH_ALONE,
+    RATHER,
+    Outcome,
+)
 from xhat.judges.truth import TruthEvidence
 
 __all__ = ["JURY", "MANIFOLD", "MEMBERS", "Axis", "Verdict", "Verdicts"]
@@ -59,6 +67,9 @@ class Verdicts:
         near_labels: ``(n, k)``, their classes, if they have any.
         structure: which constraints hold, if any were declared.
         truth: what the truth says, if there is one.
+        meaning_test: whether the target is seen more surely than in real samples of other classes;
+            None without a jury.
+        copied: ``(n,)``, the row of the reference that a candidate is, -1 if none.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -74,6 +85,8 @@ class Verdicts:
     near_labels: Tensor | None = None
     structure: Certificate | None = None
     truth: TruthEvidence | None = None
+    meaning_test: MeaningTest | None = None
+    copied: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -115,6 +128,19 @@ class Verdict:
         return self.whole.outcomes[self.index]
 
     @property
+    def meaning(self) -> str:
+        """What the outcome means, in words that say no more than was asked and seen."""
+        whole = self.whole
+        if whole.truth is not None:
+            found = BY_TRUTH if whole.axes else BY_TRUTH_ALONE
+        elif whole.seen is None:
+            found = BY_DISTANCE
+        else:
+            sees = int(whole.seen[self.index].argmax()) == self._target
+            found = BY_JURY if sees else BY_JURY | {Outcome.GENUINE: RATHER}
+        return found.get(self.outcome, self.outcome.meaning)
+
+    @property
     def rule(self) -> str:
         """Which rule decided, in one sentence."""
         whole, i = self.whole, self.index
@@ -129,11 +155,13 @@ class Verdict:
             return f"Decided by the truth alone: {self._truth()}"
         axis = self._deciding
         share = _share(float(axis.adjusted[i]))
-        if self.outcome is Outcome.GENUINE:
+        if self.outcome in (Outcome.GENUINE, Outcome.UNDECIDED):
+            if self._copied >= 0:
+                return f"A copy of a real sample is on the manifold. {self._compared()}".strip()
             return (
                 f"Nothing is unusual: {share} of real samples look as unusual on some axis, "
-                f"and it takes {_share(whole.alpha)} or less to be flagged."
-            )
+                f"and it takes {_share(whole.alpha)} or less to be flagged. {self._compared()}"
+            ).strip()
         return (
             f"Decided by {axis.name}: only {share} of real samples look as unusual on any axis "
             f"({_share(whole.alpha)} or less is flagged)."
@@ -143,17 +171,58 @@ class Verdict:
         """Return the evidence as lines of text: outcome, rule, judges, distances, neighbours."""
         whole, i = self.whole, self.index
         named = str(self.outcome).replace("_", " ")
-        lines = [f"{named}: {self.outcome.meaning}.", self.rule]
+        lines = [f"{named}: {self.meaning}.", self.rule]
         if whole.votes is not None and whole.target is not None:
             lines += [self._seen(), self._members()]
         lines += [self._distance(axis) for axis in whole.group(MANIFOLD)]
         if whole.near is not None:
             lines.append(f"Nearest real samples: {', '.join(self.nearest_names())}.")
+        if self._copied >= 0:
+            lines.append(f"This is reference row {self._copied} itself, so nothing new was found.")
         if whole.structure is not None and self.outcome is not Outcome.INFEASIBLE:
             lines.append(whole.structure.explain(i))
         if whole.truth is not None and bool(whole.truth.holds[i]):
             lines.append(whole.truth.explain(i))
         return "\n".join(lines)
+
+    @property
+    def _target(self) -> int:
+        return -1 if self.whole.target is None else int(self.whole.target[self.index])
+
+    @property
+    def _copied(self) -> int:
+        return -1 if self.whole.copied is None else int(self.whole.copied[self.index])
+
+    def _compared(self) -> str:
+        """Say how surely the target is seen, beside real samples of other classes."""
+        whole, i = self.whole, self.index
+        if whole.truth is not None:
+            return ""
+        if whole.seen is None or whole.meaning_test is None:
+            return "No class was asked for."
+        test, seen = whole.meaning_test, whole.seen[i]
+        told = (
+            f"The judges give {_share(float(seen[self._target]))} to {self._target}; "
+            f"{_share(float(test.p[i]))} of real samples of other classes get as much"
+        )
+        if self.outcome is Outcome.GENUINE:
+            return f"{told}, and {_share(test.beta)} may."
+        if (have := int(test.known[i])) < test.needed:
+            return (
+                f"{told}: only {have} of them were held out, and it takes {test.needed} to say "
+                f"that at most {_share(test.beta)} do. More real samples would help."
+            )
+        first = int(seen.argmax())
+        why = (
+            "these judges confuse classes too often to tell"
+            if first == self._target
+            else f"they rather see {_class(first, len(seen))}, which is not rare enough among real "
+            f"samples to be called mistaken"
+        )
+        return (
+            f"{told}, and only {_share(test.beta)} may: {why}. Better judges would help, such as "
+            f"those trained on more real samples."
+        )
 
     def _truth(self) -> str:
         whole = self.whole
@@ -179,7 +248,7 @@ class Verdict:
         whole, axes = self.whole, self.whole.axes
         if whole.truth is not None or self.outcome in (Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD):
             axes = whole.group(MANIFOLD)  # the truth overrules the jury
-        elif self.outcome in (Outcome.MISTAKEN, Outcome.AMBIGUOUS):
+        elif self._copied >= 0 or self.outcome in (Outcome.MISTAKEN, Outcome.AMBIGUOUS):
             axes = (*whole.group(JURY), *whole.group(MEMBERS))
         return min(axes, key=lambda axis: float(axis.adjusted[self.index]))
 
@@ -194,23 +263,21 @@ class Verdict:
             for p, k in zip(best.values, best.indices, strict=True)
             if float(p) >= 0.005
         )
-        target = -1 if whole.target is None else int(whole.target[i])
-        return f"Held-out judges, asked for {target}, see {classes}."
+        return f"Held-out judges, asked for {self._target}, see {classes}."
 
     def _members(self) -> str:
         whole, i = self.whole, self.index
         if whole.votes is None or whole.target is None:
             return ""
-        target = int(whole.target[i])
         said = "; ".join(
-            f"{name} {_share(float(votes[target]))}"
+            f"{name} {_share(float(votes[self._target]))}"
             for name, votes in zip(whole.members, whole.votes[i], strict=True)
         )
         unusual = min(
             (*whole.group(JURY), *whole.group(MEMBERS)), key=lambda axis: float(axis.adjusted[i])
         )
         return (
-            f"Their probabilities of {target}: {said}. Most unusual is {unusual.name}: "
+            f"Their probabilities of {self._target}: {said}. Most unusual is {unusual.name}: "
             f"{_share(float(unusual.p[i]))} of real samples get as little."
         )
 

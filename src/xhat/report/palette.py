@@ -34,6 +34,7 @@ PAPER, INK, MUTED, FAINT = "#ffffff", "#16181c", "#5c6067", "#c9ccd1"
 COLOURS: Mapping[Outcome, str] = MappingProxyType(
     {
         Outcome.GENUINE: "#00a368",
+        Outcome.UNDECIDED: "#a424b2",
         Outcome.AMBIGUOUS: "#2b8bb0",
         Outcome.MISTAKEN: "#245fdc",
         Outcome.OFF_MANIFOLD: "#bd8500",
@@ -48,6 +49,7 @@ COLOURS: Mapping[Outcome, str] = MappingProxyType(
 MARKS: Mapping[Outcome, str] = MappingProxyType(
     {
         Outcome.GENUINE: "✓",
+        Outcome.UNDECIDED: "…",
         Outcome.AMBIGUOUS: "?",
         Outcome.MISTAKEN: "≠",
         Outcome.OFF_MANIFOLD: "~",

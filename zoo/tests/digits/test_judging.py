@@ -17,6 +17,16 @@ def test_real_digits_are_rarely_flagged():
     assert found[Outcome.GENUINE] > 0.92  # alpha is 5 %, and the jury itself errs on 1 %
     as_others = shares(test.images[:300], (test.labels[:300] + 3) % 10)
     assert as_others[Outcome.GENUINE] < 0.02
+    few = digits_judge().judge(test.images[:300], test.labels[:300])
+    assert Outcome.UNDECIDED not in few.outcomes  # of other digits judges see next to nothing
+
+
+def test_copies_of_the_reference_are_on_the_manifold_and_named():
+    judge = digits_judge()
+    found = judge.judge(judge.reference[100:200], judge.labels[100:200])
+    assert found.copied.tolist() == list(range(100, 200))
+    assert found.counts()[Outcome.OFF_MANIFOLD] == 0
+    assert found.counts()[Outcome.GENUINE] > 90
 
 
 def test_what_is_no_digit_is_out_of_distribution():

@@ -4,7 +4,6 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from xhat.core.cache import cached, fingerprint
@@ -13,7 +12,6 @@ from xhat.judges import (
     Judge,
     Jury,
     Likelihood,
-    ManifoldAxis,
     Neighbours,
     Penultimate,
     Reconstruction,
@@ -102,10 +100,10 @@ def _digits_judge(alpha: float, weights: Path) -> Judge:
     known = cached(
         "judge-usual",
         made_from,
-        lambda: _as_tensors(Judge.assemble(*parts, _ANY).usual),
+        lambda: Judge.assemble(*parts, _ANY).usual.as_tensors(),
         shipped=PRECOMPUTED,
     )
-    return Judge.assemble(*parts, alpha, usual=_as_usual(known, axes))
+    return Judge.assemble(*parts, alpha, usual=CalibrationStatistics.of(known, axes))
 
 
 def _made_from(weights: Path) -> str:
@@ -117,25 +115,6 @@ def _made_from(weights: Path) -> str:
         for name in ("invariant", "judging", "mnist", "networks", "splits")
     )
     return fingerprint([*files, mnist.DATA / "SHA256SUMS"], (*rooms, *own))
-
-
-def _as_tensors(usual: CalibrationStatistics) -> dict[str, Tensor]:
-    return {
-        "weights": torch.tensor(usual.weights, dtype=torch.double),
-        "scores": usual.scores,
-        "unread": torch.tensor(usual.unread, dtype=torch.double),
-        "fars": torch.tensor(list(usual.fars.values()), dtype=torch.double),
-    }
-
-
-def _as_usual(known: dict[str, Tensor], axes: tuple[ManifoldAxis, ...]) -> CalibrationStatistics:
-    names = [axis.names[0] for axis in axes if isinstance(axis, Neighbours)]
-    return CalibrationStatistics(
-        tuple(known["weights"].tolist()),
-        known["scores"],
-        float(known["unread"]),
-        dict(zip(names, known["fars"].tolist(), strict=True)),
-    )
 
 
 @dataclass(frozen=True)
