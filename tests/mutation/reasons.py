@@ -41,12 +41,14 @@ REASONS: dict[str, str] = {
     "scores=evidence.scores, unread=1.0 if seen is None else "
     "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
     "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
-    "manifold if (each := axis.neighbours) is not None}) -> return CalibrationStatistics("
+    "manifold if (each := axis.neighbours) is not None}, others=others) -> return CalibrationStatistics("
     "weights=() if jury is None else jury.weights, scores=evidence.scores, "
     "unread=2.0 if seen is None else "
     "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
     "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
-    "manifold if (each := axis.neighbours) is not None})": ("without a jury nobody asks for it"),
+    "manifold if (each := axis.neighbours) is not None}, others=others)": (
+        "without a jury nobody asks for it"
+    ),
     "spaces/nesting.py: x = torch.rand((space.rows, *shape), generator=generator(0, "
     "'anywhere'), dtype=torch.float64) -> x = torch.rand((space.rows, *shape), "
     "generator=generator(1, 'anywhere'), dtype=torch.float64)": TASTE,
