@@ -1,6 +1,6 @@
 """What the default jury of a domain sees: accuracy, log loss, calibration, seconds to fit.
 
-    python benchmarks/juries.py --fashion FOLDER    # a folder with all of Fashion-MNIST's test images
+    python benchmarks/juries.py --fashion FOLDER    # that has all test images of Fashion-MNIST
     python benchmarks/juries.py --as before         # with the library of another commit
 
 Without ``--fashion`` the 1,000 images that the zoo brings are used. Rows of the other name stay in
@@ -17,11 +17,11 @@ import torch
 from record import RESULTS, provenance, table, write
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from torch import Tensor
-from xhat_zoo.digits.mnist import load_fashion, read_idx
 
 from xhat.core import generator
 from xhat.judges import Judge
 from xhat.metrics import expected_calibration_error
+from xhat_zoo.digits.mnist import load_fashion, read_idx
 
 SEEDS = (0, 1, 2)
 KNOWN, MOST = 0.7, 5_000  # share of the samples that the judge is fitted to, and at most

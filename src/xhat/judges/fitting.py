@@ -15,8 +15,9 @@ from torch import Tensor
 from xhat.core import check_fraction, check_tensor, generator
 from xhat.judges.axes import Likelihood, ManifoldAxis, Reconstruction
 from xhat.judges.conformal import samples_needed
-from xhat.judges.juries import Lesson, Member, jury_of
+from xhat.judges.juries import Member, jury_of
 from xhat.judges.jury import Jury
+from xhat.judges.lessons import Lesson
 from xhat.judges.neighbours import Neighbours
 
 __all__ = ["Parts", "State", "default_axes", "default_jury", "learnt", "split_reference"]

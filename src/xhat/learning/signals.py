@@ -35,15 +35,18 @@ class ScalesSignal(nn.Module):
     """
 
     def __init__(
-        self, classes: int = 2, channels: int = 1, length: int = 64, width: int = 12
+        self, classes: int = 2, channels: int = 1, length: int = 64, width: int = 8
     ) -> None:
         super().__init__()
-        places = min(_PLACES, length)
+        places = min(_PLACES, -(-length // 2))
         self.features = nn.Sequential(
-            _Scales(channels, width), _Scales(3 * width, width), nn.AdaptiveAvgPool1d(places)
+            _Scales(channels, width),
+            nn.AvgPool1d(2, ceil_mode=True),
+            _Scales(3 * width, width),
+            nn.AdaptiveAvgPool1d(places),
         )
         self.head = nn.Sequential(
-            nn.Linear(3 * width * places, 4 * width), nn.ELU(), nn.Linear(4 * width, classes)
+            nn.Linear(3 * width * places, 6 * width), nn.ELU(), nn.Linear(6 * width, classes)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,7 +73,7 @@ class ResidualSignal(nn.Module):
         torch.Size([4, 3])
     """
 
-    def __init__(self, classes: int = 2, channels: int = 1, width: int = 32) -> None:
+    def __init__(self, classes: int = 2, channels: int = 1, width: int = 16) -> None:
         super().__init__()
         blocks = [_Dilated(width, dilation) for dilation in _DILATIONS]
         self.features = nn.Sequential(nn.Conv1d(channels, width, 5, padding=2), *blocks)
