@@ -77,6 +77,7 @@ def grow_trees(
         seed: of scikit-learn.
 
     Raises:
+        ValueError: fewer than three classes: of two, scikit-learn keeps one sum only.
         MissingExtraError: scikit-learn is not installed.
 
     Example:
@@ -87,6 +88,8 @@ def grow_trees(
     """
     with extra("trees", "boosted trees need"):
         from sklearn.ensemble import HistGradientBoostingClassifier
+    if (came := len(known[1].unique())) < 3:
+        raise ValueError(f"boosted trees tell at least three classes apart, but {came} came.")
     (x, y), (x_val, y_val) = ((a.flatten(1).numpy(), b.numpy()) for a, b in (known, held))
     seen = np.isin(y_val, y)  # scikit-learn refuses others
     boosting = HistGradientBoostingClassifier(
