@@ -220,9 +220,7 @@ GOALS: dict[str, Goal] = {
         lambda seen: Reading(seen.logits.square().mean(dim=1)),
     ),
     "Turned": Goal(
-        lambda seed, shape: (
-            f"objectives.Transformed({CROSS.format(seed=seed)}, lambda x: x.flip(-1))"
-        ),
+        lambda seed, shape: f"objectives.Transformed({CROSS.format(seed=seed)}, lambda x: x.flip(-1))",
         turned,
         aims=True,
         confident=True,
