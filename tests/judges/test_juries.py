@@ -107,7 +107,8 @@ def test_fields_of_more_axes_are_read_by_their_values():
 
 
 @pytest.mark.parametrize("shape", [(1, 90, 50), (3, 8, 8)])
-def test_grids_of_any_size(shape):
+def test_grids_of_any_size(shape, monkeypatch):
+    monkeypatch.setattr("xhat.judges.families._EPOCHS", 2)
     x, labels = fields(120, shape)
     jury = default_jury(split_reference(x, labels, 0.2, 0), 0)
     assert jury.probabilities(x[:5]).shape == (5, 2, 3)

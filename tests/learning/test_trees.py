@@ -42,5 +42,5 @@ def test_a_class_that_no_sample_has_is_never_seen():
 def test_two_classes_are_refused():
     x, y = load_breast_cancer(return_X_y=True)
     known = torch.tensor(x).float(), torch.tensor(y)
-    with pytest.raises(ValueError, match="at least three classes, but 2 came"):
+    with pytest.raises(ValueError, match="at least three classes apart, but 2 came"):
         grow_trees(known, known, 2, 0)

@@ -36,7 +36,10 @@ Told = Callable[[int, int], None]
 class Family(Protocol):
     """One kind of classifier."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What people call it; its tensors begin with it."""
+        ...
 
     def fitted(self, known: Lesson, held: Lesson, seed: int, told: Told, /) -> nn.Module:
         """Return one fitted to ``known`` samples, best on ``held`` ones."""

@@ -98,7 +98,7 @@ def grow_trees(
         max_leaf_nodes=15,
         min_samples_leaf=min(20, max(3, len(x) // 40)),
         l2_regularization=1.0,
-        early_stopping=True,
+        early_stopping=True,  # pyright: ignore[reportArgumentType] - its stubs know "auto" alone
         n_iter_no_change=8,
         random_state=seed,
     ).fit(x, y, X_val=x_val[seen], y_val=y_val[seen])
