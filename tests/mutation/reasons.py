@@ -7,13 +7,13 @@ REASONS: dict[str, str] = {
     "engine/rows.py: @dataclass(frozen=True, eq=False) -> "
     "@dataclass(frozen=False, eq=False)": FROZEN,
     "judges/judge.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
-    "judges/fitting.py: _STEPS = 1500 -> _STEPS = 1501": TASTE,
+    "judges/juries.py: _STEPS = 700 -> _STEPS = 701": TASTE,
     "judges/fitting.py: _MOST_LIKELIHOOD = 1024 -> _MOST_LIKELIHOOD = 1025": TASTE,
     "judges/jury.py: _DRAWN = 5.0 -> _DRAWN = 10.0": TASTE,
     "engine/restoration.py: _PROBES = 32 -> _PROBES = 33": TASTE,
     "spaces/summed.py: _EDGE = 1e-09 -> _EDGE = 2e-09": TASTE,
-    "judges/fitting.py: other = _none(flat, labels, max(1, len(x) // 2), generator) -> "
-    "other = _none(flat, labels, max(1, len(x) * 2), generator)": (
+    "judges/families.py: none = known.none(max(1, len(x) // 2), draws) -> "
+    "none = known.none(max(1, len(x) * 2), draws)": (
         "how many samples of no class a training step sees: a choice, and the judge is as good"
     ),
     "spaces/softmax.py: shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-30) -> "
@@ -72,8 +72,8 @@ REASONS: dict[str, str] = {
     "setup.device))": ("the rules are asked only for whether they raise"),
     "spaces/round.py: return torch.where(norm <= _REACH, z, z * ((1 - 1e-06) * _REACH / "
     "norm)) -> return torch.where(norm <= _REACH, z, z * ((1 - 2e-06) * _REACH / norm))": TASTE,
-    "judges/fitting.py: reach = 2 + 4 * torch.rand(third, 1, generator=generator) -> "
-    "reach = 2 + 5 * torch.rand(third, 1, generator=generator)": TASTE,
+    "judges/lessons.py: reach = 2 + 4 * torch.rand(third, 1, generator=draws) -> "
+    "reach = 2 + 5 * torch.rand(third, 1, generator=draws)": TASTE,
     "spaces/symmetric.py: self.group.check(tuple(x.shape[1:])) -> pass": (
         "the averaging that follows asks the same of the group"
     ),

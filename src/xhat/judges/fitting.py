@@ -2,13 +2,7 @@
 
 Nothing here knows what the data are. Values are standardised; besides nearest neighbours there
 are a Gaussian likelihood, what the leading principal components cannot rebuild, and the local
-dimension. With labels there is a jury of two families, a network of layers and a kernel classifier
-on known samples. They learn what is *none* of the classes from the data itself: features drawn
-from different samples, mixtures of samples of different classes, and samples moved off.
-
-Source: features drawn independently of each other as what is not the data: Breiman, "Random
-Forests", 2001 (its unsupervised mode); mixtures: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond
-Empirical Risk Minimization", ICLR 2018.
+dimension. With labels there is a jury (``xhat.judges.juries``).
 """
 
 import math
@@ -16,15 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from xhat.core import check_fraction, check_tensor, generator
 from xhat.judges.axes import Likelihood, ManifoldAxis, Reconstruction
 from xhat.judges.conformal import samples_needed
+from xhat.judges.juries import Member, jury_of
 from xhat.judges.jury import Jury
+from xhat.judges.lessons import Lesson
 from xhat.judges.neighbours import Neighbours
-from xhat.learning import EpochRecord, KernelClassifier, build, fit
 
 __all__ = ["Parts", "State", "default_axes", "default_jury", "learnt", "split_reference"]
 
@@ -33,7 +27,6 @@ _DIMENSION_FROM = 20  # neighbours
 _KEPT_VARIANCE = 0.95
 _ROUNDING = 1e-3  # standard deviations that count for nothing
 _MOST_LIKELIHOOD = 1024  # features of which a covariance is estimated
-_STEPS = 1500  # of training a member
 
 Progress = Callable[[str, int, int], None]
 State = Mapping[str, Tensor]
@@ -122,26 +115,12 @@ def default_axes(parts: Parts, state: State | None = None) -> tuple[ManifoldAxis
 def default_jury(
     parts: Parts, seed: int, on_progress: Progress | None = None, state: State | None = None
 ) -> Jury:
-    """Train a jury of two families on the reference, or load it from ``state``."""
+    """Fit the jury for data of this kind to the reference, or load it from ``state``."""
     if parts.labels is None:
         raise ValueError("a jury needs labels.")
-    flat, labels = parts.standardised(parts.reference), parts.labels
-    classes = int(labels.max()) + 1
-    loss = _WithNone(flat, labels, classes)
-    network = build("MLP", seed=seed, classes=classes + 1, inputs=flat.shape[1], hidden=(128, 128))
-    if state is None:
-        _train(network, flat, labels, loss, seed, "network", on_progress)
-        kernel = _kernel(flat, labels, classes, seed, on_progress)
-    else:
-        network.load_state_dict(_part(state, "network"))
-        known = _part(state, "kernel")
-        shape = {"inputs": flat.shape[1], "dimensions": known["projection"].shape[1]}
-        kernel = build(
-            "KernelClassifier", seed=seed, classes=classes + 1, known=len(known["places"]), **shape
-        )
-        kernel.load_state_dict(known)
-    members = (_Standardised(parts, network), _Standardised(parts, kernel))
-    return Jury(tuple(member.eval() for member in members), ("network", "kernel"), classes)
+    classes = int(parts.labels.max()) + 1
+    lesson = Lesson(parts.reference, parts.labels, classes, parts.scale)
+    return jury_of(lesson, seed, on_progress, state)
 
 
 def learnt(axes: Sequence[ManifoldAxis], jury: Jury | None) -> dict[str, Tensor]:
@@ -154,15 +133,10 @@ def learnt(axes: Sequence[ManifoldAxis], jury: Jury | None) -> dict[str, Tensor]
     for axis in axes:
         found |= axis.learnt()
     for name, member in zip(jury.names, jury.members, strict=True) if jury is not None else ():
-        if not isinstance(member, _Standardised):
+        if not isinstance(member, Member):
             raise TypeError("only a judge that was made by Judge.fit can be kept in a file.")
-        found |= {f"{name}.{key}": value for key, value in member.member.state_dict().items()}
+        found |= {f"{name}.{key}": value for key, value in member.state_dict().items()}
     return found
-
-
-def _part(state: State, name: str) -> dict[str, Tensor]:
-    lead = f"{name}."
-    return {key.removeprefix(lead): value for key, value in state.items() if key.startswith(lead)}
 
 
 class _Components(Reconstruction):
@@ -195,123 +169,6 @@ class _Components(Reconstruction):
         rebuilt = centred @ self.vectors.T @ self.vectors + self.mean
         mean, deviation = self.parts.scale
         return rebuilt.reshape(x.shape) * deviation + mean
-
-
-class _Standardised(nn.Module):
-    """A member that sees standardised values."""
-
-    def __init__(self, parts: Parts, member: nn.Module) -> None:
-        super().__init__()
-        self.parts, self.member = parts, member
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.member(self.parts.standardised(x))
-
-
-@dataclass(frozen=True)
-class _WithNone:
-    """Cross-entropy over the classes and "none", the samples of which are made on the way."""
-
-    known: Tensor
-    labels: Tensor
-    classes: int
-
-    def __call__(
-        self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        none = _none(self.known, self.labels, max(1, len(x) // 2), generator)
-        shown = torch.cat((x + 0.05 * torch.randn(x.shape, generator=generator), none))
-        wanted = torch.cat((y, y.new_full((len(none),), self.classes)))
-        return F.cross_entropy(model(shown), wanted, label_smoothing=0.02)
-
-
-def _none(known: Tensor, labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Return ``(n, d)`` that belong to no class, of three kinds."""
-    third = -(-n // 3)
-
-    def some(shape: tuple[int, ...]) -> Tensor:
-        return torch.randint(len(known), shape, generator=generator)
-
-    rows = some((third, known.shape[1]))
-    scrambled = known[rows, torch.arange(known.shape[1])]
-    a, b = some((2, third))
-    share = 0.35 + 0.3 * torch.rand(third, 1, generator=generator)
-    mixed = torch.where(
-        (labels[a] != labels[b])[:, None],
-        torch.lerp(known[a], known[b], share),
-        scrambled,
-    )
-    away = torch.randn(third, known.shape[1], generator=generator)
-    reach = 2 + 4 * torch.rand(third, 1, generator=generator)
-    moved = known[some((third,))] + reach * away
-    return torch.cat((scrambled, mixed, moved))[:n]
-
-
-def _kernel(
-    flat: Tensor, labels: Tensor, classes: int, seed: int, on_progress: Progress | None
-) -> nn.Module:
-    draws = generator(seed, "judge", "known samples")
-    order = torch.randperm(len(flat), generator=draws)
-    held, known = order.split([len(flat) // 4, len(flat) - len(flat) // 4])
-    known = known[:5000]
-    none = _none(flat, labels, max(1, len(known) // 3), draws)
-    places = torch.cat((flat[known], none))
-    kinds = torch.cat((labels[known], labels.new_full((len(none),), classes)))
-    dimensions = min(32, flat.shape[1])
-    model = build(
-        "KernelClassifier",
-        seed=seed,
-        classes=classes + 1,
-        inputs=flat.shape[1],
-        dimensions=dimensions,
-        known=len(places),
-    )
-    if not isinstance(model, KernelClassifier):
-        raise TypeError("the registry's KernelClassifier is not one.")
-    _, _, vectors = torch.linalg.svd(flat - flat.mean(dim=0), full_matrices=False)
-    with torch.no_grad():
-        model.projection[:, : len(vectors)].copy_(vectors[:dimensions].T)
-
-    def loss(_: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        other = _none(flat, labels, max(1, len(x) // 2), generator)
-        shown = torch.cat((x, other))
-        wanted = torch.cat((y, y.new_full((len(other),), classes)))
-        logits = model.nearness(model.project(shown), model.project(places), kinds)
-        return F.cross_entropy(logits, wanted)
-
-    _train(model, flat[held], labels[held], loss, seed, "kernel", on_progress, steps=300)
-    model.remember(places, kinds)
-    return model
-
-
-def _train(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    loss: Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor],
-    seed: int,
-    name: str,
-    on_progress: Progress | None,
-    steps: int = _STEPS,
-) -> None:
-    batch = min(128, len(x))
-    epochs = max(2, min(60, steps // max(1, len(x) // batch)))
-
-    def report(record: EpochRecord) -> None:
-        if on_progress is not None:
-            on_progress(f"judge {name}", record.epoch, record.epochs)
-
-    fit(
-        model,
-        x,
-        y,
-        loss,
-        epochs=epochs,
-        batch_size=batch,
-        learning_rate=3e-3,
-        seed=seed,
-        on_epoch=report,
-    )
 
 
 def _checked_labels(labels: Tensor, n: int) -> Tensor:

@@ -17,9 +17,11 @@ from xhat.learning.dense import DenseVAE
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 from xhat.learning.precision import has_fast_bfloat16, short_passes, usable_device
+from xhat.learning.signals import ResidualSignal, ScalesSignal
 from xhat.learning.surrogate import SignalCNN, Surrogate, side_of, squared
 from xhat.learning.temperature import Tempered, fit_temperature
 from xhat.learning.training import Augment, EpochRecord, Loss, fit, predict
+from xhat.learning.trees import BoostedTrees, grow_trees
 from xhat.learning.variational import VariationalLoss, fit_vae, rebuilding_loss
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "NETWORKS",
     "VAE",
     "Augment",
+    "BoostedTrees",
     "Card",
     "Denoiser",
     "DenoisingLoss",
@@ -38,6 +41,8 @@ __all__ = [
     "KernelClassifier",
     "Loss",
     "ResidualNet",
+    "ResidualSignal",
+    "ScalesSignal",
     "Shift",
     "SignalCNN",
     "SmallCNN",
@@ -52,6 +57,7 @@ __all__ = [
     "fit",
     "fit_temperature",
     "fit_vae",
+    "grow_trees",
     "has_fast_bfloat16",
     "load_checkpoint",
     "network",

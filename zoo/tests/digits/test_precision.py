@@ -94,7 +94,7 @@ def jury():
             "xhat.surrogates.regression",
             False,
         ),  # its loss asks the members, not the network
-        (jury, "xhat.judges.fitting", True),
+        (jury, "xhat.judges.families", True),
     ],
 )
 def test_trainings_without_a_choice_work_in_either_precision(train, room, passes, monkeypatch):
