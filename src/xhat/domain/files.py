@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "load", "save"]
 
-VERSION = 2
+VERSION = 3
 """Of the file's layout; others are refused."""
 
 

@@ -157,7 +157,7 @@ def judged(
         reached=reached,
         constraints=constraints,
         truth=true,
-        surrogate=model if true is not None else None,
+        surrogate=model,
         searched=searched,
     )
     return Judged.of(found, verdicts=verdicts, **more)

@@ -24,11 +24,12 @@ from xhat.judges.axes import (
 from xhat.judges.conformal import Calibration
 from xhat.judges.gaps import GapAlong, competence_limit, gap_along
 from xhat.judges.gradients import GradientAudit, audit_gradient
-from xhat.judges.judge import CalibrationStatistics, Judge
+from xhat.judges.judge import Judge
 from xhat.judges.jury import Jury, pooled
 from xhat.judges.neighbours import Neighbours
 from xhat.judges.outcomes import Outcome
 from xhat.judges.simulator import CallRecord, Simulator
+from xhat.judges.statistics import CalibrationStatistics
 from xhat.judges.truth import Truth, TruthEvidence, ask, disagreement, mean_absolute
 from xhat.judges.verdict import Axis, Verdict, Verdicts
 

@@ -2,26 +2,46 @@
 
 Nothing here knows what the data are. Values are standardised; besides nearest neighbours there
 are a Gaussian likelihood, what the leading principal components cannot rebuild, and the local
-dimension. With labels there is a jury (``xhat.judges.juries``).
+dimension; images, fields and signals are looked at from near (``xhat.judges.local``), tables for
+combinations that do not occur. With labels there is a jury (``xhat.judges.juries``).
+
+Of many samples a part is held out and tells what is usual. Where they are few, each of them serves
+for both: it is scored by what was fitted to the others (cross-fitting).
+
+Source: Barber, Candes, Ramdas, Tibshirani, "Predictive Inference with the Jackknife+", Annals of
+Statistics 2021 (scores of samples by what was fitted to the others).
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from xhat.core import check_fraction, check_tensor, generator
+from xhat.core import check_tensor, generator
 from xhat.judges.axes import Likelihood, ManifoldAxis, Reconstruction
-from xhat.judges.conformal import samples_needed
-from xhat.judges.juries import Member, jury_of
+from xhat.judges.combinations import Combinations
+from xhat.judges.families import State
+from xhat.judges.juries import Member, dealt, jury_of
 from xhat.judges.jury import Jury
 from xhat.judges.lessons import Lesson
+from xhat.judges.local import local_axes
 from xhat.judges.neighbours import Neighbours
 
-__all__ = ["Parts", "State", "default_axes", "default_jury", "learnt", "split_reference"]
+__all__ = [
+    "Parts",
+    "crossed_scores",
+    "default_axes",
+    "default_jury",
+    "learnt",
+    "lesson_of",
+    "split_reference",
+]
 
+_LEAST = 12  # samples, and
+_OF_CLASS = 6  # of each class: fewer could not be dealt out
+_FEW = 1_000  # samples below which each is scored by what was fitted to the others
+_FOLDS = 5
 _REFERENCE = 0.6  # of the samples; the rest tells what is usual
 _DIMENSION_FROM = 20  # neighbours
 _KEPT_VARIANCE = 0.95
@@ -29,7 +49,6 @@ _ROUNDING = 1e-3  # standard deviations that count for nothing
 _MOST_LIKELIHOOD = 1024  # features of which a covariance is estimated
 
 Progress = Callable[[str, int, int], None]
-State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,7 @@ class Parts:
         calibration: ``(c, *x_shape)``, held-out real samples that set the thresholds.
         calibration_labels: ``(c,)``, or None.
         scale: ``(mean, deviation)`` of the reference, each ``x_shape``.
+        crossed: whether the calibration samples are those of the reference.
     """
 
     reference: Tensor
@@ -49,34 +69,42 @@ class Parts:
     calibration: Tensor
     calibration_labels: Tensor | None
     scale: tuple[Tensor, Tensor]
+    crossed: bool = False
 
     def standardised(self, x: Tensor) -> Tensor:
         """Return ``x`` with mean 0 and deviation 1 in every feature that varies, ``(n, d)``."""
         mean, deviation = self.scale
         return ((x - mean) / deviation).flatten(1)
 
+    def without(self, held: Tensor) -> "Parts":
+        """Return the same with fewer samples in the reference, ``held`` a mask ``(m,)``."""
+        labels = None if self.labels is None else self.labels[~held]
+        return replace(self, reference=self.reference[~held], labels=labels)
 
-def split_reference(x: Tensor, labels: Tensor | None, alpha: float, seed: int) -> Parts:
+
+def split_reference(x: Tensor, labels: Tensor | None, seed: int) -> Parts:
     """Split real samples at random into a reference and a calibration set.
+
+    Below a thousand samples both are all of them, in a random order.
 
     Raises:
         TypeError, ValueError: as ``Judge.fit``.
     """
     x = check_tensor("the reference", x)
     x = x.detach().float()[:, None] if x.ndim == 1 else x.detach().float()
-    check_fraction("alpha", alpha)
     _check_duplicates(x)
-    needed = max(2 * samples_needed(alpha), 40)  # in the calibration part, of which half gives p
-    if (least := math.ceil(needed / (1 - _REFERENCE))) > len(x):
+    if len(x) < _LEAST:
         raise ValueError(
-            f"alpha = {alpha} needs at least {least} real samples, of which "
-            f"{100 * (1 - _REFERENCE):.0f} % tell what is usual, but the reference has {len(x)}; "
-            f"add samples or raise alpha."
+            f"a judge needs at least {_LEAST} real samples, and some hundred to be of use, but the "
+            f"reference has {len(x)}; add samples."
         )
     if labels is not None:
         labels = _checked_labels(labels, len(x))
     order = torch.randperm(len(x), generator=generator(seed, "judge", "split"))
-    known, usual = order.split([round(_REFERENCE * len(x)), len(x) - round(_REFERENCE * len(x))])
+    crossed = len(x) < _FEW
+    known, usual = order.tensor_split([round(_REFERENCE * len(x))])
+    if crossed:
+        known = usual = order
     spread = x[known].std(dim=0)
     # a feature that is constant in the reference, or nearly, counts in units of the others; one
     # that varies does not, however small its unit is
@@ -91,12 +119,22 @@ def split_reference(x: Tensor, labels: Tensor | None, alpha: float, seed: int) -
         x[usual],
         None if labels is None else labels[usual],
         (x[known].mean(dim=0), deviation),
+        crossed,
     )
 
 
-def default_axes(parts: Parts, state: State | None = None) -> tuple[ManifoldAxis, ...]:
-    """Return manifold axes for any data; ``state`` holds what ``Judge.state`` returned before."""
+def default_axes(
+    parts: Parts, state: State | None = None, like: Sequence[ManifoldAxis] = ()
+) -> tuple[ManifoldAxis, ...]:
+    """Return manifold axes for any data.
+
+    Args:
+        parts: the samples.
+        state: what ``Judge.state`` returned before, to load what it holds.
+        like: axes of more samples of the same kind, of which these have the scores.
+    """
     x, see = parts.reference, parts.standardised
+    wanted = {axis.names[0] for axis in like}
     enough = min(_DIMENSION_FROM, len(x))
     axes: list[ManifoldAxis] = [
         Neighbours("nearest neighbours", x, see, parts.labels, k_dimension=enough)
@@ -107,20 +145,43 @@ def default_axes(parts: Parts, state: State | None = None) -> tuple[ManifoldAxis
         axes.append(Likelihood("likelihood", x, see))
     if features > 1:
         components = _Components(flat, parts, state)
-        if components.kept < features:
+        if components.kept < features or components.names[0] in wanted:
             axes.append(components)
-    return tuple(axes)
+    if x.ndim > 2:
+        axes += local_axes(x)
+    elif (found := Combinations(x)).columns or found.names[0] in wanted:
+        axes.append(found)
+    return tuple(axis for axis in axes if not like or axis.names[0] in wanted)
+
+
+def crossed_scores(parts: Parts, axes: Sequence[ManifoldAxis], seed: int) -> Tensor:
+    """Return the scores of reference samples on axes that were made of others, ``(m, scores)``.
+
+    In five parts, of every class alike. The axes are like those given, which were made of all.
+    """
+    labels = torch.zeros(len(parts.reference)) if parts.labels is None else parts.labels
+    fold = dealt(labels, _FOLDS, seed)
+    found: list[Tensor] = [torch.empty(0)] * _FOLDS
+    for number in range(_FOLDS):
+        held = fold == number
+        others = default_axes(parts.without(held), like=axes)
+        found[number] = torch.cat([axis.scores(parts.reference[held]) for axis in others], dim=1)
+    place = torch.cat([(fold == number).nonzero()[:, 0] for number in range(_FOLDS)])
+    return torch.cat(found)[place.argsort()]
 
 
 def default_jury(
     parts: Parts, seed: int, on_progress: Progress | None = None, state: State | None = None
 ) -> Jury:
     """Fit the jury for data of this kind to the reference, or load it from ``state``."""
+    return jury_of(lesson_of(parts), seed, on_progress, state)
+
+
+def lesson_of(parts: Parts) -> Lesson:
+    """Return what a jury learns from."""
     if parts.labels is None:
         raise ValueError("a jury needs labels.")
-    classes = int(parts.labels.max()) + 1
-    lesson = Lesson(parts.reference, parts.labels, classes, parts.scale)
-    return jury_of(lesson, seed, on_progress, state)
+    return Lesson(parts.reference, parts.labels, int(parts.labels.max()) + 1, parts.scale)
 
 
 def learnt(axes: Sequence[ManifoldAxis], jury: Jury | None) -> dict[str, Tensor]:
@@ -181,10 +242,10 @@ def _checked_labels(labels: Tensor, n: int) -> Tensor:
     if int(labels.min()) < 0:
         raise ValueError(f"the labels must be classes from 0, but one is {int(labels.min())}.")
     counts = labels.bincount()
-    if len(counts) < 2 or int(counts.min()) < 20:
+    if len(counts) < 2 or int(counts.min()) < _OF_CLASS:
         raise ValueError(
-            f"a judge needs at least 20 samples of each of at least 2 classes, numbered from 0 "
-            f"without gaps, but the counts are {counts.tolist()}."
+            f"a judge needs at least {_OF_CLASS} samples of each of at least 2 classes, numbered "
+            f"from 0 without gaps, but the counts are {counts.tolist()}."
         )
     return labels.long()
 

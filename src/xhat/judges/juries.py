@@ -27,7 +27,7 @@ from xhat.judges.lessons import Lesson
 from xhat.judges.views import Columns, Grid, Line
 from xhat.learning import fit_temperature, predict
 
-__all__ = ["Member", "jury_of"]
+__all__ = ["Member", "crossed_votes", "dealt", "jury_of"]
 
 _FEW = 1_500  # known samples below which each is held out once
 _FOLDS, _HELD = 3, 7  # where they are few; else one in seven is held out
@@ -144,11 +144,39 @@ def _fitted(family: Family, lesson: Lesson, seed: int, on_progress: Progress | N
 def _folds(labels: Tensor, seed: int) -> tuple[Tensor, int]:
     """Return the fold of each sample, every class dealt out evenly, and how many are held out."""
     few = len(labels) < _FEW
+    return dealt(labels, _FOLDS if few else _HELD, seed), _FOLDS if few else 1
+
+
+def dealt(labels: Tensor, parts: int, seed: int) -> Tensor:
+    """Return in which of some parts each sample is, ``(n,)``; every class is dealt out evenly."""
     order = torch.randperm(len(labels), generator=generator(seed, "judge", "folds"))
     order = order[labels[order].argsort(stable=True)]
-    fold = torch.empty_like(labels)
-    fold[order] = torch.arange(len(labels)) % (_FOLDS if few else _HELD)
-    return fold, _FOLDS if few else 1
+    fold = torch.empty(len(labels), dtype=torch.long)
+    fold[order] = torch.arange(len(labels)) % parts
+    return fold
+
+
+def crossed_votes(jury: Jury, lesson: Lesson, seed: int) -> Tensor:
+    """Return how the members' fits vote on the samples that each was held out from.
+
+    Args:
+        jury: what ``jury_of`` has returned.
+        lesson: the samples that it was given, few enough that each was held out once.
+        seed: that it was given.
+
+    Returns:
+        ``(m, members, classes + 1)`` probabilities.
+    """
+    fold, fits = _folds(lesson.labels, seed)
+    votes = torch.zeros(len(fold), len(jury.members), jury.classes + 1)
+    for place, member in enumerate(jury.members):
+        if not isinstance(member, Member):
+            raise TypeError("only the members of a default jury keep their fits.")
+        for number in range(fits):
+            held = fold == number
+            logits = Member.rarer(predict(member.fits[number], lesson.x[held]))
+            votes[held, place] = (logits / member.temperature).softmax(dim=1)
+    return votes
 
 
 def _temperature(logits: Tensor, labels: Tensor) -> float:

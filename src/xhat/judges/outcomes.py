@@ -7,7 +7,16 @@ adds what a search can do besides: miss its target, break a constraint, or leave
 
 from enum import StrEnum
 
-__all__ = ["BY_DISTANCE", "BY_JURY", "BY_TRUTH", "BY_TRUTH_ALONE", "RATHER", "Outcome"]
+__all__ = [
+    "BY_DISTANCE",
+    "BY_JURY",
+    "BY_TRUTH",
+    "BY_TRUTH_ALONE",
+    "FRAGILE_BY_JURY",
+    "FRAGILE_BY_TRUTH",
+    "RATHER",
+    "Outcome",
+]
 
 
 class Outcome(StrEnum):
@@ -41,8 +50,8 @@ _MEANINGS = {
     Outcome.INFEASIBLE: "a declared constraint is violated",
     Outcome.UNREACHED: "the surrogate itself does not give the target",
     Outcome.OUT_OF_DISTRIBUTION: "far from every class of the reference data",
-    Outcome.ADVERSARIAL: "off the manifold, and held-out judges or the truth do not see the "
-    "target: the surrogate was fooled",
+    Outcome.ADVERSARIAL: "held-out judges or the truth do not see the target, and it is off the "
+    "manifold or its answer does not survive small noise: the surrogate was fooled",
     Outcome.OFF_MANIFOLD: "no natural process makes such an input, though nobody denies the target",
     Outcome.MISTAKEN: "held-out judges or the truth see something else, and nothing else is "
     "unusual: an ordinary error of the surrogate",
@@ -54,6 +63,9 @@ _MEANINGS = {
 
 # The same where it is known who was asked; what is not said here is said above.
 _THERE = "the target is there, but no natural process makes such an input"
+_FRAGILE = "and the surrogate's answer does not survive small noise: the surrogate was fooled"
+FRAGILE_BY_JURY = f"held-out judges see something else, {_FRAGILE}"
+FRAGILE_BY_TRUTH = f"the truth does not confirm the target, {_FRAGILE}"
 RATHER = "on the manifold, and few real samples of other classes show as much of the target"
 BY_DISTANCE = {
     Outcome.OFF_MANIFOLD: "no natural process makes such an input; no class was asked for",

@@ -1,5 +1,6 @@
 """Verdicts: an outcome for every candidate, and the evidence that led to it, in sentences."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Certificate
+from xhat.judges.conformal import samples_needed
 from xhat.judges.meaning import MeaningTest
 from xhat.judges.neighbours import Neighbourhood
 from xhat.judges.outcomes import (
@@ -15,9 +17,12 @@ from xhat.judges.outcomes import (
     BY_JURY,
     BY_TRUTH,
     BY_TRUTH_ALONE,
+    FRAGILE_BY_JURY,
+    FRAGILE_BY_TRUTH,
     RATHER,
     Outcome,
 )
+from xhat.judges.stability import STABLE
 from xhat.judges.truth import TruthEvidence
 
 __all__ = ["JURY", "MANIFOLD", "MEMBERS", "Axis", "Verdict", "Verdicts"]
@@ -70,6 +75,11 @@ class Verdicts:
         meaning_test: whether the target is seen more surely than in real samples of other classes;
             None without a jury.
         copied: ``(n,)``, the row of the reference that a candidate is, -1 if none.
+        kept: ``(n,)``, the share of copies with small noise at which the surrogate gives the
+            target; NaN where it was not asked, None if it never was.
+        placed: ``(n, classes + 1)``, what the jury sees once a sample of no class is put where real
+            ones lie; NaN where nothing, None if it was not asked.
+        calibrated: how many real samples the p-values rest on.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -87,6 +97,9 @@ class Verdicts:
     truth: TruthEvidence | None = None
     meaning_test: MeaningTest | None = None
     copied: Tensor | None = None
+    kept: Tensor | None = None
+    placed: Tensor | None = None
+    calibrated: int = 0
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -131,6 +144,8 @@ class Verdict:
     def meaning(self) -> str:
         """What the outcome means, in words that say no more than was asked and seen."""
         whole = self.whole
+        if self.outcome is Outcome.ADVERSARIAL and not self._off:
+            return FRAGILE_BY_JURY if whole.truth is None else FRAGILE_BY_TRUTH
         if whole.truth is not None:
             found = BY_TRUTH if whole.axes else BY_TRUTH_ALONE
         elif whole.seen is None:
@@ -158,14 +173,23 @@ class Verdict:
         if self.outcome in (Outcome.GENUINE, Outcome.UNDECIDED):
             if self._copied >= 0:
                 return f"A copy of a real sample is on the manifold. {self._compared()}".strip()
+            if whole.calibrated < (needed := samples_needed(whole.alpha)):
+                return (
+                    f"Nothing can be unusual: {whole.calibrated} real samples tell what is usual, "
+                    f"and it takes {needed} to say that at most {_share(whole.alpha)} look so. "
+                    f"More real samples would help."
+                )
             return (
                 f"Nothing is unusual: {share} of real samples look as unusual on some axis, "
                 f"and it takes {_share(whole.alpha)} or less to be flagged. {self._compared()}"
             ).strip()
-        return (
+        flagged = (
             f"Decided by {axis.name}: only {share} of real samples look as unusual on any axis "
             f"({_share(whole.alpha)} or less is flagged)."
         )
+        if self.outcome is Outcome.ADVERSARIAL and not self._off:
+            return f"{flagged} {self._stability()}"
+        return flagged
 
     def explain(self) -> str:
         """Return the evidence as lines of text: outcome, rule, judges, distances, neighbours."""
@@ -175,6 +199,10 @@ class Verdict:
         if whole.votes is not None and whole.target is not None:
             lines += [self._seen(), self._members()]
         lines += [self._distance(axis) for axis in whole.group(MANIFOLD)]
+        lines += [self._stability()] if self._stability() else []
+        if whole.placed is not None and not bool(whole.placed[i].isnan().any()):
+            seen = self._classes(whole.placed[i])
+            lines.append(f"Put where real samples lie, it is read: held-out judges see {seen}.")
         if whole.near is not None:
             lines.append(f"Nearest real samples: {', '.join(self.nearest_names())}.")
         if self._copied >= 0:
@@ -184,6 +212,26 @@ class Verdict:
         if whole.truth is not None and bool(whole.truth.holds[i]):
             lines.append(whole.truth.explain(i))
         return "\n".join(lines)
+
+    def _stability(self) -> str:
+        kept = torch.nan if self.whole.kept is None else float(self.whole.kept[self.index])
+        if math.isnan(kept):
+            return ""
+        return (
+            f"With noise that moves it half as far as real neighbours lie apart, the surrogate "
+            f"keeps its answer {_share(kept)} of the time (a natural error: {_share(STABLE)} or "
+            f"more)."
+        )
+
+    @property
+    def _off(self) -> bool:
+        """Whether an axis of the manifold is unusual."""
+        if self._copied >= 0:
+            return False
+        return any(
+            float(axis.adjusted[self.index]) <= self.whole.alpha
+            for axis in self.whole.group(MANIFOLD)
+        )
 
     @property
     def _target(self) -> int:
@@ -246,9 +294,12 @@ class Verdict:
     def _deciding(self) -> Axis:
         """The most unusual of the axes that the outcome rests on."""
         whole, axes = self.whole, self.whole.axes
-        if whole.truth is not None or self.outcome in (Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD):
+        by_meaning = (Outcome.MISTAKEN, Outcome.AMBIGUOUS, Outcome.ADVERSARIAL)
+        if self._off and self.outcome in (Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD):
+            axes = whole.group(MANIFOLD)
+        elif whole.truth is not None:
             axes = whole.group(MANIFOLD)  # the truth overrules the jury
-        elif self._copied >= 0 or self.outcome in (Outcome.MISTAKEN, Outcome.AMBIGUOUS):
+        elif self._copied >= 0 or self.outcome in by_meaning:
             axes = (*whole.group(JURY), *whole.group(MEMBERS))
         return min(axes, key=lambda axis: float(axis.adjusted[self.index]))
 
@@ -256,14 +307,17 @@ class Verdict:
         whole, i = self.whole, self.index
         if whole.seen is None:
             return ""
-        seen = whole.seen[i]
+        seen = self._classes(whole.seen[i])
+        return f"Held-out judges, asked for {self._target}, see {seen}."
+
+    @staticmethod
+    def _classes(seen: Tensor) -> str:
         best = torch.topk(seen, min(_SHOWN, len(seen)))
-        classes = ", ".join(
+        return ", ".join(
             f"{_class(int(k), len(seen))} {_share(float(p))}"
             for p, k in zip(best.values, best.indices, strict=True)
             if float(p) >= 0.005
         )
-        return f"Held-out judges, asked for {self._target}, see {classes}."
 
     def _members(self) -> str:
         whole, i = self.whole, self.index
