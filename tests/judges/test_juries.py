@@ -52,7 +52,7 @@ def world(request):
     x, labels = KINDS[request.param](500)
     order = torch.randperm(len(x), generator=generator(0, "order"))
     new, known = order[:NEW], order[NEW:]
-    parts = split_reference(x[known], labels[known], 0.1, 0)
+    parts = split_reference(x[known], labels[known], 0)
     return parts, default_jury(parts, 0), x[new], labels[new]
 
 
@@ -90,7 +90,7 @@ def test_its_state_makes_the_same_jury_again(world):
 
 
 def test_tables_without_scikit_learn_have_two_members_and_say_so(monkeypatch):
-    parts = split_reference(*table(0), 0.1, 0)
+    parts = split_reference(*table(0), 0)
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
     jury = default_jury(parts, 0)
     assert jury.names == ("network", "kernel")
@@ -101,7 +101,7 @@ def test_tables_without_scikit_learn_have_two_members_and_say_so(monkeypatch):
 def test_fields_of_more_axes_are_read_by_their_values():
     x, labels = fields(300, (2, 3, 4))
     x = x.reshape(300, 2, 3, 2, 2)
-    jury = default_jury(split_reference(x, labels, 0.1, 0), 0)
+    jury = default_jury(split_reference(x, labels, 0), 0)
     assert jury.names == ("trees", "network", "kernel")
     assert jury.probabilities(x[:5]).shape == (5, 3, 3)
 
@@ -110,5 +110,5 @@ def test_fields_of_more_axes_are_read_by_their_values():
 def test_grids_of_any_size(shape, monkeypatch):
     monkeypatch.setattr("xhat.judges.families._EPOCHS", 2)
     x, labels = fields(120, shape)
-    jury = default_jury(split_reference(x, labels, 0.2, 0), 0)
+    jury = default_jury(split_reference(x, labels, 0), 0)
     assert jury.probabilities(x[:5]).shape == (5, 2, 3)

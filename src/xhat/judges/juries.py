@@ -33,7 +33,7 @@ _FEW = 1_500  # known samples below which each is held out once
 _FOLDS, _HELD = 3, 7  # where they are few; else one in seven is held out
 _WIDE = 1_024  # columns above which no trees are grown
 _STEPS = 700  # of training a network on a grid; half as many for each of three
-_SHOWN, _MET = 0.5, 0.05  # samples of no class for each of a class: in training, and afterwards
+_SHOWN, _MET = 0.5, 0.2  # samples of no class for each of a class: in training, and afterwards
 
 Progress = Callable[[str, int, int], None]
 

@@ -19,7 +19,7 @@ from xhat.judges.axes import Likelihood, ManifoldAxis, represented
 
 __all__ = ["Patches", "Spectrum", "local_axes"]
 
-_SIDE = {1: 9, 2: 5}  # of a patch, along signals and in images
+_SIDE = {1: 9, 2: 5, 3: 3}  # of a patch, by the number of axes
 _BANDS = 8
 _KNOWN = 50_000  # patches from which their covariance is estimated
 _FLOOR = 0.01  # of the deviation of values: noise that counts for nothing
@@ -113,7 +113,7 @@ class Patches(ManifoldAxis):
 
 def local_axes(reference: Tensor) -> tuple[ManifoldAxis, ...]:
     """Return what looks at samples from near, for ``(m, channels, ...)`` real samples."""
-    if min(reference.shape[2:]) < 4:
+    if min(reference.shape[2:]) < 4 or reference.ndim - 2 not in _SIDE:
         return ()
     floor = float((_FLOOR * reference.std()).square().clamp_min(1e-12))
     return Likelihood("spectrum", reference, Spectrum(floor)), Patches(reference)

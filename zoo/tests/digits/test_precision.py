@@ -81,7 +81,7 @@ def jury():
     x = torch.rand(160, 1, 8, 8, generator=generator(0))
     labels = torch.arange(160) % 2
     x[labels == 1] = 1 - x[labels == 1] ** 4
-    members = default_jury(split_reference(x, labels, 0.2, seed=0), seed=0).members
+    members = default_jury(split_reference(x, labels, seed=0), seed=0).members
     return torch.nn.ModuleList(members)
 
 
