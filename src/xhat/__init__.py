@@ -34,7 +34,7 @@ _ROOMS = {
         "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
         "MaxEvaluations", "MaxSeconds", "MaxSteps", "NormalizedDescent", "Plateau", "Problem",
         "Progress", "Restarts", "Result", "SignDescent", "Status", "TargetReached", "Trajectory",
-        "VectorAdam", "pgd", "solve",
+        "VectorAdam", "Watch", "pgd", "solve",
     ),
     "xhat.spaces": (
         "Affine", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "Ordered", "Rounded",

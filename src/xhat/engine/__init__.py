@@ -8,12 +8,13 @@ respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd`
 """
 
 from xhat.engine.attacks import pgd
+from xhat.engine.compute import Compute
 from xhat.engine.lagrangian import AugmentedLagrangian
-from xhat.engine.loop import Compute, solve
+from xhat.engine.loop import solve
 from xhat.engine.problem import Problem
 from xhat.engine.result import Result, Trajectory
 from xhat.engine.rows import Live
-from xhat.engine.run import Progress, Restarts
+from xhat.engine.run import Progress, Restarts, Watch
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import (
     LBFGS,
@@ -61,6 +62,7 @@ __all__ = [
     "TargetReached",
     "Trajectory",
     "VectorAdam",
+    "Watch",
     "pgd",
     "solve",
 ]
