@@ -21,18 +21,18 @@ def unusual(axis, x):
 @pytest.mark.parametrize(
     ("changed", "least"),
     [
-        (lambda x: (x * (1 + 0.5 * BOARD)).clamp(0, 1), (0.9, 0.9)),
+        (lambda x: (x * (1 + 0.5 * BOARD)).clamp(0, 1), (0.2, 0.95)),
         (
             lambda x: (x + 0.3 * torch.randn(x.shape, generator=generator(0))).clamp(0, 1),
             (0.9, 0.9),
         ),
-        (lambda x: F.avg_pool2d(x, 3, 1, 1), (0.9, 0.0)),  # too smooth: no patch is strange
+        (lambda x: F.avg_pool2d(x, 3, 1, 1), (0.95, 0.0)),  # too smooth: no patch is strange
     ],
 )
 def test_patterns_noise_and_blur_are_seen_from_near(changed, least):
     for axis, share in zip(local_axes(KNOWN), least, strict=True):
         assert unusual(axis, changed(NEW)) >= share
-        assert unusual(axis, NEW) <= 0.05
+        assert unusual(axis, NEW) <= 0.06
 
 
 def test_one_strange_patch_is_enough():

@@ -5,7 +5,6 @@ exactly one is 1, and two values may never come together, though each is common.
 little of all that.
 """
 
-import math
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -17,6 +16,7 @@ from xhat.judges.axes import ManifoldAxis
 __all__ = ["Combinations"]
 
 _FEW = 20  # different values of a column that holds categories
+_OFTEN = 0.01  # of the rows, that have each value of such a column, if it is no whole number
 _PAIRS = 300  # of columns that are looked at together
 _OFF = 20.0  # what a value halfway between two known ones counts, in units of -log of a share
 
@@ -80,9 +80,10 @@ class Combinations(ManifoldAxis):
 
 def _seen(reference: Tensor, place: int) -> _Column | None:
     """Return what a column holds, if that is whole numbers or a few values."""
-    known = reference[:, place].unique()
+    known, counts = reference[:, place].unique(return_counts=True)
     whole = bool((known == known.round()).all())
-    if len(known) < 2 or not (whole or len(known) <= min(_FEW, math.isqrt(len(reference)))):
+    few = len(known) <= _FEW and int(counts.min()) >= max(3, _OFTEN * len(reference))
+    if len(known) < 2 or not (whole or few):
         return None
     if whole:  # numbers between those seen are possible
         low, high = int(known[0]), int(known[-1])
