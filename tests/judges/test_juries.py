@@ -9,7 +9,10 @@ from sklearn.datasets import load_breast_cancer, load_digits
 
 from xhat.core import generator
 from xhat.judges.fitting import default_jury, learnt, split_reference
+from xhat.judges.lessons import NEGATIVES, Lesson
 from xhat.metrics import expected_calibration_error
+from xhat.surrogates.unlike import KINDS as OUTLIERS
+from xhat.surrogates.unlike import Outliers
 
 NEW = 200
 
@@ -112,3 +115,22 @@ def test_grids_of_any_size(shape, monkeypatch):
     x, labels = fields(120, shape)
     jury = default_jury(split_reference(x, labels, 0), 0)
     assert jury.probabilities(x[:5]).shape == (5, 2, 3)
+
+
+def test_judges_and_surrogates_learn_from_other_kinds_of_samples_of_no_class():
+    assert not set(NEGATIVES) & set(Outliers.kinds)
+    assert {f.__doc__ for f in NEGATIVES.values()}.isdisjoint(f.__doc__ for f in OUTLIERS.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("negative", NEGATIVES)
+def test_samples_of_no_class_are_no_known_ones_and_made_of_two_classes(kind, negative):
+    x, labels = KINDS[kind](60)
+    lesson = Lesson(x, labels, int(labels.max()) + 1, (x.mean(dim=0), x.std(dim=0)))
+    made = NEGATIVES[negative](lesson, 25, generator(0, "made"))
+    assert made.shape == (25, *x.shape[1:])
+    apart = torch.cdist(made.flatten(1), x.flatten(1)).amin(dim=1)
+    assert bool((apart > 0).all())
+    if negative in ("spliced", "superposed"):  # every value is that of a known sample
+        flat = made.flatten(1)
+        assert all(bool(torch.isin(flat[:, k], x.flatten(1)[:, k]).all()) for k in range(0, 30, 7))

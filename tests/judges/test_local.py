@@ -24,7 +24,7 @@ def unusual(axis, x):
         (lambda x: (x * (1 + 0.5 * BOARD)).clamp(0, 1), (0.2, 0.95)),
         (
             lambda x: (x + 0.3 * torch.randn(x.shape, generator=generator(0))).clamp(0, 1),
-            (0.9, 0.9),
+            (0.1, 0.7),
         ),
         (lambda x: F.avg_pool2d(x, 3, 1, 1), (0.95, 0.0)),  # too smooth: no patch is strange
     ],

@@ -60,6 +60,7 @@ from xhat.judges.jury import Jury
 from xhat.judges.meaning import asked_for_others, compare_with_others
 from xhat.judges.neighbours import Neighbourhood
 from xhat.judges.placing import Place
+from xhat.judges.shift import Shift, rows_alike, tested
 from xhat.judges.stability import Noise, share_kept
 from xhat.judges.statistics import CalibrationStatistics
 from xhat.judges.truth import Truth, ask
@@ -333,6 +334,7 @@ class Judge:
             kept=evidence.kept,
             placed=evidence.placed,
             calibrated=len(self.calibration.whole),
+            shift=self._shift(x, evidence.scores, wanted),
         )
 
     def look(self, x: Tensor, target: Tensor | None) -> Evidence:
@@ -396,6 +398,26 @@ class Judge:
         return tuple(
             Axis(name, group, *values(k, group), weighed.axis_p[:, k], weighed.adjusted[:, k])
             for k, (name, group) in enumerate(zip(names, self._groups, strict=True))
+        )
+
+    def _shift(self, x: Tensor, scores: Tensor, target: Tensor | None) -> Shift | None:
+        """Compare the samples, as a set, with real ones of the classes that are asked for."""
+        first = next((axis.neighbours for axis in self.manifold if axis.neighbours), None)
+        if first is None:
+            return None
+        known, reference, others = self.usual.halves[1], first.reference, self.usual.others
+        if target is not None and others is not None and self.labels is not None:
+            labels = others.isnan().int().argmax(dim=1)
+            labels = labels if self.usual.crossed else labels[1::2]
+            known = known[rows_alike(labels, target)]
+            reference = reference[rows_alike(self.labels, target)]
+        names = [name for axis in self.manifold for name in axis.names]
+        along = slice(len(self._readers), None)
+        return tested(
+            (scores[:, along], known[:, along]),
+            names,
+            (first.seen(x), reference),
+            trusted=not self.usual.crossed,
         )
 
     @cached_property

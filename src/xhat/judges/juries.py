@@ -32,7 +32,7 @@ __all__ = ["Member", "crossed_votes", "dealt", "jury_of"]
 _FEW = 1_500  # known samples below which each is held out once
 _FOLDS, _HELD = 3, 7  # where they are few; else one in seven is held out
 _WIDE = 1_024  # columns above which no trees are grown
-_STEPS = 700  # of training a network on a grid; half as many for each of three
+_STEPS = 700  # of training a network on a grid; a third as many for each of three
 _SHOWN, _MET = 0.5, 0.2  # samples of no class for each of a class: in training, and afterwards
 
 Progress = Callable[[str, int, int], None]
@@ -99,7 +99,7 @@ def jury_of(
 
 def _families(lesson: Lesson) -> tuple[Family, ...]:
     shape, outputs = tuple(lesson.x.shape[1:]), lesson.classes + 1
-    steps = _STEPS // 2 if len(lesson.x) < _FEW else _STEPS
+    steps = _STEPS // 3 if len(lesson.x) < _FEW else _STEPS
     if len(shape) == 3:
         view = Grid(lesson)
         inside = {"classes": outputs, "channels": view.channels}

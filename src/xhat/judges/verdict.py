@@ -22,6 +22,7 @@ from xhat.judges.outcomes import (
     RATHER,
     Outcome,
 )
+from xhat.judges.shift import Shift
 from xhat.judges.stability import STABLE
 from xhat.judges.truth import TruthEvidence
 
@@ -80,6 +81,8 @@ class Verdicts:
         placed: ``(n, classes + 1)``, what the jury sees once a sample of no class is put where real
             ones lie; NaN where nothing, None if it was not asked.
         calibrated: how many real samples the p-values rest on.
+        shift: whether the candidates, taken together, are like the real samples that the judge was
+            calibrated on; None where nobody compared them.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -100,6 +103,7 @@ class Verdicts:
     kept: Tensor | None = None
     placed: Tensor | None = None
     calibrated: int = 0
+    shift: Shift | None = None
 
     def __len__(self) -> int:
         return len(self.outcomes)
