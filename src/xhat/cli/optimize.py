@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["audit_command", "optimize_command"]
 
+_LISTED = 20  # numbers of samples that are printed
+
 Reference = Annotated[
     Path | None,
     typer.Option(
@@ -199,12 +201,22 @@ def audit_command(
     labels: Labels = None,
     kind: Kind = None,
     truth: TruthName = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Of how many samples, taken at random, --truth is asked. \\[default: all]",
+            rich_help_panel="What is real",
+        ),
+    ] = None,
+    fdr: Annotated[
+        float, typer.Option(help="Share of false ones expected among those to believe, at most.")
+    ] = 0.1,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
     beta: Beta = None,
     out: Out = Path("runs/audit"),
     seed: Seed = 0,
 ) -> None:
-    """Say of samples from any tool whether they can be believed."""
+    """Say of samples from any tool whether they can be believed, and which to simulate next."""
     from xhat.core import claimed_folder
 
     wanted = Wanted(target, value, tolerance, within, at_least, at_most)
@@ -226,6 +238,9 @@ def audit_command(
                 goal,
                 domain=domain,
                 truth=None if truth is None else load_model(truth),
+                budget=budget,
+                fdr=fdr,
+                seed=seed,
                 x0=starts,
                 alpha=alpha,
                 beta=beta,
@@ -238,7 +253,22 @@ def audit_command(
                 console.print(f"{count:6d}  {outcome}: {Outcome(outcome).meaning}")
         if len(found) == 1:
             console.print(f"\n{found.verdicts[0].explain()}", markup=False)
+    _say_selected(found)
     console.print(f"Open {page}", markup=False)
+
+
+def _say_selected(found: "Judged") -> None:
+    """Say which samples to believe, and which to simulate next."""
+    if found.selection is None:
+        return
+    console.print(f"\n{found.selection.summary()}.".capitalize(), markup=False)
+    rows = {"Believe": found.trusted.nonzero()[:, 0], "Simulate next": found.next}
+    for what, numbers in rows.items():
+        listed = ", ".join(map(str, numbers[:_LISTED].tolist())) or "none"
+        more = f", … ({len(numbers)} in all)" if len(numbers) > _LISTED else ""
+        console.print(f"{what}: {listed}{more}", markup=False)
+    for note in found.notes:
+        console.print(f"Note: {note}.", markup=False)
 
 
 def _shown(found: "Judged", out: Path) -> Path:

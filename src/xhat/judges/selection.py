@@ -108,8 +108,8 @@ def gap_bounds(
     """Return between which ends the gap of each new sample lies.
 
     Args:
-        gaps: ``(b,)`` of verified samples, a random part of all; NaN where it is not known, which
-            counts as larger than any.
+        gaps: ``(b,)`` of verified samples, a random part of all; NaN where the truth failed. These
+            are left out: the ends are for samples of which the truth gives an answer.
         difficulty: ``(b,)`` and ``(m,)``, above 0, of the verified and of the new samples.
         miss: the probability, in (0, 1), with which a new sample's gap may lie outside.
         signed: whether gaps may be below 0; each end then takes half of ``miss``.
@@ -123,13 +123,14 @@ def gap_bounds(
         >>> low.tolist(), high.tolist()
         ([-9.0], [9.0])
     """
+    check_fraction("miss", miss)
     known, new = (each.double() for each in difficulty)
-    scaled = gaps.double() / known
+    scaled = (gaps.double() / known)[~gaps.isnan()]
     share = miss / 2 if signed else miss
-    high = new * _upper(scaled.nan_to_num(nan=torch.inf), share)
+    high = new * _upper(scaled, share)
     if not signed:
         return torch.zeros_like(high), high
-    return -new * _upper((-scaled).nan_to_num(nan=torch.inf), share), high
+    return -new * _upper(-scaled, share), high
 
 
 def _upper(values: Tensor, miss: float) -> float:
@@ -195,9 +196,9 @@ class Selection:
                 f"Those that were selected without being verified are expected to hold at most "
                 f"{rate} that miss the goal by the truth. This holds on average over the random "
                 f"choice of those that were verified, for whatever model and samples; it is not "
-                f"said of each single one, nor of those that look best among them. Each interval "
-                f"of the gap misses with a probability of {rate}, over all samples alike, not only "
-                f"over those that were selected."
+                f"said of each single one, nor of those that look best among them. Where the truth "
+                f"answers at all, the interval of the gap misses with a probability of {rate}, "
+                f"over all samples alike, not over those alone that were selected."
             )
         return (
             f"Of the trusted samples at most {rate} are expected to be real samples of another "
