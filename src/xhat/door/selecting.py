@@ -280,7 +280,7 @@ def _with_truth(
     outcomes = list(base.outcomes)
     for i, outcome in zip(rows.tolist(), answered.outcomes, strict=True):
         outcomes[i] = outcome
-    parts = vars(base) | {"outcomes": tuple(outcomes)}
+    parts: dict[str, Any] = vars(base) | {"outcomes": tuple(outcomes)}
     return PartVerified(**parts, answered=answered, place=place)
 
 

@@ -255,12 +255,21 @@ class Selection:
     @classmethod
     def of_columns(cls, columns: Mapping[str, Any], fdr: float, *, signed: bool) -> "Selection":
         """Return what ``columns`` made columns of."""
-        told = {name: torch.as_tensor(columns[name].copy()) for name in ("trusted", "selection_p")}
-        nothing = torch.full_like(told["selection_p"], torch.nan)
-        no, place = torch.zeros_like(told["trusted"]), torch.as_tensor(columns["next"].copy())
-        by_truth = "verified" in columns
-        more = ("verified", "meets", "gap_low", "gap_high")
-        rest = [torch.as_tensor(columns[name].copy()) for name in more] if by_truth else None
-        order = place.argsort(stable=True)[int((place == 0).sum()) :]
-        asked = rest or (no, no.clone(), nothing, nothing)
-        return cls(*told.values(), fdr, by_truth, *asked, order, signed)
+
+        def tensor(name: str) -> Tensor:
+            return torch.from_numpy(columns[name].copy())
+
+        chosen, p, place = map(tensor, ("trusted", "selection_p", "next"))
+        by_truth, no, nothing = "verified" in columns, chosen & False, torch.full_like(p, torch.nan)
+        return cls(
+            chosen=chosen,
+            p=p,
+            fdr=fdr,
+            by_truth=by_truth,
+            verified=tensor("verified") if by_truth else no,
+            meets=tensor("meets") if by_truth else no,
+            low=tensor("gap_low") if by_truth else nothing,
+            high=tensor("gap_high") if by_truth else nothing,
+            next=place.argsort(stable=True)[int((place == 0).sum()) :],
+            signed=signed,
+        )

@@ -43,10 +43,12 @@ def write_results(found: Any, folder: str | Path) -> Path:
     table = found.write(folder, picture="changes.png" if drawn else None)
     if starts is not None and pictures is not None:
         save_changes_png(folder / "changes.png", starts, pictures, _captions(found))
-    told = found.verdicts is not None and hasattr(found.verdicts, "axes")  # not from a file
-    if not told or not (found.verdicts.axes or found.selection is not None):
+    verdicts = found.verdicts
+    if verdicts is None or not hasattr(verdicts, "axes"):  # those of a file are sentences alone
         return table
-    facts = {"goal": found.goal, "method": found.method, "alpha": f"{found.verdicts.alpha:g}"}
+    if not verdicts.axes and found.selection is None:
+        return table
+    facts = {"goal": found.goal, "method": found.method, "alpha": f"{verdicts.alpha:g}"}
     return save_judged_page(
         folder / "report.html",
         _samples(found, low, high),
@@ -54,7 +56,7 @@ def write_results(found: Any, folder: str | Path) -> Path:
         lead=f"{found.summary()}.".capitalize(),
         facts={name: value for name, value in facts.items() if value} | {"inputs": len(found)},
         notes=(
-            *(_NOTES if found.verdicts.axes else ()),
+            *(_NOTES if verdicts.axes else ()),
             *(f"{note[:1].upper()}{note[1:]}." for note in found.notes),
         ),
         chosen=_chosen(found),
