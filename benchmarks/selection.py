@@ -27,7 +27,7 @@ from xhat.core import generator
 from xhat.objectives.goals import Goal
 from xhat_zoo.airfoil import catalogue
 from xhat_zoo.airfoil import surrogate as neuralfoil
-from xhat_zoo.airfoil.design import Design, design_box
+from xhat_zoo.airfoil.design import Design, apart, design_box
 from xhat_zoo.airfoil.xfoil import Condition, XFoil
 from xhat_zoo.conjunction import avoid, describe, simulate, truth
 from xhat_zoo.conjunction import surrogate as risk
@@ -35,8 +35,9 @@ from xhat_zoo.conjunction import surrogate as risk
 SEED, REPETITIONS, AUDITED = 0, 300, 200
 BUDGETS, RATES = (20, 100), (0.1, 0.2)
 FLOWN = RESULTS / "selection" / "airfoil.json"
-REYNOLDS, RATIO = 1e6, 130.0  # of the airfoils, and the lift over drag that is wanted
-WANTED, SPARE = -5.0, (0.0, 0.001, 0.002, 0.005, 0.01, 0.02)  # of log10 Pc
+REYNOLDS, RATIO = 1e6, 170.0  # of the airfoils, and the lift over drag that is wanted
+_JUDGED = 100  # samples that a judge needs
+WANTED, SPARE = -5.0, (0.0, 0.0002, 0.0005, 0.001, 0.002, 0.005)  # of log10 Pc
 
 
 @dataclass
@@ -121,7 +122,10 @@ def regressed(x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
 def closed_form(
     name: str, f: Callable[[Tensor], Tensor], features: int, known: int, count: int = 600
 ) -> Task:
-    """Return designs that a network trained on few samples takes for the best twentieth."""
+    """Return designs that a network trained on few samples takes for the best twentieth.
+
+    Where the samples are enough for a judge, they are the domain of the audits.
+    """
     draws = generator(SEED, name)
     x = torch.rand(known, features, generator=draws)
     model = regressed(x, f(x))
@@ -130,7 +134,7 @@ def closed_form(
     starts = torch.rand(count, features, generator=draws)
     found = xhat.optimize(model, starts, xhat.AtMost(most - spare), limits=(0, 1), seed=SEED)
     designs = found.x.detach()
-    near = xhat.Domain(x, limits=(0, 1), name=name)
+    near = xhat.Domain(x, limits=(0, 1), name=name) if known >= _JUDGED else None
     return Task(name, designs, xhat.AtMost(most), model(designs), f(designs), near)
 
 
@@ -157,8 +161,8 @@ def lift_over_drag(x: Tensor) -> Tensor:
     return (seen.lift / seen.drag)[:, 0]
 
 
-def airfoils(count: int) -> tuple[Tensor, Tensor]:
-    """Return airfoils of much lift over drag by NeuralFoil, and what it says of them."""
+def airfoils(count: int) -> Tensor:
+    """Return airfoils whose lift over drag is as wanted by NeuralFoil, at most ``count``."""
     draws, real = generator(SEED, "airfoils"), catalogue().parameters
     shapes = real[torch.randperm(len(real), generator=draws)[:count]]
     angles = 3 + 4 * torch.rand(count, 1, generator=draws, dtype=torch.float64)
@@ -166,16 +170,16 @@ def airfoils(count: int) -> tuple[Tensor, Tensor]:
     starts = box.project(Design(shapes, angles).joined())
     wanted = RATIO + 20 * torch.rand(count, 1, generator=draws, dtype=torch.float64)
     found = xhat.optimize(
-        lift_over_drag, starts, xhat.AtLeast(wanted), limits=(box.low[0], box.high[0]), seed=SEED
-    )
-    with torch.no_grad():
-        return found.x.double(), lift_over_drag(found.x.double())
+        lift_over_drag, starts, xhat.AtLeast(wanted), limits=(box.low[0], box.high[0]), seed=SEED,
+        compute=xhat.Compute(precision="float64"),
+    )  # fmt: skip
+    x = found.x.double()
+    return x[apart(x).amax(dim=1) <= 0]  # the others are no airfoils, which needs no XFoil
 
 
 def fly(count: int) -> None:
     """Ask XFoil about the airfoils, and keep what it says."""
-    x, said = airfoils(count)
-    x, said = x[said >= RATIO], said[said >= RATIO]
+    x = airfoils(count)
     xfoil, rows = XFoil(timeout=20.0, attempts=2), []
     for design, parameters, angles in zip(x, Design.of(x).parameters, Design.of(x).angles):
         try:
@@ -184,7 +188,10 @@ def fly(count: int) -> None:
         except ValueError:  # surfaces that cross
             ratio = math.nan
         rows.append(
-            {"design": [float(f"{v:.8g}") for v in design], "ratio": None if ratio != ratio else ratio}
+            {
+                "design": [float(f"{v:.8g}") for v in design],
+                "ratio": None if ratio != ratio else ratio,
+            }
         )
     FLOWN.parent.mkdir(exist_ok=True)
     head = {"provenance": provenance(SEED, ("xhat", "torch")), "reynolds": REYNOLDS}
@@ -277,14 +284,14 @@ def tables(rows: list[dict[str, Any]], tasks: list[Task]) -> str:
 def main() -> None:
     """Measure, and write ``selection.json`` and ``selection.md``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fly", type=int, nargs="?", const=240, help="airfoils, by XFoil again")
+    parser.add_argument("--fly", type=int, nargs="?", const=800, help="searches, by XFoil again")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.fly:
         fly(options.fly)
         return
     tasks = [
-        closed_form("Branin", branin, 2, 120),
+        closed_form("Branin", branin, 2, 30),
         closed_form("Hartmann", hartmann, 6, 400),
         conjunctions(),
         flown(),
