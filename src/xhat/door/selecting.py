@@ -1,11 +1,15 @@
 """Which of many samples may be believed together: by their verdicts, or by a truth asked of some.
 
 A truth that is dear is asked of a random part of the samples. These calibrate which of the others
-may be believed, and how far the surrogate is off there; see ``xhat.judges.selection``.
+may be believed, and how far the surrogate is off there; see ``xhat.judges.selection``. The score of
+a sample is how far inside the goal the surrogate sees it, in units of how difficult it is: of its
+distance to real samples, where there are some. Where enough are verified, a third of them, which
+then calibrates nothing, teaches where the surrogate errs (``xhat.judges.gap_process``), and the
+score is the margin that is left after that, in standard deviations.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,9 +17,11 @@ from torch import Tensor
 
 from xhat.core import check_count, generator
 from xhat.door.judged import Judged
-from xhat.door.judging import as_truth, at_rest, failures, outcomes_by_truth
-from xhat.judges import Judge, Outcome, Truth, TruthEvidence, Verdict, Verdicts, ask
+from xhat.door.judging import as_truth, at_rest, failures
+from xhat.door.part_verified import with_truth
+from xhat.judges import Judge, Outcome, Truth, TruthEvidence, ask
 from xhat.judges.conformal import samples_needed
+from xhat.judges.gap_process import GapProcess
 from xhat.judges.selection import (
     Selection,
     benjamini_hochberg,
@@ -23,14 +29,14 @@ from xhat.judges.selection import (
     gap_bounds,
     selection_p_values,
 )
-from xhat.judges.truth import CHUNK
 from xhat.objectives.goals import Goal
 
-__all__ = ["PartVerified", "check_budget", "select_by_truth", "select_by_verdicts"]
+__all__ = ["check_budget", "select_by_truth", "select_by_verdicts"]
 
 Model = Callable[[Tensor], Tensor]
 _PART = 512
 _NEAREST = 3  # real samples, whose distance says how difficult a sample is
+_TAUGHT, _FEWEST = 3, 10  # one of so many verified samples teaches, where these are enough
 
 
 def check_budget(budget: int, n: int, truth: Any, goal: Goal | None) -> int:
@@ -117,11 +123,8 @@ def select_by_truth(
         fdr: the expected share of false ones among the selected, at most.
         seed: of the random part; with a larger budget it grows.
     """
-    asked = as_truth(truth, goal)
-    possible = checked.feasible & (checked.reached if model is not None else True)
-    pool = possible.nonzero()[:, 0]
-    order = torch.randperm(len(pool), generator=generator(seed, "verified"))
-    rows = pool[order[:budget]].sort().values
+    pool = (checked.feasible & (checked.reached if model is not None else True)).nonzero()[:, 0]
+    rows = pool[torch.randperm(len(pool), generator=generator(seed, "verified"))[:budget]]
     notes = checked.notes
     if len(pool) < len(checked):
         notes = (
@@ -129,74 +132,129 @@ def select_by_truth(
             f"{len(checked) - len(pool)} of {len(checked)} samples break a constraint or do not "
             f"reach the goal by the model itself, so the truth is not asked of them",
         )
+    asked, labels = as_truth(truth, goal), goal.labels_for(len(checked))
+    choice = _Choice(checked, model, goal, pool, rows, fdr)
     if not len(rows):
-        nothing = _Asked(rows, None, torch.full((len(checked),), torch.nan), None)
-        return replace(checked, selection=_selection(checked, pool, nothing, fdr), notes=notes)
-    labels = goal.labels_for(len(checked))
+        return replace(checked, selection=choice.select(None, ours=False), notes=notes)
     evidence = ask(
-        _of_rows(asked, goal, rows, len(checked)) if asked is not truth else asked,
+        asked if asked is truth else _of_rows(asked, goal, rows, len(checked)),
         checked.x[rows],
         0.0 if labels is None else labels[rows],
         model,
     )
-    notes = (*notes, *failures(asked, evidence, rows))
-    y = None if model is None else _outputs(model, checked.x)
-    score = torch.ones(len(checked)) if y is None else goal.inside(y).cpu()
-    told = _Asked(rows, evidence, score, None if goal.by_class else y)
-    selection = _selection(checked, pool, told, fdr)
-    notes = (*notes, *_too_few(selection, len(pool)))
-    verdicts = _with_truth(checked, judge, labels, rows, evidence, model)
+    selection = choice.select(evidence, ours=asked is not truth)
+    notes = (*notes, *failures(asked, evidence, rows), *choice.too_few(selection))
+    verdicts = with_truth(checked, judge, labels, rows, evidence, asked_model=model is not None)
     return replace(checked, selection=selection, verdicts=verdicts, notes=notes)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What truth and surrogate say: of the samples at ``rows``, and of all."""
+class _Choice:
+    """What is known before the truth is asked of ``rows``, a random part of the ``pool``."""
 
-    rows: Tensor
-    evidence: TruthEvidence | None
-    score: Tensor
-    y: Tensor | None
+    def __init__(
+        self,
+        checked: Judged,
+        model: Model | None,
+        goal: Goal,
+        pool: Tensor,
+        rows: Tensor,
+        fdr: float,
+    ) -> None:
+        self.n, self.goal, self.pool, self.rows, self.fdr = len(checked), goal, pool, rows, fdr
+        self.y = None if model is None else _outputs(model, checked.x).double().cpu()
+        self.margin = torch.ones(self.n).double() if self.y is None else goal.inside(self.y)
+        self.difficulty = _difficulty(checked)
+        self.x = checked.x.detach().flatten(1).double().cpu()
+        few, needed = len(rows) // _TAUGHT, samples_needed(fdr)
+        enough = few >= _FEWEST and len(rows) - few >= 2 * needed
+        self.taught = few if enough and self.y is not None and not goal.by_class else 0
 
-    def gaps(self) -> tuple[Tensor, bool] | None:
-        """Return the gaps at ``rows``, and whether they have a sign; None if there are none."""
-        if self.y is None or self.evidence is None or self.evidence.gap is None:
-            return None
-        said, true = (each.reshape(len(each), -1).double().cpu() for each in (self.y, self.truth))
-        if true.shape[1] > 1 or said.shape[1] > 1:
-            return self.evidence.gap, False
-        gap = true[:, 0] - said[self.rows, 0]
-        return torch.where(self.evidence.failed, torch.nan, gap), True
+    def select(self, evidence: TruthEvidence | None, *, ours: bool) -> Selection:
+        """Return the selection, by what the truth said of ``rows``; None where there are none.
 
-    @property
-    def truth(self) -> Tensor:
-        """What the truth gave."""
-        assert self.evidence is not None  # noqa: S101 - asked for only then
-        return self.evidence.y
+        Args:
+            evidence: what it said.
+            ours: whether the goal itself decides by the outputs of the truth.
+        """
+        if not ours:
+            self.taught = 0
+        no, nothing = torch.zeros(self.n, dtype=torch.bool), torch.full((self.n,), torch.nan)
+        verified, meets, chosen = no.clone(), no.clone(), no.clone()
+        low, high, p = (nothing.double() for _ in range(3))
+        verified[self.rows] = True
+        others, score, signed = self.pool[~verified[self.pool]], self.margin / self.difficulty, True
+        if evidence is not None:
+            meets[self.rows] = evidence.holds
+            if self.taught:
+                gained, unit = self._expected(self._gained(evidence))
+                score = (self.margin + gained) / unit
+            known = self.rows[self.taught :]
+            p[others] = selection_p_values(score[others], score[known], meets[known])
+            chosen[others] = benjamini_hochberg(p[others], self.fdr)
+            signed = self._bound(evidence, others, low, high)
+        left = others[~chosen[others]]
+        order = left[score[left].argsort(descending=True, stable=True)]
+        return Selection(
+            chosen | meets, p, self.fdr, True, verified, meets, low, high, order, signed
+        )
 
+    def too_few(self, selection: Selection) -> tuple[str, ...]:
+        """Return why nothing was selected, where more evaluations of the truth would help."""
+        known = len(self.rows) - self.taught
+        others, rate = len(self.pool) - len(self.rows), f"{100 * self.fdr:g} %"
+        if others == 0 or bool(selection.selected.any()):
+            return ()
+        if known < (needed := samples_needed(self.fdr)):
+            return (
+                f"nothing can be selected at a false discovery rate of {rate} with {known} "
+                f"verified samples; it takes at least {needed}",
+            )
+        fewest = fewest_selected(known, others, self.fdr)
+        return (
+            f"nothing was selected: with {len(self.rows)} verified samples a selection at a false "
+            f"discovery rate of {rate} holds at least {fewest} of the {others} others, and those "
+            f"that look best miss the goal too often; a larger budget, a lower goal or a better "
+            f"surrogate would help",
+        )
 
-def _selection(checked: Judged, pool: Tensor, told: _Asked, fdr: float) -> Selection:
-    n = len(checked)
-    difficulty = _difficulty(checked)
-    score = told.score.double() / difficulty
-    verified, meets = torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
-    verified[told.rows] = True
-    low, p = torch.full((n,), torch.nan, dtype=torch.double), torch.full((n,), torch.nan).double()
-    high, signed = low.clone(), True
-    others = pool[~verified[pool]]
-    chosen = meets.clone()
-    if told.evidence is not None:
-        meets[told.rows] = told.evidence.holds
-        p[others] = selection_p_values(score[others], score[told.rows], meets[told.rows])
-        chosen[others] = benjamini_hochberg(p[others], fdr)
-        if (known := told.gaps()) is not None:
-            gaps, signed = known
-            units = difficulty[told.rows], difficulty[others]
-            low[others], high[others] = gap_bounds(gaps, units, fdr, signed=signed)
-            low[told.rows] = high[told.rows] = gaps.double()
-    left = others[~chosen[others]]
-    order = left[score[left].argsort(descending=True, stable=True)]
-    return Selection(chosen | meets, p, fdr, True, verified, meets, low, high, order, signed)
+    def _gained(self, evidence: TruthEvidence) -> Tensor:
+        """Return by how much the truth is farther inside the goal than the surrogate, ``(b,)``."""
+        gained = self.goal.inside(_spread(evidence.y, self.rows, self.n))[self.rows]
+        gained = gained - self.margin[self.rows]
+        worst = gained[~evidence.failed].amin() if bool((~evidence.failed).any()) else -1.0
+        return torch.where(evidence.failed, worst, gained)  # a failure is as bad as can be
+
+    def _expected(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation at all samples, from the values at those that teach."""
+        taught = self.rows[: self.taught]
+        known = ~(given := values[: self.taught]).isnan()
+        if int(known.sum()) < 2:
+            return torch.zeros(self.n).double(), self.difficulty
+        middle, spread = self.x[self.pool].mean(dim=0), self.x[self.pool].std(dim=0)
+        features = (self.x - middle) / spread.clamp_min(1e-12)
+        return GapProcess.fit(features[taught[known]], given[known])(features)
+
+    def _bound(self, evidence: TruthEvidence, others: Tensor, low: Tensor, high: Tensor) -> bool:
+        """Fill in the gaps of all samples; return whether they have a sign."""
+        if self.y is None or self.goal.by_class or evidence.gap is None:
+            return True
+        said, true = self.y.flatten(1) if self.y.ndim > 1 else self.y[:, None], evidence.y
+        true = true.double().reshape(len(true), -1)
+        gaps, signed = evidence.gap, said.shape[1] == true.shape[1] == 1
+        middle, unit = torch.zeros(self.n).double(), self.difficulty
+        if signed:
+            gaps = torch.where(evidence.failed, torch.nan, true[:, 0] - said[self.rows, 0])
+            middle, unit = self._expected(gaps) if self.taught else (middle, unit)
+        known = self.rows[self.taught :]
+        ends = gap_bounds(
+            gaps[self.taught :] - middle[known],
+            (unit[known], unit[others]),
+            self.fdr,
+            signed=signed,
+        )
+        low[others], high[others] = (middle[others] + end for end in ends)
+        low[self.rows] = high[self.rows] = gaps.double()
+        return signed
 
 
 def _difficulty(checked: Judged) -> Tensor:
@@ -211,27 +269,6 @@ def _difficulty(checked: Judged) -> Tensor:
     return 1 + away / away.median().clamp_min(1e-12)
 
 
-def _too_few(selection: Selection, pool: int) -> tuple[str, ...]:
-    """Return why nothing was selected where more evaluations of the truth would help."""
-    asked = int(selection.verified.sum())
-    others, rate = pool - asked, f"{100 * selection.fdr:g} %"
-    if others == 0 or bool(selection.selected.any()):
-        return ()
-    needed = samples_needed(selection.fdr)
-    if asked < needed:
-        return (
-            f"nothing can be selected at a false discovery rate of {rate} with {asked} verified "
-            f"samples; it takes at least {needed}",
-        )
-    fewest = fewest_selected(asked, others, selection.fdr)
-    return (
-        f"nothing was selected: with {asked} verified samples a selection at a false discovery "
-        f"rate of {rate} holds at least {fewest} of the {others} others, and those that are "
-        f"farthest inside the goal miss it too often; a larger budget, a lower goal or a better "
-        f"surrogate would help",
-    )
-
-
 def _outputs(model: Model, x: Tensor) -> Tensor:
     with at_rest(model, warn=False), torch.no_grad():
         return torch.cat([model(part) for part in x.split(_PART)])
@@ -239,76 +276,10 @@ def _outputs(model: Model, x: Tensor) -> Tensor:
 
 def _of_rows(truth: Truth, goal: Goal, rows: Tensor, n: int) -> Truth:
     """Return a truth that is asked of some of ``n`` samples, each of which has its own goal."""
-
-    def error(y: Any, _: Any) -> Tensor:
-        said = torch.as_tensor(y).double()
-        every = said.new_full((n, *said.shape[1:]), torch.nan)
-        every[rows] = said
-        return goal.off(every)[rows]
-
-    return replace(truth, error=error)
+    return replace(truth, error=lambda y, _: goal.off(_spread(y, rows, n))[rows])
 
 
-def _with_truth(
-    checked: Judged,
-    judge: Judge | None,
-    labels: Tensor | None,
-    rows: Tensor,
-    evidence: TruthEvidence,
-    model: Model | None,
-) -> "PartVerified":
-    """Return verdicts in which the truth overrules the judge where it was asked."""
-    n, structure = len(checked), checked.certificate
-    wanted = None if labels is None else labels[rows]
-    if judge is None or not isinstance(base := checked.verdicts, Verdicts):
-        none, reached = torch.full((n,), torch.nan), checked.reached if model is not None else None
-        outcomes = outcomes_by_truth(structure, reached, [Outcome.UNDECIDED] * n)
-        base = Verdicts(outcomes, labels, (), none, none, 0.05, structure=structure)
-        held = [Outcome.GENUINE if holds else Outcome.MISTAKEN for holds in evidence.holds.tolist()]
-        answered = Verdicts(tuple(held), wanted, (), none[rows], none[rows], 0.05, truth=evidence)
-    else:
-        known = iter(evidence.y.split(CHUNK))  # as it is asked
-        told = Truth(lambda _: next(known), lambda *_: evidence.error, evidence.tolerance)
-        answered = judge.judge(checked.x[rows], wanted, truth=told)
-        answered = replace(answered, truth=evidence)
-    if structure is not None:
-        answered = replace(
-            answered, structure=replace(structure, violation=structure.violation[rows])
-        )
-    place = torch.full((n,), -1)
-    place[rows] = torch.arange(len(rows))
-    outcomes = list(base.outcomes)
-    for i, outcome in zip(rows.tolist(), answered.outcomes, strict=True):
-        outcomes[i] = outcome
-    parts: dict[str, Any] = vars(base) | {"outcomes": tuple(outcomes)}
-    return PartVerified(**parts, answered=answered, place=place)
-
-
-@dataclass(frozen=True)
-class PartVerified(Verdicts):
-    """Verdicts of samples of which the truth was asked of some.
-
-    Attributes:
-        answered: the verdicts of those, in which the truth has its word.
-        place: ``(n,)``, where each sample is among those; -1 where the truth was not asked.
-    """
-
-    answered: Verdicts | None = None
-    place: Tensor | None = None
-
-    def __getitem__(self, index: int) -> Verdict:
-        index = range(len(self))[index]
-        at = -1 if self.place is None else int(self.place[index])
-        if at >= 0 and self.answered is not None:
-            return self.answered[at]
-        return Verdict(self, index) if self.axes else _Unasked(self, index)
-
-
-class _Unasked(Verdict):
-    """The verdict of a sample of which nobody was asked."""
-
-    @property
-    def meaning(self) -> str:
-        if self.outcome is Outcome.UNDECIDED:
-            return "the truth was not asked, and there is no judge"
-        return super().meaning
+def _spread(y: Any, rows: Tensor, n: int) -> Tensor:
+    """Return outputs of ``n`` samples, NaN where they are not known."""
+    said = torch.as_tensor(y).double()
+    return said.new_full((n, *said.shape[1:]), torch.nan).index_put((rows,), said)
