@@ -271,7 +271,7 @@ def tables(rows: list[dict[str, Any]], tasks: list[Task]) -> str:
         for t in tasks
     )
     return (
-        f"# Conformal selection\n\n`xhat.audit` of up to {AUDITED} designs with a truth that is "
+        f"`xhat.audit` of up to {AUDITED} designs with a truth that is "
         f"asked about a random part, the budget; means over {REPETITIONS} repetitions. *False*: "
         "the share of designs that miss the goal among those that were selected without being "
         "verified, with its standard error; at most *fdr* is promised. *Found*: of all designs "
