@@ -1,6 +1,7 @@
 """Selection: false discoveries stay below the rate asked, and gaps within their bounds."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,6 +140,10 @@ def test_every_sample_is_told_what_is_said_of_it():
         "1 verified, of which 0 meet the goal; of the 2 others 1 selected at a false discovery "
         "rate of 10 %"
     )
+    assert "at most 10 % that miss the goal by the truth" in found.promise()
+    assert "the interval of the gap" in found.promise()
+    assert "the interval of the gap" not in replace(found, low=ends * math.nan).promise()
+    assert "real samples of another class" in replace(found, by_truth=False).promise()
     assert "One of 1 selected" in found.explain(0)
     assert "lies between -1 and 1 with a probability of 90 %" in found.explain(0)
     assert "number 1 of those to simulate next. Too few were verified" in found.explain(1)

@@ -17,6 +17,7 @@ from xhat.cli.wanted import Wanted, domain_of, limits_of, samples_of
 if TYPE_CHECKING:
     from xhat.door.judged import Judged
     from xhat.engine import Progress, Result
+    from xhat.judges import Outcome
 
 __all__ = ["audit_command", "optimize_command"]
 
@@ -224,7 +225,6 @@ def audit_command(
         from xhat.cli.inputs import load_model
         from xhat.domain.reading import as_starts, read_data
         from xhat.door.auditing import audit
-        from xhat.judges import Outcome
 
         goal = wanted.goal() if wanted.said else None
         domain = domain_of(reference, labels, kind, None, None, seed, alpha)
@@ -250,11 +250,18 @@ def audit_command(
     if found.verdicts is not None:
         for outcome, count in found.verdicts.counts().items():
             if count:
-                console.print(f"{count:6d}  {outcome}: {Outcome(outcome).meaning}")
+                console.print(f"{count:6d}  {outcome}: {_meaning(found, outcome)}")
         if len(found) == 1:
             console.print(f"\n{found.verdicts[0].explain()}", markup=False)
     _say_selected(found)
     console.print(f"Open {page}", markup=False)
+
+
+def _meaning(found: "Judged", outcome: "Outcome") -> str:
+    """Return what an outcome means for the samples that have it; in general, where they differ."""
+    verdicts: Any = found.verdicts
+    said = {each.meaning for each in verdicts if each.outcome is outcome}
+    return said.pop() if len(said) == 1 else outcome.meaning
 
 
 def _say_selected(found: "Judged") -> None:

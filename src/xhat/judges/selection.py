@@ -192,13 +192,17 @@ class Selection:
         """Return what is guaranteed of those that are selected, and what is not."""
         rate = f"{100 * self.fdr:g} %"
         if self.by_truth:
+            of_gaps = (
+                f" Where the truth answers at all, the interval of the gap misses with a "
+                f"probability of {rate}, over all samples alike, not over those alone that were "
+                f"selected."
+            )
             return (
                 f"Those that were selected without being verified are expected to hold at most "
                 f"{rate} that miss the goal by the truth. This holds on average over the random "
                 f"choice of those that were verified, for whatever model and samples; it is not "
-                f"said of each single one, nor of those that look best among them. Where the truth "
-                f"answers at all, the interval of the gap misses with a probability of {rate}, "
-                f"over all samples alike, not over those alone that were selected."
+                f"said of each single one, nor of those that look best among them."
+                f"{'' if bool(self.low.isnan().all()) else of_gaps}"
             )
         return (
             f"Of the trusted samples at most {rate} are expected to be real samples of another "
