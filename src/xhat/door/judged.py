@@ -13,7 +13,7 @@ from xhat.core import atomic_folder_check, atomic_write
 from xhat.domain import Domain
 from xhat.engine import Result
 from xhat.engine.files import usual_suffix
-from xhat.judges import Outcome, Verdicts
+from xhat.judges import Outcome, Selection, Verdicts
 
 __all__ = ["Judged", "KeptVerdict", "KeptVerdicts"]
 
@@ -74,6 +74,8 @@ class Judged(Result):
     Attributes:
         verdicts: what the judge says of each input; None where there was no domain and no truth.
         domain: what real inputs look like; None if nobody said.
+        selection: which inputs may be believed together, and which to simulate next; None where
+            that was not asked.
         goal: what was wanted, as text.
         method: how it was searched, by name; empty for samples from elsewhere.
         model: the name of the model that was searched, where it has one; kept in the file, so that
@@ -82,6 +84,7 @@ class Judged(Result):
 
     verdicts: Verdicts | KeptVerdicts | None = None
     domain: Domain | None = field(default=None)
+    selection: Selection | None = None
     goal: str = ""
     method: str = ""
     model: str = ""
@@ -93,10 +96,21 @@ class Judged(Result):
 
     @property
     def trusted(self) -> Tensor:
-        """Which inputs are genuine, ``(n,)`` booleans; none without verdicts."""
+        """Which inputs may be believed, ``(n,)`` booleans.
+
+        With a ``selection`` what it has chosen, else what is genuine; none without verdicts.
+        """
+        if self.selection is not None:
+            return self.selection.chosen
         if self.verdicts is None:
             return torch.zeros(len(self), dtype=torch.bool)
         return torch.tensor([each == Outcome.GENUINE for each in self.verdicts.outcomes])
+
+    @property
+    def next(self) -> Tensor:
+        """Which inputs to simulate next, ``(k,)``, the most promising first; none if not asked."""
+        nothing = torch.zeros(0, dtype=torch.long)
+        return nothing if self.selection is None else self.selection.next
 
     def summary(self) -> str:
         """Return one line: how many inputs of each outcome, or what is missing for verdicts."""
@@ -109,7 +123,8 @@ class Judged(Result):
             return f"{reached}; not judged: give a domain (or a truth) for verdicts"
         counts = {o: count for o, count in self.verdicts.counts().items() if count}
         said = ", ".join(f"{n} {str(o).replace('_', ' ')}" for o, n in counts.items())
-        return f"{reached}; {said}"
+        selected = "" if self.selection is None else f"; {self.selection.summary()}"
+        return f"{reached}; {said}{selected}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.goal}: {self.summary()})"
@@ -124,6 +139,7 @@ class Judged(Result):
             "p": self.verdicts.p.double().numpy(),
             "rule": [one.rule for one in each],
             "evidence": [one.explain() for one in each],
+            **({} if self.selection is None else self.selection.columns()),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,6 +155,8 @@ class Judged(Result):
         about: dict[str, Any] = {"goal": self.goal, "method": self.method}
         if self.verdicts is not None:
             about["alpha"] = self.verdicts.alpha
+        if self.selection is not None:
+            about["selection"] = {"fdr": self.selection.fdr, "signed": self.selection.signed}
         named = {"model": self.model} if self.model else {}
         return super()._metadata(**more) | {"judged": json.dumps(about)} | named
 
@@ -151,7 +169,9 @@ class Judged(Result):
             told = (columns[name] for name in ("verdict", "rule", "evidence"))
             each = tuple(KeptVerdict(Outcome(o), r, e) for o, r, e in zip(*told, strict=True))
             verdicts = KeptVerdicts(each, torch.from_numpy(columns["p"].copy()), about["alpha"])
-        more = {name: about.get(name, "") for name in ("goal", "method")}
+        more: dict[str, Any] = {name: about.get(name, "") for name in ("goal", "method")}
+        if (of := about.get("selection")) is not None:
+            more["selection"] = Selection.of_columns(columns, of["fdr"], signed=of["signed"])
         return super()._fields(columns, metadata) | more | {"verdicts": verdicts}
 
     def with_domain(self, domain: Domain) -> "Judged":
@@ -191,6 +211,8 @@ class Judged(Result):
             "status": {str(s): self.status.count(s) for s in dict.fromkeys(self.status)},
             "verdicts": {str(outcome): count for outcome, count in counts.items() if count},
             "verdict": self.summary(),
+            "trusted": int(self.trusted.sum()),
+            "next": self.next.tolist(),
             "confidence": float(self.confidence[sure].mean()) if sure.any() else None,
             "loss": float(self.loss[finite].median()) if finite.any() else None,
             "moved": float(moved.median()),

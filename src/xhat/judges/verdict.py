@@ -297,14 +297,18 @@ class Verdict:
     @property
     def _deciding(self) -> Axis:
         """The most unusual of the axes that the outcome rests on."""
-        whole, axes = self.whole, self.whole.axes
+        whole = self.whole
+        manifold = whole.group(MANIFOLD)
+        readers = (*whole.group(JURY), *whole.group(MEMBERS))
         by_meaning = (Outcome.MISTAKEN, Outcome.AMBIGUOUS, Outcome.ADVERSARIAL)
-        if self._off and self.outcome in (Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD):
-            axes = whole.group(MANIFOLD)
-        elif whole.truth is not None:
-            axes = whole.group(MANIFOLD)  # the truth overrules the jury
-        elif self._copied >= 0 or self.outcome in by_meaning:
-            axes = (*whole.group(JURY), *whole.group(MEMBERS))
+        if whole.truth is not None or (
+            self._off and self.outcome in (Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD)
+        ):
+            axes = manifold  # the truth overrules the jury
+        elif readers and (self._copied >= 0 or self.outcome in by_meaning):
+            axes = readers
+        else:
+            axes = whole.axes
         return min(axes, key=lambda axis: float(axis.adjusted[self.index]))
 
     def _seen(self) -> str:

@@ -17,7 +17,53 @@ from xhat.judges.outcomes import Outcome
 from xhat.report.checks import SLACK, as_outcome, as_pixels, check_shape
 from xhat.report.palette import ORDER
 
-__all__ = ["JudgedRecord", "select_evenly"]
+__all__ = ["Chosen", "ChosenRow", "JudgedRecord", "select_evenly"]
+
+
+@dataclass(frozen=True)
+class ChosenRow:
+    """One sample that may be believed, or should be simulated next.
+
+    Attributes:
+        index: its number.
+        verified: whether the truth was asked of it.
+        p: the p-value by which it was selected or not; NaN if it was verified.
+        low: the least gap of the surrogate; NaN if nothing is known of it.
+        high: the largest.
+    """
+
+    index: int
+    verified: bool
+    p: float
+    low: float
+    high: float
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether too few were verified to bound the gap."""
+        return bool(np.isinf(self.high))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which samples may be believed together, and which to simulate next.
+
+    Attributes:
+        summary: how many of each, in a sentence.
+        promise: what is guaranteed, and what is not.
+        trusted: those that may be believed.
+        next: those to simulate next, the most promising first.
+    """
+
+    summary: str
+    promise: str
+    trusted: Sequence[ChosenRow]
+    next: Sequence[ChosenRow]
+
+    @property
+    def gaps(self) -> bool:
+        """Whether anything is known of the gap between truth and surrogate."""
+        return any(row.low == row.low for row in (*self.trusted, *self.next))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xhat.core import atomic_write
 from xhat.report.drawing import enlarge
-from xhat.report.judged import JudgedRecord, select_evenly
+from xhat.report.judged import Chosen, JudgedRecord, select_evenly
 from xhat.report.pages import Sprite, Sprites, render, segments
 from xhat.report.palette import ORDER, legend
 
@@ -28,6 +28,7 @@ MOST = 240
 
 _SIDE = 96  # pixels to which larger pictures are shrunk, so that the file can be mailed
 _CLASSES = 14  # what a table of votes lists; of more, those that matter
+_LISTED = 20  # rows of the tables of what to believe and what to simulate
 _TARGETS = 40  # rows of the table by target
 _FAINT = 0.05  # a change that never exceeds it is drawn faint
 
@@ -40,6 +41,7 @@ def save_judged_page(
     lead: str,
     facts: Mapping[str, object] | None = None,
     notes: Sequence[str] = (),
+    chosen: Chosen | None = None,
 ) -> Path:
     """Save the page of a judgement: one HTML file with all pictures, styles and the script inside.
 
@@ -50,6 +52,7 @@ def save_judged_page(
         lead: what is seen, in one sentence.
         facts: of the run, such as seed, versions, command and seconds, in the order of reading.
         notes: further paragraphs for "How to read this", such as what the judges are.
+        chosen: which samples may be believed together; None if nobody asked.
 
     Returns:
         The path.
@@ -89,6 +92,8 @@ def save_judged_page(
         chart=_chart(samples),
         facts=dict(facts or {}),
         notes=list(notes),
+        chosen=chosen,
+        listed=_LISTED,
     )
     with atomic_write(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
