@@ -169,6 +169,7 @@ def optimize_command(
         page = _shown(replace(found, model=model), out)
     told = json.loads((out / "summary.json").read_text())
     console.print_json(json.dumps(told))
+    _say_worth(found)
     table = out / "results.parquet" if page.suffix == ".html" else page
     console.print(f"Wrote {table}", markup=False)
     if page.suffix == ".html" or told["picture"]:
@@ -235,10 +236,22 @@ def audit_command(
     if found.verdicts is not None:
         for outcome, count in found.verdicts.counts().items():
             if count:
-                console.print(f"{count:6d}  {outcome}: {Outcome(outcome).meaning}")
+                console.print(f"{count:6d}  {found.word(outcome)}: {Outcome(outcome).meaning}")
         if len(found) == 1:
             console.print(f"\n{found.verdicts[0].explain()}", markup=False)
+        _say_worth(found)
     console.print(f"Open {page}", markup=False)
+
+
+def _say_worth(found: "Judged") -> None:
+    """Say what verdicts are worth on these data, and what to do where nobody knows."""
+    if not (worth := found.worth()):
+        return
+    if found.self_tested is None:
+        worth = "not self-tested on these data: run xhat self-test --reference …"
+    console.print(f"{worth[0].upper()}{worth[1:]}.", markup=False)
+    if found.self_tested is not None and found.self_tested.doubt:
+        console.print(found.self_tested.doubt, markup=False)
 
 
 def _shown(found: "Judged", out: Path) -> Path:

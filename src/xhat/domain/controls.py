@@ -162,30 +162,28 @@ class Kind:
 
 def kinds(of: Material) -> tuple[Kind, ...]:
     """Return every kind of control that there is for such data."""
-    found = [Kind("real, asked for their own class", REAL, _SURE, real)]
+    found = [Kind("real, own class", REAL, _SURE, real)]
     if of.labels is not None:
         found += [
-            Kind("real, asked for a wrong class", WRONG, _OTHER, wrong_class),
+            Kind("real, wrong class", WRONG, _OTHER, wrong_class),
             *_against(of),
-            Kind("two classes over each other", MIXED, _BETWEEN, superposed),
-            Kind("half of one class, half of another", MIXED, _BETWEEN, halves),
+            Kind("half and half", MIXED, _BETWEEN, halves),
+            _means_of_two(of),
         ]
-    parts = "columns of different rows" if of.kind == "table" else "patches in another order"
+    parts = "shuffled columns" if of.kind == "table" else "shuffled patches"
     found += [
         Kind(parts, SPOILT, _TORN, shuffled),
-        Kind(
-            "noise of 10 %", NEARLY, (*_SURE, Outcome.OFF_MANIFOLD), partial(noisy, share=_SLIGHT)
-        ),
-        Kind("noise of 30 %", SPOILT, _DAMAGED, partial(noisy, share=_HEAVY)),
-        Kind("nothing but noise", SPOILT, _DAMAGED, even_noise),
+        Kind("noise, 10 %", NEARLY, (*_SURE, Outcome.OFF_MANIFOLD), partial(noisy, share=_SLIGHT)),
+        Kind("noise, 30 %", SPOILT, _DAMAGED, partial(noisy, share=_HEAVY)),
+        Kind("noise alone", SPOILT, _DAMAGED, even_noise),
     ]
     if of.kind != "table":
         found.append(Kind("checkerboard", SPOILT, _DAMAGED, checkerboard))
         found.append(Kind("too smooth", SPOILT, _BETWEEN, smooth))
     elif of.means is not None:  # the more columns, the less likely is a row so near the mean
         right = (*_SURE, Outcome.OFF_MANIFOLD)
-        found.append(Kind("near the mean of the class", NEARLY, right, shrunk))
-    found.append(Kind("copies of reference rows", NEARLY, _COPIED, copies))
+        found.append(Kind("near class means", NEARLY, right, shrunk))
+    found.append(Kind("copies of reference", NEARLY, _COPIED, copies))
     for name in of.foreign:
         found.append(Kind(name, FOREIGN, _DAMAGED, partial(foreign, name=name)))
     return tuple(found)
@@ -195,10 +193,17 @@ def _against(of: Material) -> Iterator[Kind]:
     for name in dict.fromkeys(opponent.name for opponent in of.opponents):
         for norm, told in (("linf", "L∞"), ("l2", "L2")):
             make = partial(attacked, opponent=name, how=partial(Attacks.pgd, norm=norm))
-            yield Kind(f"PGD in {told} on {name}", ATTACK, _PUSHED, make)
+            yield Kind(f"PGD in {told}, {name}", ATTACK, _PUSHED, make)
         make = partial(attacked, opponent=name, how=Attacks.nearest)
-        yield Kind(f"minimum norm on {name}", ATTACK, _FOOLED, make)
-        yield Kind(f"misread by {name}", MISREAD, _NATURAL, partial(misread, opponent=name))
+        yield Kind(f"minimum norm, {name}", ATTACK, _FOOLED, make)
+        yield Kind(f"misread, {name}", MISREAD, _NATURAL, partial(misread, opponent=name))
+
+
+def _means_of_two(of: Material) -> Kind:
+    if of.kind == "table":  # there may well be such a row, of the one class or the other
+        right = (*_BETWEEN, Outcome.GENUINE, Outcome.UNDECIDED, Outcome.MISTAKEN)
+        return Kind("mean of two classes", NEARLY, right, superposed)
+    return Kind("superposed", MIXED, _BETWEEN, superposed)
 
 
 def real(of: Material) -> Made:

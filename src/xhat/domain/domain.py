@@ -327,7 +327,7 @@ class Domain:
             >>> iris = load_iris()
             >>> domain = Domain(iris.data, iris.target)
             >>> domain.self_test(n=40).rows[0].name, domain.self_tested.n
-            ('real, asked for their own class', 40)
+            ('real, own class', 40)
         """
         self.self_tested = self_test(
             self,

@@ -32,7 +32,7 @@ _HELD = 5  # times n: of so many, those that are tested with
 _MOST = 5_000  # samples that a stand-in is trained on
 _CHANCE = 0.01  # of taking a reader that guesses for one that does not
 _HALF = 0.5
-_STAND_IN, _MODEL = "a stand-in", "the model"
+_STAND_IN, _MODEL = "stand-in", "model"
 
 
 def self_test(
@@ -183,7 +183,8 @@ def _about_labels(judge: Judge, of: Material) -> Iterator[str]:
     x, labels = of.some
     seen = judge.judge(x, labels).seen
     readers = {"the held-out judges": None if seen is None else seen[:, :-1].argmax(dim=1)}
-    readers |= {o.name: o.read(x) for o in of.opponents if o.name == _MODEL}
+    if of.opponents and of.opponents[0].name == _MODEL:
+        readers["the model"] = of.opponents[0].read(x)
     for name, said in readers.items():
         if said is None or labels is None:
             continue

@@ -101,6 +101,14 @@ class Controlled:
         return Share(sum(self.counts.get(outcome, 0) for outcome in self.right), self.n)
 
     @property
+    def mostly(self) -> str:
+        """The commonest outcome and its share, in words; empty without samples."""
+        if not self.n:
+            return ""
+        outcome, count = max(self.counts.items(), key=lambda item: item[1])
+        return f"{_percent(count / self.n)} {_word(outcome)}"
+
+    @property
     def said(self) -> str:
         """The outcomes in words, the commonest first."""
         ordered = sorted(self.counts.items(), key=lambda item: -item[1])
@@ -202,10 +210,20 @@ class SelfTest:
         """
         return not self.doubt
 
+    def word(self, outcome: Outcome) -> str:
+        """Return an outcome in words: without proof, genuine is called unproven.
+
+        Example:
+            >>> SelfTest((), 0.05, 0.05, 200, 0, 0).word(Outcome.OFF_MANIFOLD)
+            'off manifold'
+        """
+        doubted = outcome is Outcome.GENUINE and not self.proven
+        return f"{_word(outcome)}, unproven" if doubted else _word(outcome)
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The headings of ``table``."""
-        return ("control", "samples", "called genuine", "95 %", "rightly named", "outcomes")
+        return ("control", "n", "genuine", "95 %", "right", "mostly")
 
     def table(self) -> list[tuple[str, ...]]:
         """Return a row of words for each control, under ``columns``."""
@@ -216,7 +234,7 @@ class SelfTest:
                 _percent(row.genuine.value),
                 f"{100 * row.genuine.low:.0f}–{100 * row.genuine.high:.0f} %",
                 _percent(row.named.value),
-                row.said,
+                row.mostly,
             )
             for row in self.rows
         ]
@@ -267,7 +285,8 @@ def _word(outcome: Outcome) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if 0 < share < 0.1 else f"{100 * share:.0f} %"
+    told = f"{100 * share:.1f}".removesuffix(".0") if share < 0.1 else f"{100 * share:.0f}"
+    return f"{told} %"
 
 
 def _cells(kind: str, words: Iterable[str]) -> str:
