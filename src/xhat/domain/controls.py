@@ -82,7 +82,7 @@ class Material:
         classes: how many there are.
         kind: of data.
         limits: ``(low, high)`` of the features.
-        span: the range of values, of each column of a table; it broadcasts.
+        ends: the least and the greatest value of real samples, of each column of a table.
         known: ``(m, *x_shape)`` rows of the judge's reference, and their classes.
         means: ``(classes, columns)`` of a table.
         opponents: whom to attack.
@@ -97,7 +97,7 @@ class Material:
     classes: int
     kind: str
     limits: Limits
-    span: Tensor
+    ends: tuple[Tensor, Tensor]
     known: tuple[Tensor, Tensor | None]
     means: Tensor | None
     opponents: tuple[Opponent, ...]
@@ -105,6 +105,11 @@ class Material:
     foreign: Mapping[str, Tensor]
     n: int
     seed: int
+
+    @property
+    def span(self) -> Tensor:
+        """The range of values; it broadcasts to samples."""
+        return self.ends[1] - self.ends[0]
 
     def draws(self, name: str) -> torch.Generator:
         """Return the source of randomness of one control."""
@@ -325,9 +330,7 @@ def foreign(of: Material, name: str) -> Made:
 
 def _outliers(of: Material, kind: str) -> Tensor:
     labels = torch.arange(len(of.x)) % 2 if of.labels is None else of.labels
-    low = of.x.amin(dim=0) if of.kind == "table" else of.x.amin()
-    high = low + of.span.reshape(low.shape)
-    return Outliers(of.x, labels, (low, high)).draw(of.n, of.draws(kind), (kind,))
+    return Outliers(of.x, labels, of.ends).draw(of.n, of.draws(kind), (kind,))
 
 
 def _named(of: Material, opponent: str) -> list[Opponent]:

@@ -22,7 +22,7 @@ from xhat.surrogates.training_terms import Limits
 __all__ = ["Attacks", "Opponent", "stand_in", "users"]
 
 Model = Callable[[Tensor], Tensor]
-_BATCH, _SMALLEST = 128, 16
+_BATCH, _SMALLEST, _EPOCHS = 128, 16, 60
 _LARGE = 16  # pixels along a side from which a shift by one pixel changes nothing that matters
 _FARTHEST = 0.5  # of the way to another class, beyond which a sample may have become one
 _STEPS = 40
@@ -45,9 +45,10 @@ class Opponent:
 
     def read(self, x: Tensor) -> Tensor:
         """Return the classes that it gives to samples, ``(n,)``."""
+        if not len(x):  # which not every model takes
+            return torch.empty(0, dtype=torch.long)
         with evaluation_mode(*modules_of(self.model), warn=False), torch.no_grad():
-            parts = [self.model(part).argmax(dim=1).cpu() for part in x.split(512)]
-        return torch.cat(parts) if parts else torch.empty(0, dtype=torch.long)
+            return torch.cat([self.model(part).argmax(dim=1).cpu() for part in x.split(512)])
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def stand_in(
     net.adjusted(*((offset, unit) if x.ndim == 2 else (offset.reshape(1), unit.reshape(1))))
     base = dict(PARTS["quick"].base or {})
     batch = min(_BATCH, max(_SMALLEST, len(x) // 4), len(x))
-    epochs = max(2, round(base.pop("steps") / -(-len(x) // batch)))
+    epochs = min(_EPOCHS, max(2, round(base.pop("steps") / -(-len(x) // batch))))
     large = x.ndim == 4 and min(x.shape[2:]) >= _LARGE
     train_classifier(
         net.units(x),

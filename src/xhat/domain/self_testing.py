@@ -108,15 +108,14 @@ def _material(
         attacks = Attacks.of(domain.x[others], labels[others], domain.scale, limits, seed)
         every = range(len(domain.classes))
         means = torch.stack([domain.x[labels == k].mean(dim=0) for k in every])
-    table = domain.kind == "table"
-    low, high = domain.x.aminmax(dim=0) if table else domain.x.aminmax()
+    ends = domain.x.aminmax(dim=0) if domain.kind == "table" else domain.x.aminmax()
     return Material(
         x=x,
         labels=own,
         classes=len(domain.classes),
         kind=domain.kind,
         limits=limits,
-        span=high - low,
+        ends=(ends.min, ends.max),
         known=(judge.reference, judge.labels),
         means=means,
         opponents=tuple(opponents),

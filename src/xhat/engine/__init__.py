@@ -7,7 +7,7 @@ from the batch as soon as a stop rule fires, and takes waiting ones in. Only the
 respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd``).
 """
 
-from xhat.engine.attacks import pgd
+from xhat.engine.attacks import minimum_norm, pgd
 from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.loop import Compute, solve
 from xhat.engine.problem import Problem
@@ -61,6 +61,7 @@ __all__ = [
     "TargetReached",
     "Trajectory",
     "VectorAdam",
+    "minimum_norm",
     "pgd",
     "solve",
 ]
