@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["self_test_command"]
 
+_SAMPLES = 200
 _TASKS, _REAL = "A task's own controls", "What is real"
 
 
@@ -39,7 +40,8 @@ def self_test_command(
     ] = None,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
     n: Annotated[
-        int | None, typer.Option(help="Samples of each control. \\[default: 200; of a task 300]")
+        int | None,
+        typer.Option(help=f"Samples of each control. \\[default: {_SAMPLES}; of a task 300]"),
     ] = None,
     half: Annotated[
         str | None,
@@ -81,7 +83,7 @@ def self_test_command(
                 alpha=alpha,
                 seed=seed,
                 on_progress=update,
-                **({} if n is None else {"n": n}),
+                n=_SAMPLES if n is None else n,
             )
         page = _written(domain, found, out)
     console.print(_table(found))

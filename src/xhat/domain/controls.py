@@ -24,6 +24,7 @@ Perturbations", ICLR 2019 (noise, blur).
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +43,8 @@ _SLIGHT, _HEAVY = 0.1, 0.3  # of the range: standard deviation of the noise
 _BOARD = 0.5  # of the deviation
 _SHRUNK = 0.9  # of the way to the mean of the class
 _SMOOTH = 16  # of the shorter side: places to each side that are averaged
+
+_NORMS: dict[Literal["linf", "l2"], str] = {"linf": "L∞", "l2": "L2"}
 
 _SURE = (Outcome.GENUINE, Outcome.UNDECIDED)
 _OTHER = (Outcome.MISTAKEN, Outcome.ADVERSARIAL, Outcome.AMBIGUOUS, Outcome.UNDECIDED)
@@ -196,7 +199,7 @@ def kinds(of: Material) -> tuple[Kind, ...]:
 
 def _against(of: Material) -> Iterator[Kind]:
     for name in dict.fromkeys(opponent.name for opponent in of.opponents):
-        for norm, told in (("linf", "L∞"), ("l2", "L2")):
+        for norm, told in _NORMS.items():
             make = partial(attacked, opponent=name, how=partial(Attacks.pgd, norm=norm))
             yield Kind(f"PGD in {told}, {name}", ATTACK, _PUSHED, make)
         make = partial(attacked, opponent=name, how=Attacks.nearest)

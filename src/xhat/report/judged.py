@@ -114,9 +114,9 @@ class JudgedRecord:
         found = Counter(self.outcomes)
         return {outcome: found[outcome] for outcome in ORDER if found[outcome]}
 
-    def word(self, outcome: Outcome) -> str:
+    def word(self, outcome: str) -> str:
         """Return an outcome as this page calls it."""
-        doubted = self.doubt and outcome is Outcome.GENUINE
+        doubted = self.doubt and outcome == Outcome.GENUINE
         return f"{label(outcome)}, unproven" if doubted else label(outcome)
 
     def changes(self) -> NDArray[np.float32] | None:
