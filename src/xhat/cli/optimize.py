@@ -236,7 +236,8 @@ def audit_command(
     if found.verdicts is not None:
         for outcome, count in found.verdicts.counts().items():
             if count:
-                console.print(f"{count:6d}  {found.word(outcome)}: {Outcome(outcome).meaning}")
+                told = found.word(outcome) if outcome == Outcome.GENUINE else outcome
+                console.print(f"{count:6d}  {told}: {Outcome(outcome).meaning}")
         if len(found) == 1:
             console.print(f"\n{found.verdicts[0].explain()}", markup=False)
         _say_worth(found)
