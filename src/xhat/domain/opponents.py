@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import evaluation_mode, generator, modules_of
-from xhat.engine import pgd
-from xhat.engine.attacks import minimum_norm
+from xhat.engine import minimum_norm, pgd
 from xhat.learning import Shift, build
 from xhat.surrogates import apart, train_classifier
 from xhat.surrogates.recipes import PARTS, RADIUS

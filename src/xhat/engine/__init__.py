@@ -7,8 +7,9 @@ from the batch as soon as a stop rule fires, and takes waiting ones in. Only the
 respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd``).
 """
 
-from xhat.engine.attacks import minimum_norm, pgd
+from xhat.engine.attacks import pgd
 from xhat.engine.lagrangian import AugmentedLagrangian
+from xhat.engine.least_change import minimum_norm
 from xhat.engine.loop import Compute, solve
 from xhat.engine.problem import Problem
 from xhat.engine.result import Result, Trajectory
