@@ -164,6 +164,7 @@ def test_without_classes_there_is_less_to_ask():
     domain = blobs("field")
     found = given(domain, Outcome.GENUINE, jury=False).self_test(n=40)
     assert not {row.group for row in found.rows} & {WRONG, ATTACK, MISREAD}
+    assert found.rows[0].name == "real"
     assert found.line.startswith(f"on these data, of {found.share(SPOILT).n} spoilt samples")
     assert "100 % of spoilt samples were called so" in found.doubt
     alone = Domain(domain.x.double().numpy(), kind="field")

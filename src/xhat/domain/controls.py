@@ -170,7 +170,7 @@ class Kind:
 
 def kinds(of: Material) -> tuple[Kind, ...]:
     """Return every kind of control that there is for such data."""
-    found = [Kind("real, own class", REAL, _SURE, real)]
+    found = [Kind("real" if of.labels is None else "real, own class", REAL, _SURE, real)]
     if of.labels is not None:
         found += [
             Kind("real, wrong class", WRONG, _OTHER, wrong_class),

@@ -76,54 +76,70 @@ def _material(
     tell: Progress,
 ) -> Material:
     """Choose what is tested with, and train what stands in for a model."""
-    labels = None if judge.jury is None else domain.labels
-    order = domain.halves[0]
-    order = order[torch.randperm(len(order), generator=generator(seed, "self-test", "order"))]
-    if held is not None:
-        x, own = held
-        parts = [(order, torch.arange(len(x)))]
-    else:
-        if len(order) >= _ENOUGH * n:
-            order, rest = order.split([_HELD * n, len(order) - _HELD * n])
-            parts = [(rest, torch.arange(len(order)))]
-        else:
-            first, second = torch.arange(len(order)).tensor_split(2)
-            parts = [(order[first], second), (order[second], first)]
-        x, own = domain.x[order], None if domain.labels is None else domain.labels[order]
-    own = None if labels is None else own
-    limits = domain.low, domain.high
-    opponents, attacks, means = [], None, None
-    if labels is not None and own is not None:
-        opponents = [
-            Opponent(_trained(domain, labels, known, seed + k, tell), asked, _STAND_IN)
-            for k, (known, asked) in enumerate(parts)
-            if len(labels[known].unique()) > 1
-        ]
-        if model is not None:
-            opponents.insert(0, Opponent(model, torch.arange(len(x)), _MODEL))
-        others = torch.ones(len(domain), dtype=torch.bool)
-        others[order] = held is not None
-        if not bool(others.any()):
-            others[:] = True
-        attacks = Attacks.of(domain.x[others], labels[others], domain.scale, limits, seed)
+    x, own, parts = _samples(domain, held, n, seed)
+    labels = None if judge.jury is None or own is None else domain.labels
+    opponents, attacks, means = (), None, None
+    if labels is not None:
+        opponents = (
+            *(() if model is None else (Opponent(model, torch.arange(len(x)), _MODEL),)),
+            *(
+                Opponent(_trained(domain, labels, known, seed + k, tell), asked, _STAND_IN)
+                for k, (known, asked) in enumerate(parts)
+                if len(labels[known].unique()) > 1
+            ),
+        )
+        attacks = _attacks(domain, labels, x, seed)
         every = range(len(domain.classes))
         means = torch.stack([domain.x[labels == k].mean(dim=0) for k in every])
     ends = domain.x.aminmax(dim=0) if domain.kind == "table" else domain.x.aminmax()
     return Material(
         x=x,
-        labels=own,
+        labels=None if labels is None else own,
         classes=len(domain.classes),
         kind=domain.kind,
-        limits=limits,
+        limits=(domain.low, domain.high),
         ends=(ends.min, ends.max),
         known=(judge.reference, judge.labels),
         means=means,
-        opponents=tuple(opponents),
+        opponents=opponents,
         attacks=attacks,
         foreign=foreign,
         n=n,
         seed=seed,
     )
+
+
+def _samples(
+    domain: "Domain", held: tuple[Tensor, Tensor | None] | None, n: int, seed: int
+) -> tuple[Tensor, Tensor | None, list[tuple[Tensor, Tensor]]]:
+    """Return held-out samples in mixed order, their classes, and who is trained and asked on what.
+
+    Each part has the places of samples of the domain to train a stand-in on, and the places of
+    held-out samples that it is then asked about.
+    """
+    order = domain.halves[0]
+    order = order[torch.randperm(len(order), generator=generator(seed, "self-test", "order"))]
+    if held is not None:
+        x, labels = held
+        mixed = torch.randperm(len(x), generator=generator(seed, "self-test", "held"))
+        return x[mixed], None if labels is None else labels[mixed], [(order, torch.arange(len(x)))]
+    if len(order) >= _ENOUGH * n:
+        order, rest = order.split([_HELD * n, len(order) - _HELD * n])
+        parts = [(rest, torch.arange(len(order)))]
+    else:
+        first, second = torch.arange(len(order)).tensor_split(2)
+        parts = [(order[first], second), (order[second], first)]
+    return domain.x[order], None if domain.labels is None else domain.labels[order], parts
+
+
+def _attacks(domain: "Domain", labels: Tensor, x: Tensor, seed: int) -> Attacks:
+    """Return attacks; the samples that they are compared with are not those attacked."""
+    attacked = {row.numpy().tobytes() for row in x}
+    others = torch.tensor([row.numpy().tobytes() not in attacked for row in domain.x])
+    if len(labels[others].unique()) < 2:  # all of them are tested with
+        others[:] = True
+    limits = domain.low, domain.high
+    return Attacks.of(domain.x[others], labels[others], domain.scale, limits, seed)
 
 
 def _trained(domain: "Domain", labels: Tensor, rows: Tensor, seed: int, tell: Progress) -> Any:
