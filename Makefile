@@ -66,6 +66,8 @@ remembered: setup
 		from xhat_zoo.digits.references import digits_references; digits_judge(), digits_references()"
 	rm -f $(PRECOMPUTED)/judge-sees-*.safetensors
 	chmod 644 $(PRECOMPUTED)/*.safetensors
+	$(BIN)/python -c "from xhat_zoo.digits.domain import digits_domain; from xhat_zoo.digits.tested import remember; \
+		remember(digits_domain())"
 
 bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py

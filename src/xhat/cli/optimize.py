@@ -172,6 +172,7 @@ def optimize_command(
         page = _shown(replace(found, model=model), out)
     told = json.loads((out / "summary.json").read_text())
     console.print_json(json.dumps(told))
+    _say_worth(found)
     table = out / "results.parquet" if page.suffix == ".html" else page
     console.print(f"Wrote {table}", markup=False)
     if page.suffix == ".html" or told["picture"]:
@@ -247,12 +248,16 @@ def audit_command(
                 on_progress=update,
             )
         page = _shown(found, out)
+    if found.shifted:
+        console.print(f"{found.shifted}\n", markup=False)
     if found.verdicts is not None:
         for outcome, count in found.verdicts.counts().items():
             if count:
-                console.print(f"{count:6d}  {outcome}: {_meaning(found, outcome)}")
+                told = found.word(outcome) if outcome == Outcome.GENUINE else outcome
+                console.print(f"{count:6d}  {told}: {_meaning(found, outcome)}")
         if len(found) == 1:
             console.print(f"\n{found.verdicts[0].explain()}", markup=False)
+        _say_worth(found)
     _say_selected(found)
     console.print(f"Open {page}", markup=False)
 
@@ -276,6 +281,17 @@ def _say_selected(found: "Judged") -> None:
         console.print(f"{what}: {listed}{more}", markup=False)
     for note in found.notes:
         console.print(f"Note: {note}.", markup=False)
+
+
+def _say_worth(found: "Judged") -> None:
+    """Say what verdicts are worth on these data, and what to do where nobody knows."""
+    if not (worth := found.worth()):
+        return
+    if found.self_tested is None:
+        worth = "not self-tested on these data: run xhat self-test --reference …"
+    console.print(f"{worth[0].upper()}{worth[1:]}.", markup=False)
+    if found.self_tested is not None and found.self_tested.doubt:
+        console.print(found.self_tested.doubt, markup=False)
 
 
 def _shown(found: "Judged", out: Path) -> Path:

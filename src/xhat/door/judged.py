@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from xhat.core import atomic_folder_check, atomic_write
-from xhat.domain import Domain
+from xhat.domain import Domain, SelfTest
+from xhat.domain.tested import NOT_TESTED
 from xhat.engine import Result
 from xhat.engine.files import usual_suffix
 from xhat.judges import Outcome, Selection, Verdicts
@@ -88,6 +89,7 @@ class Judged(Result):
     goal: str = ""
     method: str = ""
     model: str = ""
+    kept_test: SelfTest | None = field(default=None)
 
     @classmethod
     def of(cls, result: Result, **more: Any) -> "Judged":
@@ -112,8 +114,38 @@ class Judged(Result):
         nothing = torch.zeros(0, dtype=torch.long)
         return nothing if self.selection is None else self.selection.next
 
+    @property
+    def self_tested(self) -> SelfTest | None:
+        """How far the verdicts can be trusted on these data; None where nobody has tested it."""
+        return self.kept_test if self.domain is None else self.domain.self_tested
+
+    @property
+    def shifted(self) -> str:
+        """A sentence where the inputs, taken together, are unlike those of the calibration."""
+        shift = getattr(self.verdicts, "shift", None)
+        return "" if shift is None else shift.line
+
+    def word(self, outcome: Outcome) -> str:
+        """Return an outcome in words; by a judge that lacks the power, genuine is unproven."""
+        tested = self.self_tested
+        return str(outcome).replace("_", " ") if tested is None else tested.word(outcome)
+
+    def worth(self) -> str:
+        """Return what the verdicts are worth on these data, in one line.
+
+        Empty where there are none, or where they rest on a truth alone.
+        """
+        if (tested := self.self_tested) is not None and self.verdicts is not None:
+            return tested.line
+        return NOT_TESTED if self.verdicts is not None and self.domain is not None else ""
+
     def summary(self) -> str:
-        """Return one line: how many inputs of each outcome, or what is missing for verdicts."""
+        """Return one line: how many inputs of each outcome, and what that is worth."""
+        shift = "shifted as a set, so nothing is promised" if self.shifted else ""
+        return "; ".join(filter(None, (shift, self.counted(), self.worth())))
+
+    def counted(self) -> str:
+        """Return how many inputs have each outcome; without verdicts what is missing for them."""
         reached = (
             f"{int(self.reached.sum())} of {len(self)} reached"
             if self.targeted
@@ -122,7 +154,7 @@ class Judged(Result):
         if self.verdicts is None:
             return f"{reached}; not judged: give a domain (or a truth) for verdicts"
         counts = {o: count for o, count in self.verdicts.counts().items() if count}
-        said = ", ".join(f"{n} {str(o).replace('_', ' ')}" for o, n in counts.items())
+        said = ", ".join(f"{n} {self.word(o)}" for o, n in counts.items())
         selected = "" if self.selection is None else f"; {self.selection.summary()}"
         return f"{reached}; {said}{selected}"
 
@@ -157,6 +189,8 @@ class Judged(Result):
             about["alpha"] = self.verdicts.alpha
         if self.selection is not None:
             about["selection"] = {"fdr": self.selection.fdr, "signed": self.selection.signed}
+        if self.self_tested is not None:
+            about["self_test"] = self.self_tested.to_dict()
         named = {"model": self.model} if self.model else {}
         return super()._metadata(**more) | {"judged": json.dumps(about)} | named
 
@@ -172,7 +206,9 @@ class Judged(Result):
         more: dict[str, Any] = {name: about.get(name, "") for name in ("goal", "method")}
         if (of := about.get("selection")) is not None:
             more["selection"] = Selection.of_columns(columns, of["fdr"], signed=of["signed"])
-        return super()._fields(columns, metadata) | more | {"verdicts": verdicts}
+        kept = SelfTest.from_dict(about["self_test"]) if "self_test" in about else None
+        more |= {"verdicts": verdicts, "kept_test": kept}
+        return super()._fields(columns, metadata) | more
 
     def with_domain(self, domain: Domain) -> "Judged":
         """Return the same with the domain that it is about, for pictures and names."""
@@ -210,7 +246,9 @@ class Judged(Result):
             "feasible": int(self.feasible.sum()),
             "status": {str(s): self.status.count(s) for s in dict.fromkeys(self.status)},
             "verdicts": {str(outcome): count for outcome, count in counts.items() if count},
-            "verdict": self.summary(),
+            "verdict": self.counted(),
+            "worth": self.worth(),
+            "shift": self.shifted,
             "trusted": int(self.trusted.sum()),
             "next": self.next.tolist(),
             "confidence": float(self.confidence[sure].mean()) if sure.any() else None,

@@ -10,6 +10,7 @@ respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd`
 from xhat.engine.attacks import pgd
 from xhat.engine.compute import Compute
 from xhat.engine.lagrangian import AugmentedLagrangian
+from xhat.engine.least_change import minimum_norm
 from xhat.engine.loop import solve
 from xhat.engine.problem import Problem
 from xhat.engine.result import Result, Trajectory
@@ -63,6 +64,7 @@ __all__ = [
     "Trajectory",
     "VectorAdam",
     "Watch",
+    "minimum_norm",
     "pgd",
     "solve",
 ]

@@ -8,6 +8,7 @@ JavaScript the same reasons stand below the gallery, one after another.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,13 @@ def save_judged_page(
         total=len(samples),
         views=_views(samples, places, sprites),
         sprites=sprites.known,
-        counts=segments(samples.counts()),
+        counts=_named(samples, segments(samples.counts())),
         targets=_targets(samples, places),
         by_target=_by_target(samples),
-        present=legend(samples.outcomes[i] for i in places),
+        present=[
+            replace(entry, label=samples.word(entry.outcome))
+            for entry in legend(samples.outcomes[i] for i in places)
+        ],
         compared="the start" if samples.starts is not None else "the nearest real sample",
         chart=_chart(samples),
         facts=dict(facts or {}),
@@ -100,6 +104,11 @@ def save_judged_page(
     return Path(path)
 
 
+def _named(samples: JudgedRecord, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return parts of a bar, under the names that this page has for outcomes."""
+    return [part | {"label": samples.word(part["outcome"])} for part in parts]
+
+
 def _views(samples: JudgedRecord, places: list[int], sprites: Sprites) -> list[dict[str, Any]]:
     """Return what the page tells of every sample that it shows."""
     pictures = _pictures(samples, places, sprites)
@@ -108,6 +117,7 @@ def _views(samples: JudgedRecord, places: list[int], sprites: Sprites) -> list[d
         {
             "index": i,
             "outcome": samples.outcomes[i],
+            "label": samples.word(samples.outcomes[i]),
             "target": samples.targets[i] if samples.targets is not None else None,
             "number": names[samples.targets[i]] if samples.targets is not None else 0,
             "rule": samples.rules[i],
@@ -238,6 +248,11 @@ def _by_target(samples: JudgedRecord) -> list[dict[str, Any]]:
     found = Counter(zip(samples.targets, samples.outcomes, strict=True))
     rows = [{o: found[t, o] for o in ORDER if found[t, o]} for t in numbers]
     return [
-        {"target": t, "n": sum(row.values()), "counts": row, "segments": segments(row)}
+        {
+            "target": t,
+            "n": sum(row.values()),
+            "counts": row,
+            "segments": _named(samples, segments(row)),
+        }
         for t, row in zip(numbers, rows, strict=True)
     ]

@@ -53,7 +53,7 @@ def write_results(found: Any, folder: str | Path) -> Path:
         folder / "report.html",
         _samples(found, low, high),
         title="What was found, and what the judges say",
-        lead=f"{found.summary()}.".capitalize(),
+        lead=f"{found.shifted} {found.counted().capitalize()}.".strip(),
         facts={name: value for name, value in facts.items() if value} | {"inputs": len(found)},
         notes=(
             *(_NOTES if verdicts.axes else ()),
@@ -95,10 +95,10 @@ def _captions(found: Any) -> list[str]:
     moved = (found.x - found.x0).flatten(1).norm(dim=1)
     said = []
     for i, status in enumerate(found.sentences):
-        verdict = "not judged" if found.verdicts is None else str(found.verdicts.outcomes[i])
+        verdict = "not judged" if found.verdicts is None else found.word(found.verdicts.outcomes[i])
         sure = float(found.confidence[i])
         said.append(
-            f"input {i}: {verdict.replace('_', ' ')}\n{status}\n"
+            f"input {i}: {verdict}\n{status}\n"
             f"{'' if sure != sure else f'confidence {sure:.2f}, '}moved {float(moved[i]):.2f}"
         )
     return said
@@ -123,10 +123,7 @@ def _samples(found: Any, low: float, high: float) -> JudgedRecord:
     return JudgedRecord(
         outcomes=[str(outcome) for outcome in verdicts.outcomes],
         rules=[verdict.rule for verdict in verdicts],
-        evidence=[
-            f"{verdict.explain()}{_believed(found, i)}{_changed(found, i)}"
-            for i, verdict in enumerate(verdicts)
-        ],
+        evidence=[_evidence(found, i) for i in range(len(verdicts))],
         axes=[axis.name for axis in verdicts.axes],
         p_values=np.stack([axis.adjusted.numpy() for axis in verdicts.axes], axis=1)
         if verdicts.axes
@@ -141,11 +138,17 @@ def _samples(found: Any, low: float, high: float) -> JudgedRecord:
         nearest=nearest,
         nearest_names=[verdict.nearest_names() for verdict in verdicts],
         starts=None if pictures is None or bool((found.x == found.x0).all()) else grey(found.x0),
+        worth=found.worth(),
+        doubt="" if found.self_tested is None else found.self_tested.doubt,
     )
 
 
-def _believed(found: Any, i: int) -> str:
-    return "" if found.selection is None else f"\n{found.selection.explain(i)}"
+def _evidence(found: Any, i: int) -> str:
+    """Return the evidence of one verdict, under the name that its outcome has here."""
+    verdict = found.verdicts[i]
+    _, rest = verdict.explain().split(":", 1)
+    believed = "" if found.selection is None else f"\n{found.selection.explain(i)}"
+    return f"{found.word(verdict.outcome)}:{rest}{believed}{_changed(found, i)}"
 
 
 def _changed(found: Any, i: int) -> str:
