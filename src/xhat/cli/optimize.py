@@ -253,7 +253,7 @@ def audit_command(
     if found.verdicts is not None:
         for outcome, count in found.verdicts.counts().items():
             if count:
-                told = found.word(outcome) if outcome == Outcome.GENUINE else outcome
+                told = found.word(outcome) if outcome == "genuine" else outcome
                 console.print(f"{count:6d}  {told}: {_meaning(found, outcome)}")
         if len(found) == 1:
             console.print(f"\n{found.verdicts[0].explain()}", markup=False)
