@@ -21,7 +21,7 @@ from xhat_zoo.rendered.samples import NOISE, Samples, draw
 __all__ = ["CONTROLS", "Control", "Material", "material"]
 
 _LINF, _L2, _WIDEST, _HALVINGS = 0.1, 1.5, 4.0, 8
-_NATURAL = 500  # images in which misreadings are looked for, for each that is wanted
+_NATURAL = 60  # images in which misreadings are looked for, for each that is wanted
 _LETTERS = "ABEFGHJKLMNPRSUVWYZ2345679"
 
 

@@ -4,7 +4,7 @@ Factors go beyond those of the data, so that a shape which is too large is still
 shape; whether they are in the range of the data is asked afterwards. The colours of the nearest
 image follow from its pose by least squares, so that only four factors are searched for. Templates
 on a coarse grid of poses, blurred so that their basins are wide, give the starts; Levenberg and
-Marquardt's method takes them to the nearest image, with the derivatives of the renderer.
+Marquardt's method takes them to the nearest image.
 
 Source: colours that are solved for: Golub, Pereyra, "The Differentiation of Pseudo-Inverses and
 Nonlinear Least Squares Problems Whose Variables Separate", SIAM J. Numer. Anal. 1973.
@@ -28,6 +28,7 @@ _SIZES = torch.tensor((4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.5, 12.0))
 _LOW, _HIGH = (-10.0, -10.0, 3.5), (10.0, 10.0, 13.0)  # px, of all that is searched
 _TURNS, _SOFT = 6, 1.2  # angles in a period, px of blur
 _STARTS, _FIRST, _LAST = 3, 4, 8  # for each kind; steps of both, further steps of the better
+_STEPS = (0.01, 0.01, 0.01, 0.002)  # px and radians, of the differences that give derivatives
 _ROWS = 128  # images together
 
 
@@ -167,7 +168,7 @@ def _descend(kind: int, pose: Tensor, y: Tensor, steps: int) -> tuple[Tensor, Te
     damping = torch.full((len(pose), 1), 1e-2)
     power, colours, left, varied = _explain(kind, pose, y)
     for _ in range(steps):
-        slopes = _slopes(kind, pose)
+        slopes = _slopes(kind, pose, varied)
         contrast = colours[:, 0] - colours[:, 1]
         across = varied / varied.norm(dim=1, keepdim=True)
         slopes = slopes - slopes.mean(dim=2, keepdim=True)  # what no colour explains
@@ -188,10 +189,8 @@ def _descend(kind: int, pose: Tensor, y: Tensor, steps: int) -> tuple[Tensor, Te
     return pose, power
 
 
-def _slopes(kind: int, pose: Tensor) -> Tensor:
+def _slopes(kind: int, pose: Tensor, mask: Tensor) -> Tensor:
     """Return the derivatives of the masks by the four factors, ``(m, 4, pixels)``."""
-
-    def along(way: Tensor) -> Tensor:
-        return torch.func.jvp(lambda p: masks(kind, p), (pose,), (way.expand_as(pose),))[1]
-
-    return torch.func.vmap(along)(torch.eye(4)).flatten(2).transpose(0, 1)
+    steps = torch.tensor(_STEPS)
+    moved = masks(kind, (pose[:, None] + torch.diag(steps)).flatten(0, 1))
+    return (moved.reshape(len(pose), 4, -1) - mask[:, None]) / steps[:, None]

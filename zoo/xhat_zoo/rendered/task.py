@@ -8,29 +8,29 @@ from xhat.domain import Domain
 from xhat.learning import EpochRecord
 from xhat.task import NOTHING, Options, Stage, Task, Tell, Trained
 from xhat_zoo.rendered import demo
-from xhat_zoo.rendered.networks import train_surrogate
+from xhat_zoo.rendered.judging import rendered_judge
+from xhat_zoo.rendered.networks import train
 from xhat_zoo.rendered.renderer import SHAPES
 from xhat_zoo.rendered.samples import draw
 from xhat_zoo.rendered.truth import shape_of
 
 __all__ = ["Rendered", "rendered_domain"]
 
-IMAGES = 4_000  # of the domain, half of them for its judge
+_IMAGES = 2_000  # for searches
 
 
 @functools.cache
-def rendered_domain(images: int = IMAGES, seed: int = 0) -> Domain:
-    """Return rendered shapes as a domain.
+def rendered_domain(alpha: float = 0.05) -> Domain:
+    """Return rendered shapes as a domain: 2,000 images for searches, and a judge of its own.
 
     Args:
-        images: how many; half of them are for the judge.
-        seed: of all images and trainings.
+        alpha: of the judge.
 
     Example:
-        >>> rendered_domain(60)
-        Domain(60 samples, images of 3 × 32 × 32, 6 classes)
+        >>> rendered_domain()
+        Domain(2000 samples, images of 3 × 32 × 32, 6 classes)
     """
-    data = draw(images, seed=seed, stream="domain")
+    data = draw(_IMAGES, seed=0, stream="domain")
     return Domain(
         data.images,
         data.labels,
@@ -38,7 +38,7 @@ def rendered_domain(images: int = IMAGES, seed: int = 0) -> Domain:
         kind="image",
         limits=(0.0, 1.0),
         name="rendered shapes",
-        seed=seed,
+        judge=rendered_judge(alpha),
     )
 
 
@@ -66,10 +66,8 @@ class Rendered(Task):
         return shape_of
 
     def domain(self, alpha: float = 0.05) -> Domain:
-        """Return shapes of a seed, and a judge that is fitted to half of them."""
-        found = rendered_domain()
-        found.judge(alpha)
-        return found
+        """Return 2,000 shapes, and the judge of this task."""
+        return rendered_domain(alpha)
 
     def train(
         self,
@@ -79,7 +77,7 @@ class Rendered(Task):
         on_progress: Tell | None = None,
         options: Options = NOTHING,
     ) -> Trained:
-        """Train the surrogate again."""
+        """Train the surrogate ``plain`` again, or one of the judges."""
         self._check("training", options, self.train_options)
         name, given = recipe or "plain", dict(options)
         given["images"] = given.pop("limit", None)
@@ -88,4 +86,4 @@ class Rendered(Task):
         def say(record: EpochRecord) -> None:
             tell(Stage(name, record.epoch, record.epochs))
 
-        return Trained(train_surrogate(name, out=out, progress=say, **given))
+        return Trained(train(name, out=out, progress=say, **given))
