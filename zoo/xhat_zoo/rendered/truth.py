@@ -56,7 +56,6 @@ TIE, LEVEL, DRAWS, REPEATED = 20.0, 0.001, 100, 0.01
 _BANDS = (0, 8, 16, 24, 2 * SIDE)  # half cycles over the image
 _FITTED = 10  # numbers that a fit takes from the lowest band: pose and colours
 _SLACK, _COLOUR_SLACK = 0.2, 0.02  # px and colour, of ranges: factors are estimated
-_ROUNDS = 2  # of two shapes that take turns
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,10 +202,9 @@ def shape_of(images: Tensor) -> Tensor:
 
 def _pair(images: Tensor, fits: Fits) -> Tensor:
     """Return which two kinds are seen, one upon the other, ``(n, kinds)``; none if not two."""
-    first = fits
-    for _ in range(_ROUNDS):
-        second = fit(images - _alone(first))
-        first = fit(images - _alone(second))
+    second = fit(images - _alone(fits))
+    first = fit(images - _alone(second))
+    second = fit(images - _alone(first))
     both = first.nearest() + _alone(second)
     kinds = F.one_hot(torch.stack((first.kind, second.kind), 1), len(SHAPES)).any(dim=1)
     return kinds & (_explained(images, both) >= PAIR)[:, None]
