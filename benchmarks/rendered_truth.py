@@ -108,7 +108,9 @@ def main() -> None:
     domain.judge()
     seconds = time.perf_counter() - start
     of = material(surrogate(), options.n, seed=options.seed)
-    rows = agree(domain, of, methods=options.method, on_progress=lambda *told: print(*told))
+    rows = agree(
+        domain, of, methods=options.method, on_progress=lambda *told: print(*told, flush=True)
+    )
     kept = RESULTS / "rendered_truth.json"
     record = json.loads(kept.read_text()) if kept.exists() else {"judges": {}}
     record["judges"][options.judge] = recorded(rows) | {"seconds_to_fit": seconds}
