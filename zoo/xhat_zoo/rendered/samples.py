@@ -55,7 +55,7 @@ def draw(n: int, *, seed: int, stream: str = "train") -> Samples:
     Example:
         >>> some = draw(6, seed=0)
         >>> some.images.shape, [SHAPES[k] for k in some.labels.tolist()][:2]
-        (torch.Size([6, 3, 32, 32]), ['ring', 'disc'])
+        (torch.Size([6, 3, 32, 32]), ['cross', 'triangle'])
     """
     draws = generator(seed, "rendered", stream)
     labels = torch.randint(len(SHAPES), (check_count("n", n),), generator=draws)
