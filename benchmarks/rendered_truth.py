@@ -60,10 +60,11 @@ def recorded(rows: list[Row]) -> dict[str, Any]:
 
 def tables(record: dict[str, Any]) -> str:
     """Return what the page shows."""
-    text = "# Verdicts beside the computed truth\n"
+    text = ""
     for judge, of in record["judges"].items():
+        lead = "\n" if text else ""
         text += (
-            f"\nJudge: {judge}, ready in {of['seconds_to_fit']:.0f} s. Of {of['n']} verdicts "
+            f"{lead}Judge: {judge}, ready in {of['seconds_to_fit']:.0f} s. Of {of['n']} verdicts "
             f"{of['right']:.3f} are the true outcome; {of['undecided']:.3f} are undecided, and "
             f"{of['overclaimed']:.3f} say genuine where the truth does not.\n\n"
         )
