@@ -2,7 +2,8 @@
 
 Values of tables have each their own unit. Those of images, fields and signals have one for each
 channel, so that neighbours keep their differences; and what is large is folded: neighbouring
-places become channels of one place, so that nothing is lost and the cost stays.
+places become channels of one place, so that nothing is lost and the cost stays. Images of several
+channels are seen in their main contrast, too.
 """
 
 import math
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xhat.judges.lessons import Lesson
-from xhat.learning import side_of, squared
+from xhat.learning import main_contrast, side_of, squared
 
 __all__ = ["Columns", "Grid", "Line"]
 
@@ -65,11 +66,15 @@ class Grid(_Channels):
         _, *sides = lesson.x.shape[1:]
         self.fold = math.ceil(max(sides) / _LARGE)
         self.side = side_of(*(math.ceil(length / self.fold) for length in sides))
-        self.channels = lesson.x.shape[1] * self.fold**2
+        self.coloured = lesson.x.shape[1] > 1
+        self.channels = (lesson.x.shape[1] + self.coloured) * self.fold**2
 
     def forward(self, x: Tensor) -> Tensor:
         """Return samples as a network sees them."""
-        return F.pixel_unshuffle(squared(self.scaled(x), self.fold * self.side), self.fold)
+        seen = self.scaled(x)
+        if self.coloured:  # shapes are the same in any colours
+            seen = torch.cat((seen, main_contrast(seen)), dim=1)
+        return F.pixel_unshuffle(squared(seen, self.fold * self.side), self.fold)
 
 
 class Line(_Channels):

@@ -10,6 +10,7 @@ from, and the two are only ever loaded together.
 from xhat.learning.architectures import NETWORKS, architectures, build, network
 from xhat.learning.augment import Jitter, Shift, random_affine, random_rotation, rotate
 from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, save_checkpoint
+from xhat.learning.contrast import main_contrast
 from xhat.learning.corruptions import CORRUPTIONS, DAMAGE, corrupt
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.denoising import DenoisingLoss
@@ -60,6 +61,7 @@ __all__ = [
     "grow_trees",
     "has_fast_bfloat16",
     "load_checkpoint",
+    "main_contrast",
     "network",
     "predict",
     "random_affine",

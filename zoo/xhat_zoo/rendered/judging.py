@@ -27,7 +27,7 @@ def rendered_judge(alpha: float = 0.05) -> Judge:
         UnreadableFileError: weights are missing or damaged.
     """
     data = draw(_IMAGES, seed=_SEED, stream="judge")
-    parts = split_reference(data.images, data.labels, alpha, _SEED)
+    parts = split_reference(data.images, data.labels, _SEED)
     jury = Jury(tuple(load(name) for name in JUDGES), JUDGES, len(SHAPES))
     return Judge.assemble(
         jury,
