@@ -23,7 +23,7 @@ __all__ = ["STABLE", "Noise", "share_kept"]
 
 STABLE = 2 / 3  # of the copies, at which an answer is kept that does not hang on detail
 _DRAWS = 20
-_SHARE = 0.5  # of the distance between real neighbours, by which noise moves a sample
+_SHARE = 0.25  # of the distance between real neighbours, by which noise moves a sample
 _MOST = 400  # reference samples of which neighbours are looked for, and among how many times ten
 
 

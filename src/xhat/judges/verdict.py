@@ -222,7 +222,7 @@ class Verdict:
         if math.isnan(kept):
             return ""
         return (
-            f"With noise that moves it half as far as real neighbours lie apart, the surrogate "
+            f"With noise that moves it a quarter as far as real neighbours lie apart, the surrogate "
             f"keeps its answer {_share(kept)} of the time (a natural error: {_share(STABLE)} or "
             f"more)."
         )
