@@ -222,9 +222,9 @@ class Verdict:
         if math.isnan(kept):
             return ""
         return (
-            f"With noise that moves it a quarter as far as real neighbours lie apart, the surrogate "
-            f"keeps its answer {_share(kept)} of the time (a natural error: {_share(STABLE)} or "
-            f"more)."
+            f"With noise that moves it a quarter as far as real neighbours lie apart, the "
+            f"surrogate keeps its answer {_share(kept)} of the time (a natural error: "
+            f"{_share(STABLE)} or more)."
         )
 
     @property
