@@ -87,7 +87,7 @@ def rotated_mnist() -> Data:
 def fashion() -> Data:
     x, labels = load_fashion()
     digits = {"digits": split("test").images[:2000]}
-    return Data(x[:, None].float() / 255, labels.long(), 8_000, digits, IMAGES)
+    return Data(x[:, None].float() / 255, labels.long(), 3_600, digits, IMAGES)
 
 
 def digits_8x8() -> Data:

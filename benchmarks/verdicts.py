@@ -45,6 +45,8 @@ def measured(name: str, seed: int) -> dict[str, Any]:
     data, began = DATA[name](), time.process_time()
     order = torch.randperm(len(data.x), generator=generator(seed, "verdicts", name))
     order = order[_first(data.x[order])]
+    if data.known >= len(order):
+        raise ValueError(f"{name} has {len(order)} samples, so {data.known} leave none held out.")
     known, held = order[: data.known], order[data.known :]
     labels = data.labels
     domain = _domain(name, data, known, seed)

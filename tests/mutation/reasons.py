@@ -37,18 +37,6 @@ REASONS: dict[str, str] = {
     "judges/workers.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "engine/run.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "judges/verdict.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
-    "judges/judge.py: return CalibrationStatistics(weights=() if jury is None else jury.weights, "
-    "scores=evidence.scores, unread=1.0 if seen is None else "
-    "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
-    "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
-    "manifold if (each := axis.neighbours) is not None}, others=others) -> return "
-    "CalibrationStatistics(weights=() if jury is None else jury.weights, scores=evidence.scores, "
-    "unread=2.0 if seen is None else "
-    "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
-    "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
-    "manifold if (each := axis.neighbours) is not None}, others=others)": (
-        "without a jury nobody asks for it"
-    ),
     "spaces/nesting.py: x = torch.rand((space.rows, *shape), generator=generator(0, "
     "'anywhere'), dtype=torch.float64) -> x = torch.rand((space.rows, *shape), "
     "generator=generator(1, 'anywhere'), dtype=torch.float64)": TASTE,
@@ -72,8 +60,6 @@ REASONS: dict[str, str] = {
     "setup.device))": ("the rules are asked only for whether they raise"),
     "spaces/round.py: return torch.where(norm <= _REACH, z, z * ((1 - 1e-06) * _REACH / "
     "norm)) -> return torch.where(norm <= _REACH, z, z * ((1 - 2e-06) * _REACH / norm))": TASTE,
-    "judges/lessons.py: reach = 2 + 4 * torch.rand(third, 1, generator=draws) -> "
-    "reach = 2 + 5 * torch.rand(third, 1, generator=draws)": TASTE,
     "spaces/symmetric.py: self.group.check(tuple(x.shape[1:])) -> pass": (
         "the averaging that follows asks the same of the group"
     ),

@@ -60,6 +60,8 @@ JUDGES = (
     "tests/door/test_verifying.py",
 )
 OF_JUDGES = {
+    "statistics": ("test_judge.py", "test_fitting.py"),
+    "placing": ("test_stability.py",),
     "answers": ("test_truth.py",),
     "deciding": ("test_verdict.py", "test_judge.py"),
     "inputs": ("test_judge.py", "test_validity.py"),
