@@ -21,10 +21,12 @@ from torch import Tensor
 
 from xhat.core import generator
 from xhat_zoo.digits import split
-from xhat_zoo.digits.mnist import load_fashion
+from xhat_zoo.digits.mnist import load_fashion, read_idx
 from xhat_zoo.rendered.samples import draw
 
 __all__ = ["DATA", "Data"]
+
+HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,10 @@ def rotated_mnist() -> Data:
 
 
 def fashion() -> Data:
-    x, labels = load_fashion()
+    parts = (f"fashion-mnist/t10k-{part}.xz" for part in ("images-idx3-ubyte", "labels-idx1-ubyte"))
+    x, labels = (read_idx(HERE / "data", part) for part in parts)
     digits = {"digits": split("test").images[:2000]}
-    return Data(x[:, None].float() / 255, labels.long(), 3_600, digits, IMAGES)
+    return Data(x[:, None].float() / 255, labels.long(), 7_000, digits, IMAGES)
 
 
 def digits_8x8() -> Data:
