@@ -28,7 +28,7 @@ class Stub:
         self.jury, self.values = object() if jury else None, None
         self.reference, self.labels = domain.x[:50], domain.labels[:50] if jury else None
 
-    def judge(self, x, target, goal=None, surrogate=None):  # noqa: ARG002
+    def judge(self, x, target, goal=None, surrogate=None):
         said = self.says(x) if callable(self.says) else (self.says,) * len(x)
         read = target if self.reads is None else self.reads[: len(x)]
         seen = None if target is None else torch.eye(4)[read]  # the last: none of three

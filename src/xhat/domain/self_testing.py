@@ -117,7 +117,7 @@ def _material(
 def _samples(
     domain: "Domain", held: Held | None, n: int, seed: int
 ) -> tuple[Held, list[tuple[Tensor, Tensor]]]:
-    """Return held-out samples in mixed order, and what is known of them, and who is trained and asked on what.
+    """Return held-out samples in mixed order, what is known of them, and who is asked on which.
 
     Each part has the places of samples of the domain to train a stand-in on, and the places of
     held-out samples that it is then asked about.

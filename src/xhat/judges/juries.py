@@ -100,7 +100,7 @@ def jury_of(
 def _families(lesson: Lesson) -> tuple[Family, ...]:
     outputs, features = lesson.classes + 1, math.prod(lesson.x.shape[1:])
     networks = networks_of(lesson, outputs)
-    if lesson.x.ndim > 2:
+    if len(networks) > 1:
         return networks
     rest = (*networks, Kernel(networks[0].view, features, outputs))
     return (Trees(outputs), *rest) if features <= _WIDE else rest

@@ -55,7 +55,7 @@ class _Family(Protocol):
 
 
 class _Member(nn.Module):
-    """The mean of one family's fits, in the unit of the values: ``(n, *x_shape)`` to ``(n, k)``."""
+    """One family's fits, in the unit of the values: ``(n, *x_shape)`` to ``(n, fits, k)``."""
 
     mean: Tensor
     deviation: Tensor
@@ -69,8 +69,8 @@ class _Member(nn.Module):
         self.register_buffer("error", error)  # mean square on samples held out, in deviations
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return values."""
-        return self.scaled(torch.stack([fit(x) for fit in self.fits]).mean(dim=0))
+        """Return what each fit predicts, ``(n, fits, k)``."""
+        return self.scaled(torch.stack([fit(x) for fit in self.fits], dim=1))
 
     def scaled(self, fitted: Tensor) -> Tensor:
         """Return what a fit gives in the unit of the values."""
@@ -82,7 +82,7 @@ class Regressors:
     """Held-out regressors of ``k`` values; together they predict their weighted mean.
 
     Attributes:
-        members: ``(n, *x_shape)`` to values ``(n, k)``.
+        members: ``(n, *x_shape)`` to values ``(n, fits, k)``, each with as many fits.
         names: of the members, for people.
         note: what is to be known about them, such as that one is missing.
     """
@@ -92,22 +92,26 @@ class Regressors:
     note: str = ""
 
     def each(self, x: Tensor) -> Tensor:
-        """Return what every member predicts, ``(n, members, k)``."""
+        """Return what every fit of every member predicts, ``(n, fits, members, k)``."""
         with evaluation_mode(*self.members):
-            return torch.stack([predict(member, x) for member in self.members], dim=1)
+            return torch.stack([predict(member, x) for member in self.members], dim=2)
 
     def together(self, each: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the members predict together, ``(n, k)``, and how hard that is, ``(n,)``.
+        """Return what is predicted together, ``(n, k)``, and how hard that is, ``(n,)``.
 
         A member has weight by the inverse of its mean squared error. Difficulty is 1 where all
-        agree, and grows by how far they are apart, in units of the error of the best.
+        agree, and grows by how far fits to the same samples are apart, in units of the error of
+        the best.
+
+        Args:
+            each: ``(n, fits, members, k)``.
         """
         errors = torch.stack([member.error for member in self.members]).clamp_min(_LEAST)
         weights = (1 / errors.mean(dim=1)) / (1 / errors.mean(dim=1)).sum()
-        mean = (weights[:, None] * each).sum(dim=1)
-        apart = (weights[:, None] * (each - mean[:, None]).square()).sum(dim=1).sqrt()
+        pooled = (weights[:, None] * each).sum(dim=2)
+        apart = (weights[:, None] * (each - pooled[:, :, None]).square()).sum(dim=2).sqrt()
         unit = errors.amin(dim=0).sqrt() * self.members[0].deviation
-        return mean, 1 + (apart / unit).mean(dim=1)
+        return pooled.mean(dim=1), 1 + (apart / unit).mean(dim=(1, 2))
 
     def check_independent(self, searched: Iterable[nn.Module]) -> None:
         """Raise ``ValueError`` if a member shares weights with a model that the search used."""
@@ -169,15 +173,15 @@ def crossed_predictions(regressors: Regressors, x: Tensor, seed: int) -> Tensor:
         seed: that it was given.
 
     Returns:
-        ``(m, members, k)``.
+        ``(m, 1, members, k)``.
     """
     fold, fits = _folds(x, seed)
     outputs = len(regressors.members[0].mean)
-    found = torch.empty(len(x), len(regressors.members), outputs)
+    found = torch.empty(len(x), 1, len(regressors.members), outputs)
     for place, member in enumerate(regressors.members):
         for number in range(fits):
             held = fold == number
-            found[held, place] = member.scaled(predict(member.fits[number], x[held]))
+            found[held, 0, place] = member.scaled(predict(member.fits[number], x[held]))
     return found
 
 
@@ -287,10 +291,10 @@ def _bumps(apart: Tensor) -> Tensor:
 def _families(x: Tensor, outputs: int, scale: Pairs) -> tuple[_Family, ...]:
     networks = networks_of(Lesson(x, torch.zeros(len(x)), outputs, scale), outputs)
     nets = tuple(_Net(each, scale[1]) for each in networks)
-    if x.ndim > 2:
+    if len(nets) > 1:
         return nets
     rest = (*nets, _Kernel(networks[0].view))
-    return (_Trees(outputs), *rest) if x.shape[1] <= _WIDE else rest
+    return (_Trees(outputs), *rest) if x[0].numel() <= _WIDE else rest
 
 
 def _fitted(
