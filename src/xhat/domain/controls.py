@@ -16,7 +16,7 @@ foreign         data from elsewhere
 ==============  ===============================================================================
 
 What shows no class is asked for what a model takes it for, since that is what a search would
-believe.
+believe; where there are values instead, for values of real samples.
 
 Source: Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018
 (PGD); Hendrycks, Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
@@ -154,9 +154,11 @@ class Material:
         return Within(y - reach, y + reach)
 
     def believed(self, x: Tensor) -> Control:
-        """Return samples asked for what a model takes them for."""
+        """Return samples asked for what a model takes them for, or for values of real ones."""
         if not self.opponents:
-            return Control(x, None)
+            values = self.values if self.labels is None else None
+            asked = None if values is None else values[torch.arange(len(x)) % len(values)]
+            return Control(x, None, goal=None if asked is None else self.around(asked))
         first = self.opponents[0]
         return Control(x, first.read(x), first.model)
 

@@ -78,7 +78,7 @@ def _material(
 ) -> Material:
     """Choose what is tested with, and train what stands in for a model."""
     (x, own, values), parts = _samples(domain, held, n, seed)
-    values = None if judge.values is None or values is None else values.flatten(1)
+    values = None if judge.values is None or values is None else values.reshape(len(x), -1)
     if values is not None and not bool((values.std(dim=0) > 0).all()):
         values = None
     labels = None if judge.jury is None or own is None else domain.labels

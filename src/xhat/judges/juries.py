@@ -99,10 +99,10 @@ def jury_of(
 
 def _families(lesson: Lesson) -> tuple[Family, ...]:
     outputs, features = lesson.classes + 1, math.prod(lesson.x.shape[1:])
-    networks = networks_of(lesson, outputs)
-    if len(networks) > 1:
-        return networks
-    rest = (*networks, Kernel(networks[0].view, features, outputs))
+    network, *others = networks_of(lesson, outputs)
+    if others:
+        return (network, *others)
+    rest = (network, Kernel(network.view, features, outputs))
     return (Trees(outputs), *rest) if features <= _WIDE else rest
 
 

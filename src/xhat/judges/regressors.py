@@ -289,11 +289,11 @@ def _bumps(apart: Tensor) -> Tensor:
 
 
 def _families(x: Tensor, outputs: int, scale: Pairs) -> tuple[_Family, ...]:
-    networks = networks_of(Lesson(x, torch.zeros(len(x)), outputs, scale), outputs)
-    nets = tuple(_Net(each, scale[1]) for each in networks)
-    if len(nets) > 1:
+    network, *others = networks_of(Lesson(x, torch.zeros(len(x)), outputs, scale), outputs)
+    nets = tuple(_Net(each, scale[1]) for each in (network, *others))
+    if others:
         return nets
-    rest = (*nets, _Kernel(networks[0].view))
+    rest = (*nets, _Kernel(network.view))
     return (_Trees(outputs), *rest) if x[0].numel() <= _WIDE else rest
 
 

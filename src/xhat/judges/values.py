@@ -59,6 +59,11 @@ class Wanted(Protocol):
         ...
 
     @property
+    def outputs(self) -> int:
+        """How many outputs it names; 1 where it is the same for all of them."""
+        ...
+
+    @property
     def tolerance(self) -> float:
         """The largest miss at which it is still met."""
         ...
@@ -219,6 +224,11 @@ class ValueJudge:
         Raises:
             ValueError: the goal is for other values than these.
         """
+        if goal.outputs not in (1, outputs := self.y.shape[1]):
+            raise ValueError(
+                f"{goal!r} names {goal.outputs} values, but of every sample the domain knows "
+                f"{outputs}; name as many, or one for all."
+            )
         predicted, difficulty = self.regressors.together(self.regressors.each(x))
         inside, meets = self._asked(goal, len(x))
         margin = goal.inside(predicted) / difficulty
@@ -268,10 +278,7 @@ class ValueJudge:
             inside = each(goal.inside, self.predicted) / self.difficulty[:, None]
             return inside, each(goal.off, self.y) <= goal.tolerance
         except RuntimeError as error:
-            raise ValueError(
-                f"{goal!r} does not fit {n} inputs of which the domain knows {self.y.shape[1]} "
-                f"values each: {(str(error).splitlines() or [''])[0]}"
-            ) from error
+            raise ValueError(f"{goal!r} is not for {n} inputs: {error}") from error
 
 
 def _as_large(known: Tensor, found: Tensor) -> Tensor:

@@ -80,6 +80,11 @@ class Goal(ABC):
         """Whether it is one and the same for every candidate."""
         return self.labels is None or len(self.labels) == 1
 
+    @property
+    def outputs(self) -> int:
+        """How many outputs it names; 1 where it wants the same of all."""
+        return 1
+
     def inside(self, y: Tensor) -> Tensor:
         """Return how far inside the goal outputs ``(n, ...)`` are: ``(n,)``, below 0 where outside.
 
@@ -241,6 +246,11 @@ class Value(Goal):
         """Whether one value is wanted of all."""
         return len(Match(_unasked, self.value).value) == 1
 
+    @property
+    def outputs(self) -> int:
+        """How many outputs have a value of their own."""
+        return Match(_unasked, self.value).value.shape[1]
+
     def __repr__(self) -> str:
         return f"Value({_shown(self.value)}, {self._tolerance:g})"
 
@@ -280,6 +290,12 @@ class Within(Goal):
         """Whether one interval is wanted of all."""
         ends = Interval(_unasked, self.low, self.high)
         return len(ends.low) == len(ends.high) == 1
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs have an interval of their own."""
+        ends = Interval(_unasked, self.low, self.high)
+        return max(ends.low.shape[1], ends.high.shape[1])
 
     def __repr__(self) -> str:
         return f"Within({_shown(self.low)}, {_shown(self.high)})"
