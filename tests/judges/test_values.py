@@ -216,7 +216,7 @@ def test_without_scikit_learn_the_others_say_that_one_is_missing(monkeypatch):
 
 @pytest.mark.parametrize(("shape", "fewest"), [((1, 12, 12), 2), ((2, 24), 2), ((2, 2, 2, 3), 1)])
 def test_grids_and_signals_have_networks_of_their_own(shape, fewest, monkeypatch):
-    monkeypatch.setattr(juries, "_STEPS", 90)
+    monkeypatch.setattr(juries, "_STEPS", 60)
     draws = generator(0, "grids")
     y = torch.randn(90, generator=draws)
     x = y.reshape(-1, *(1 for _ in shape)) + 0.3 * torch.randn(90, *shape, generator=draws)
