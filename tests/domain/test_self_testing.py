@@ -13,7 +13,17 @@ from xhat.domain import Controlled, Domain, SelfTest, Share
 from xhat.domain.controls import kinds
 from xhat.domain.opponents import Attacks, Opponent
 from xhat.domain.self_testing import _material
-from xhat.domain.tested import ATTACK, FOREIGN, GROUPS, MISREAD, NOT_TESTED, REAL, SPOILT, WRONG
+from xhat.domain.tested import (
+    ATTACK,
+    FOREIGN,
+    GROUPS,
+    MISREAD,
+    NOT_TESTED,
+    REAL,
+    SPOILT,
+    WRONG,
+    WRONG_VALUE,
+)
 from xhat.judges import Outcome
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -25,10 +35,10 @@ class Stub:
 
     def __init__(self, domain, says, jury=True, reads=None):
         self.alpha, self.beta, self.says, self.reads = 0.05, 0.05, says, reads
-        self.jury = object() if jury else None
+        self.jury, self.values = object() if jury else None, None
         self.reference, self.labels = domain.x[:50], domain.labels[:50] if jury else None
 
-    def judge(self, x, target, surrogate=None):
+    def judge(self, x, target, goal=None, surrogate=None):
         said = self.says(x) if callable(self.says) else (self.says,) * len(x)
         read = target if self.reads is None else self.reads[: len(x)]
         seen = None if target is None else torch.eye(4)[read]  # the last: none of three
@@ -339,3 +349,43 @@ def test_without_the_promised_power_the_page_does_not_say_genuine(tmp_path):
 def test_an_opponent_of_no_samples_says_nothing():
     silent = Opponent(small_classifier(), torch.arange(0), "model")
     assert silent.read(torch.empty(0, 1, 8, 8)).shape == (0,)
+
+
+@functools.cache
+def proved_line():
+    """Return a tested domain of values that follow from two of four columns, and more rows."""
+    x = torch.randn(700, 4, generator=torch.Generator().manual_seed(1))
+    y = 2 * x[:, 0] + x[:, 1].abs() + 0.1 * torch.randn(700, generator=GENERATOR)
+    domain = Domain(x[:500], values=y[:500])
+    domain.self_test(n=100)
+    return domain, x[500:], y[500:]
+
+
+def test_a_domain_of_values_is_asked_for_own_and_wrong_ones():
+    domain, x, y = proved_line()
+    found = domain.self_tested
+    names = {row.name: row for row in found.rows}
+    own, wrong = names["real, own value"], names["real, wrong value"]
+    assert own.genuine.value > 0.6
+    assert own.named.high > 0.95
+    assert wrong.genuine.low <= 0.05
+    assert wrong.named.value > 0.9
+    assert wrong.group == WRONG_VALUE
+    assert names["noise, 30 %"].genuine.value < 0.3
+    assert "100 wrong-value samples" in found.line
+    held = domain.self_test(n=60, held=(x, y))
+    assert held.held == 200
+    with pytest.raises(ValueError, match="one row for each of the 200"):
+        domain.self_test(held=(x, y[1:]))
+
+
+def test_values_that_judges_cannot_tell_leave_genuine_unproven():
+    rows = (
+        Controlled(
+            "real, wrong value", WRONG_VALUE, (), {Outcome.GENUINE: 30, Outcome.MISTAKEN: 170}
+        ),
+    )
+    found = SelfTest(rows, 0.05, 0.05, 200, 200, 0)
+    assert not found.proven
+    assert "real samples of another value are called so" in found.doubt
+    assert found.line == "on these data, of 200 wrong-value samples 30 were called genuine"

@@ -1,13 +1,14 @@
 """Trees in torch are scikit-learn's trees."""
 
+import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_breast_cancer, load_wine
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from xhat.core import generator
-from xhat.learning import grow_trees
-from xhat.learning.trees import _as_tensors
+from xhat.learning import grow_regression_trees, grow_trees
+from xhat.learning.trees import _of_classes, _of_values
 
 
 def test_the_logits_are_those_of_scikit_learn():
@@ -17,7 +18,33 @@ def test_the_logits_are_those_of_scikit_learn():
     other = x + x.std(dim=0) * torch.randn(x.shape, generator=generator(0))
     for asked in (x, other):
         theirs = torch.tensor(boosting.decision_function(asked.numpy()))
-        torch.testing.assert_close(_as_tensors(boosting, 3)(asked).double(), theirs)
+        torch.testing.assert_close(_of_classes(boosting, 3)(asked).double(), theirs)
+
+
+def test_the_values_are_those_of_scikit_learn():
+    x, y = load_diabetes(return_X_y=True)
+    x = torch.tensor(x).float()
+    y = np.stack((y, 9 - np.asarray(y) + 100 * x[:, 0].numpy()), axis=1)
+    each = [
+        HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(x.numpy(), y[:, k])
+        for k in range(2)
+    ]
+    other = x + x.std(dim=0) * torch.randn(x.shape, generator=generator(0))
+    for asked in (x, other):
+        theirs = np.stack([one.predict(asked.numpy()) for one in each], axis=1)
+        torch.testing.assert_close(_of_values(each)(asked), torch.tensor(theirs).float())
+
+
+def test_trees_of_values_stop_growing_too():
+    x, y = load_diabetes(return_X_y=True)
+    x, y = torch.tensor(x).float(), torch.tensor(y).float()[:, None]
+    noise = y[torch.randperm(len(y), generator=generator(0))]
+    learnt, guessed = (
+        grow_regression_trees((x[::2], to), (x[1::2], y[1::2]), 0) for to in (y[::2], noise[::2])
+    )
+    assert len(guessed.root) < len(learnt.root)
+    left = (learnt(x[1::2]) - y[1::2]).square().mean()
+    assert float(left) < 0.75 * float(y[1::2].var())
 
 
 def test_growing_stops_where_held_out_samples_are_read_no_better():

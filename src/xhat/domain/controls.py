@@ -3,6 +3,8 @@
 ==============  ===============================================================================
 real            held-out real samples, asked for their own class; copies of reference rows
 wrong class     held-out real samples, asked for a class that they are not
+wrong value     held-out real samples, asked for half a standard deviation around the value of
+                another, in which their own does not lie; likewise "own value"
 attack          samples that a model was made to misread: by PGD in balls of L∞ and L2, and with
                 the least change (``xhat.engine.minimum_norm``); only those that are misread
                 and still lie nearest to a real sample of their own class
@@ -14,7 +16,7 @@ foreign         data from elsewhere
 ==============  ===============================================================================
 
 What shows no class is asked for what a model takes it for, since that is what a search would
-believe.
+believe; where there are values instead, for values of real samples.
 
 Source: Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018
 (PGD); Hendrycks, Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
@@ -32,8 +34,19 @@ from torch import Tensor
 
 from xhat.core import generator
 from xhat.domain.opponents import Attacks, Model, Opponent
-from xhat.domain.tested import ATTACK, FOREIGN, MISREAD, MIXED, NEARLY, REAL, SPOILT, WRONG
+from xhat.domain.tested import (
+    ATTACK,
+    FOREIGN,
+    MISREAD,
+    MIXED,
+    NEARLY,
+    REAL,
+    SPOILT,
+    WRONG,
+    WRONG_VALUE,
+)
 from xhat.judges import Outcome
+from xhat.objectives.goals import Goal, Within
 from xhat.surrogates import Outliers
 from xhat.surrogates.training_terms import Limits, within
 
@@ -42,6 +55,7 @@ __all__ = ["Control", "Kind", "Material", "kinds"]
 _SLIGHT, _HEAVY = 0.1, 0.3  # of the range: standard deviation of the noise
 _BOARD = 0.5  # of the deviation
 _SHRUNK = 0.9  # of the way to the mean of the class
+_AROUND = 0.5  # standard deviations to each side of a value that are asked for
 _SMOOTH = 16  # of the shorter side: places to each side that are averaged
 
 _NORMS: dict[Literal["linf", "l2"], str] = {"linf": "L∞", "l2": "L2"}
@@ -65,11 +79,13 @@ class Control:
         x: ``(n, *x_shape)``.
         target: ``(n,)`` classes; None where there are none.
         model: that takes them for the target, if one was asked.
+        goal: which values they are said to have; None where there are none.
     """
 
     x: Tensor
     target: Tensor | None
     model: Model | None = None
+    goal: Goal | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -93,6 +109,7 @@ class Material:
         foreign: data from elsewhere, by name.
         n: samples of a control.
         seed: of every random choice.
+        values: ``(h, k)`` of the held-out samples; None without any, or where all are the same.
     """
 
     x: Tensor
@@ -108,6 +125,7 @@ class Material:
     foreign: Mapping[str, Tensor]
     n: int
     seed: int
+    values: Tensor | None = None
 
     @property
     def span(self) -> Tensor:
@@ -124,13 +142,23 @@ class Material:
         return self.x[: self.n], None if self.labels is None else self.labels[: self.n]
 
     def own(self, x: Tensor) -> Control:
-        """Return what became of the first held-out samples, asked for their own class."""
-        return Control(within(x, self.limits), self.some[1])
+        """Return what became of the first held-out samples, asked for their own class or value."""
+        x, own = within(x, self.limits), self.values
+        if self.labels is None and own is not None:
+            return Control(x, None, goal=self.around(own[: self.n]))
+        return Control(x, self.some[1])
+
+    def around(self, y: Tensor) -> Goal:
+        """Return the goal to lie half a standard deviation around values ``(n, k)``."""
+        reach = _AROUND * y.new_ones(1) if self.values is None else _AROUND * self.values.std(dim=0)
+        return Within(y - reach, y + reach)
 
     def believed(self, x: Tensor) -> Control:
-        """Return samples asked for what a model takes them for."""
+        """Return samples asked for what a model takes them for, or for values of real ones."""
         if not self.opponents:
-            return Control(x, None)
+            values = self.values if self.labels is None else None
+            asked = None if values is None else values[torch.arange(len(x)) % len(values)]
+            return Control(x, None, goal=None if asked is None else self.around(asked))
         first = self.opponents[0]
         return Control(x, first.read(x), first.model)
 
@@ -170,7 +198,12 @@ class Kind:
 
 def kinds(of: Material) -> tuple[Kind, ...]:
     """Return every kind of control that there is for such data."""
-    found = [Kind("real" if of.labels is None else "real, own class", REAL, _SURE, real)]
+    found = []
+    if of.labels is not None or of.values is None:
+        found.append(Kind("real" if of.labels is None else "real, own class", REAL, _SURE, real))
+    if of.values is not None:
+        found.append(Kind("real, own value", REAL, _SURE, own_value))
+        found.append(Kind("real, wrong value", WRONG_VALUE, _OTHER, wrong_value))
     if of.labels is not None:
         found += [
             Kind("real, wrong class", WRONG, _OTHER, wrong_class),
@@ -231,6 +264,24 @@ def wrong_class(of: Material) -> Made:
     by = torch.rand(len(of.x), others, generator=draws).argsort(dim=1).T.flatten()[: of.n] + 1
     rows = torch.arange(len(of.x)).repeat(others)[: of.n]
     yield Control(of.x[rows], (of.labels[rows] + by) % of.classes)
+
+
+def own_value(of: Material) -> Made:
+    """Held-out real samples, asked for half a standard deviation around their own value."""
+    if of.values is not None:
+        yield Control(of.x[: of.n], None, goal=of.around(of.values[: of.n]))
+
+
+def wrong_value(of: Material) -> Made:
+    """Held-out real samples, asked for as much around the value of another, without their own."""
+    if of.values is None:
+        return
+    first = torch.arange(3 * of.n) % len(of.x)
+    second = torch.randint(len(of.x), first.shape, generator=of.draws("wrong value"))
+    missed = of.around(of.values[second]).off(of.values[first]) > 0
+    first, second = first[missed][: of.n], second[missed][: of.n]
+    if len(first):
+        yield Control(of.x[first], None, goal=of.around(of.values[second]))
 
 
 def attacked(of: Material, opponent: str, how: Callable[..., Tensor]) -> Made:

@@ -283,6 +283,7 @@ class Domain:
             self._judges[alpha] = Judge.fit(
                 self.x[mine],
                 None if self.labels is None else self.labels[mine],
+                values=None if self.values is None else self.values[mine],
                 alpha=alpha,
                 seed=self.seed,
                 on_progress=on_progress,
@@ -308,8 +309,9 @@ class Domain:
         this domain shows its line. Real samples are taken from the half that the judge never sees.
 
         Args:
-            held: ``(samples, labels)``, real samples that the domain does not contain, to test with
-                instead; the labels are None where there are none.
+            held: ``(samples, labels)``, or ``(samples, values)`` where the domain has these
+                instead: real samples that the domain does not contain, to test with instead; None
+                for the labels where there are none.
             foreign: data from elsewhere, like the samples in shape: an array, or arrays by name.
             model: of your own, ``(n, *x_shape)`` to logits ``(n, classes)``, that is attacked, too.
             n: samples of each control, where there are as many.

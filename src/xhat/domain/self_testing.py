@@ -16,9 +16,9 @@ from torch import Tensor
 
 from xhat.core import check_count, check_tensor, generator, own_randomness
 from xhat.domain.controls import Control, Kind, Material, kinds
-from xhat.domain.data import as_labels
+from xhat.domain.data import as_labels, as_values
 from xhat.domain.opponents import Attacks, Model, Opponent, stand_in, users
-from xhat.domain.tested import REAL, WRONG, Controlled, SelfTest
+from xhat.domain.tested import REAL, WRONG, WRONG_VALUE, Controlled, SelfTest
 from xhat.judges import Judge, Outcome
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["self_test"]
 
 Progress = Callable[[str, int, int], None]
+Held = tuple[Tensor, Tensor | None, Tensor | None]  # samples, classes and values
 _ENOUGH = 10  # times n: samples from which one stand-in is trained, and not two
 _HELD = 5  # times n: of so many, those that are tested with
 _MOST = 5_000  # samples that a stand-in is trained on
@@ -68,7 +69,7 @@ def self_test(
 def _material(
     domain: "Domain",
     judge: Judge,
-    held: tuple[Tensor, Tensor | None] | None,
+    held: Held | None,
     foreign: Mapping[str, Tensor],
     model: Model | None,
     n: int,
@@ -76,7 +77,10 @@ def _material(
     tell: Progress,
 ) -> Material:
     """Choose what is tested with, and train what stands in for a model."""
-    x, own, parts = _samples(domain, held, n, seed)
+    (x, own, values), parts = _samples(domain, held, n, seed)
+    values = None if judge.values is None or values is None else values.reshape(len(x), -1)
+    if values is not None and not bool((values.std(dim=0) > 0).all()):
+        values = None
     labels = None if judge.jury is None or own is None else domain.labels
     opponents, attacks, means = (), None, None
     if labels is not None:
@@ -106,13 +110,14 @@ def _material(
         foreign=foreign,
         n=n,
         seed=seed,
+        values=values,
     )
 
 
 def _samples(
-    domain: "Domain", held: tuple[Tensor, Tensor | None] | None, n: int, seed: int
-) -> tuple[Tensor, Tensor | None, list[tuple[Tensor, Tensor]]]:
-    """Return held-out samples in mixed order, their classes, and who is trained and asked on what.
+    domain: "Domain", held: Held | None, n: int, seed: int
+) -> tuple[Held, list[tuple[Tensor, Tensor]]]:
+    """Return held-out samples in mixed order, what is known of them, and who is asked on which.
 
     Each part has the places of samples of the domain to train a stand-in on, and the places of
     held-out samples that it is then asked about.
@@ -120,16 +125,24 @@ def _samples(
     order = domain.halves[0]
     order = order[torch.randperm(len(order), generator=generator(seed, "self-test", "order"))]
     if held is not None:
-        x, labels = held
-        mixed = torch.randperm(len(x), generator=generator(seed, "self-test", "held"))
-        return x[mixed], None if labels is None else labels[mixed], [(order, torch.arange(len(x)))]
+        mixed = torch.randperm(len(held[0]), generator=generator(seed, "self-test", "held"))
+        return _rows(held, mixed), [(order, torch.arange(len(mixed)))]
     if len(order) >= _ENOUGH * n:
         order, rest = order.split([_HELD * n, len(order) - _HELD * n])
         parts = [(rest, torch.arange(len(order)))]
     else:
         first, second = torch.arange(len(order)).tensor_split(2)
         parts = [(order[first], second), (order[second], first)]
-    return domain.x[order], None if domain.labels is None else domain.labels[order], parts
+    return _rows((domain.x, domain.labels, domain.values), order), parts
+
+
+def _rows(of: Held, rows: Tensor) -> Held:
+    x, labels, values = of
+    return (
+        x[rows],
+        None if labels is None else labels[rows],
+        None if values is None else values[rows],
+    )
 
 
 def _attacks(domain: "Domain", labels: Tensor, x: Tensor, seed: int) -> Attacks:
@@ -158,7 +171,9 @@ def _row(judge: Judge, kind: Kind, of: Material) -> Controlled:
 def _judged(judge: Judge, control: Control) -> tuple[Outcome, ...]:
     if not len(control):
         return ()
-    return judge.judge(control.x, control.target, surrogate=control.model).outcomes
+    return judge.judge(
+        control.x, control.target, goal=control.goal, surrogate=control.model
+    ).outcomes
 
 
 def _remarks(judge: Judge, of: Material, rows: list[Controlled]) -> Iterator[str]:
@@ -172,18 +187,20 @@ def _remarks(judge: Judge, of: Material, rows: list[Controlled]) -> Iterator[str
     if none:
         yield f"Of these controls not one could be made: {', '.join(none)}."
     yield from _about_labels(judge, of)
-    by_group = {row.group: row for row in rows if row.group in (REAL, WRONG)}
-    real, wrong = by_group[REAL], by_group.get(WRONG)
+    by_group = {row.group: row for row in reversed(rows)}  # the first of each
+    real = by_group[REAL]
     if 1 - real.named.high > judge.alpha:
         yield (
             f"Real samples are called something else than genuine or undecided in "
             f"{100 * (1 - real.named.value):.0f} %, though {100 * judge.alpha:.0f} % may be."
         )
-    if wrong is not None and wrong.genuine.value > judge.beta:
-        yield (
-            f"Real samples of another class are called genuine in "
-            f"{100 * wrong.genuine.value:.1f} %, though {100 * judge.beta:.0f} % may be."
-        )
+    for group, what in ((WRONG, "class"), (WRONG_VALUE, "value")):
+        wrong = by_group.get(group)
+        if wrong is not None and wrong.genuine.value > judge.beta:
+            yield (
+                f"Real samples of another {what} are called genuine in "
+                f"{100 * wrong.genuine.value:.1f} %, though {100 * judge.beta:.0f} % may be."
+            )
     if real.genuine.value < _HALF:
         yield (
             f"Only {100 * real.genuine.value:.0f} % of real samples are called genuine: these "
@@ -226,14 +243,19 @@ def _foreign(domain: "Domain", foreign: Any) -> dict[str, Tensor]:
     }
 
 
-def _held(domain: "Domain", held: Any) -> tuple[Tensor, Tensor | None]:
-    """Return real samples that the domain does not contain, and their classes."""
+def _held(domain: "Domain", held: Any) -> Held:
+    """Return real samples that the domain does not contain, and their classes or values."""
     if not isinstance(held, tuple | list) or len(held) != 2:
-        raise TypeError("held must be (samples, labels); the labels are None where there are none.")
+        raise TypeError(
+            "held must be (samples, labels), or (samples, values) where the domain has values "
+            "instead; they are None where there are none."
+        )
     x = domain.check_inputs("the held-out samples", held[0])
     if len(x) < 2:
         raise ValueError(f"held must have two samples or more, but has {len(x)}.")
-    labels = None
+    labels, values = None, None
+    if domain.labels is None and domain.values is not None and held[1] is not None:
+        values = as_values(held[1], len(x))
     if domain.labels is not None:
         if held[1] is None:
             raise ValueError("held must have the classes of its samples: held=(samples, labels).")
@@ -245,7 +267,7 @@ def _held(domain: "Domain", held: Any) -> tuple[Tensor, Tensor | None]:
             f"{both} of the {len(x)} held-out samples are in the domain, too; its judge may have "
             f"seen them. Take them out of either."
         )
-    return x, labels
+    return x, labels, values
 
 
 def _users(domain: "Domain", model: Model) -> Model:

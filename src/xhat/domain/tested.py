@@ -19,11 +19,13 @@ __all__ = ["NOT_TESTED", "Controlled", "SelfTest", "Share"]
 NOT_TESTED = "not self-tested on these data: run domain.self_test()"
 """What is said of a domain without a self-test."""
 
-REAL, WRONG, ATTACK, MISREAD = "real", "wrong class", "attack", "misread"
+REAL, WRONG, WRONG_VALUE = "real", "wrong class", "wrong value"
+ATTACK, MISREAD = "attack", "misread"
 MIXED, SPOILT, NEARLY, FOREIGN = "mixture", "spoilt", "nearly real", "foreign"
 GROUPS = {
     REAL: "real samples",
     WRONG: "wrong-class samples",
+    WRONG_VALUE: "wrong-value samples",
     ATTACK: "attacks",
     MISREAD: "misread samples",
     MIXED: "mixtures",
@@ -33,7 +35,8 @@ GROUPS = {
 }
 """Kinds of controls, and what a line calls their samples."""
 
-_TOLD = (WRONG, ATTACK, FOREIGN, REAL)  # in the line; without classes spoilt samples come first
+_TOLD = (WRONG, WRONG_VALUE, ATTACK, FOREIGN, REAL)  # in the line, where there are classes
+_TOLD_WITHOUT = (WRONG_VALUE, SPOILT, FOREIGN, REAL)
 _BEYOND = 1.6  # times beta: .08 for .05
 _MOST_ATTACKS = 0.05
 
@@ -170,7 +173,7 @@ class SelfTest:
     @property
     def line(self) -> str:
         """What the verdicts are worth, in one line."""
-        told = _TOLD if self.share(WRONG).n else (SPOILT, FOREIGN, REAL)
+        told = _TOLD if self.share(WRONG).n else _TOLD_WITHOUT
         shares = [(GROUPS[group], share) for group in told if (share := self.share(group)).n]
         first, *rest = (f"of {share.n} {name} {share.k}" for name, share in shares)
         return "; ".join((f"on these data, {first} were called genuine", *rest))
@@ -178,35 +181,38 @@ class SelfTest:
     @property
     def doubt(self) -> str:
         """Why ``genuine`` is unproven on these data, a sentence; empty where it is not."""
-        if not self.share(WRONG).n:
-            spoilt = self.share(SPOILT)
-            if spoilt.value <= _MOST_ATTACKS:
-                return ""
-            return (
-                f"Genuine is unproven here: {_percent(spoilt.value)} of spoilt samples were called "
-                f"so, and {_percent(_MOST_ATTACKS)} may be."
-            )
-        wrong, attacks = self.share(WRONG), self.share(ATTACK)
-        if wrong.high > _BEYOND * self.beta:
-            return (
-                f"Genuine is unproven here: by {wrong.n} samples, up to {_percent(wrong.high)} of "
-                f"real samples of another class are called so (95 % confidence), and "
-                f"{_percent(_BEYOND * self.beta)} may be."
-            )
-        if attacks.value > _MOST_ATTACKS:
-            return (
-                f"Genuine is unproven here: {_percent(attacks.value)} of the attacks that fooled "
-                f"a model were called so, and {_percent(_MOST_ATTACKS)} may be."
-            )
-        return ""
+        told = {WRONG: "class", WRONG_VALUE: "value"}
+        doubts = (self._wrong(group, what) for group, what in told.items())
+        pushed = (ATTACK, "the attacks that fooled a model")
+        group, what = pushed if self.share(WRONG).n else (SPOILT, "spoilt samples")
+        return next((doubt for doubt in doubts if doubt), self._most(group, what))
+
+    def _wrong(self, group: str, what: str) -> str:
+        wrong = self.share(group)
+        if not wrong.n or wrong.high <= _BEYOND * self.beta:
+            return ""
+        return (
+            f"Genuine is unproven here: by {wrong.n} samples, up to {_percent(wrong.high)} of "
+            f"real samples of another {what} are called so (95 % confidence), and "
+            f"{_percent(_BEYOND * self.beta)} may be."
+        )
+
+    def _most(self, group: str, what: str) -> str:
+        called = self.share(group)
+        if called.value <= _MOST_ATTACKS:
+            return ""
+        return (
+            f"Genuine is unproven here: {_percent(called.value)} of {what} were called so, and "
+            f"{_percent(_MOST_ATTACKS)} may be."
+        )
 
     @property
     def proven(self) -> bool:
         """Whether the judge has the power that it promises.
 
         It has where, at 95 % confidence, at most 1.6 times ``beta`` (.08 for .05) of real samples
-        of another class are called genuine, and at most .05 of the attacks; without classes, where
-        at most .05 of the spoilt samples are.
+        of another class, or another value, are called genuine, and at most .05 of the attacks;
+        without classes, at most .05 of the spoilt samples.
         """
         return not self.doubt
 

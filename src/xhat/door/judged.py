@@ -171,7 +171,21 @@ class Judged(Result):
             "p": self.verdicts.p.double().numpy(),
             "rule": [one.rule for one in each],
             "evidence": [one.explain() for one in each],
+            **self._predictions(),
             **({} if self.selection is None else self.selection.columns()),
+        }
+
+    def _predictions(self) -> dict[str, Any]:
+        """Return what held-out regressors predict, a column for each output."""
+        if (value := getattr(self.verdicts, "value", None)) is None:
+            return {}
+        outputs = value.predicted.shape[1]
+        numbers = ("",) if outputs == 1 else tuple(f"_{k}" for k in range(outputs))
+        kinds = {"predicted": value.predicted, "predicted_error": value.error}
+        return {
+            f"{name}{number}": columns[:, k].double().numpy()
+            for name, columns in kinds.items()
+            for k, number in enumerate(numbers)
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def judged(
         verdicts = judge_of(domain, alpha, beta, labels, on_progress).judge(
             found.x,
             labels,
+            goal=goal,
             reached=reached,
             constraints=constraints,
             truth=true,

@@ -62,16 +62,15 @@ def check_budget(budget: int, n: int, truth: Any, goal: Goal | None) -> int:
 
 
 def select_by_verdicts(checked: Judged, fdr: float) -> Judged:
-    """Trust those of the genuine samples among which few are of another class.
+    """Trust those of the genuine samples among which few are of another class or value.
 
     A sample that is not genuine gets the p-value 1; else its p-value is that of the test for
-    meaning, with which a real sample of another class looks as much like the target.
+    meaning, with which a real sample of another class (or value) looks as much like the target.
     """
     verdicts: Any = checked.verdicts
-    test = verdicts.meaning_test
-    if test is None or verdicts.truth is not None:
+    if (others := verdicts.p_of_others) is None or verdicts.truth is not None:
         return checked
-    genuine, p = checked.trusted, test.p.double()
+    genuine, p = checked.trusted, others.double()
     chosen = benjamini_hochberg(torch.where(genuine, p, 1.0), fdr)
     doubted = torch.tensor([each is Outcome.UNDECIDED for each in verdicts.outcomes])
     unsure = ((genuine | doubted) & ~chosen).nonzero()[:, 0]
@@ -93,7 +92,7 @@ def select_by_verdicts(checked: Judged, fdr: float) -> Judged:
         notes = (
             *notes,
             f"of {len(checked)} samples {count} are genuine, too few to trust any at a false "
-            f"discovery rate of {100 * fdr:g} %: real samples of another class would have to look "
+            f"discovery rate of {100 * fdr:g} %: real samples of another kind would have to look "
             f"as much like the target in less than {100 * least:.2g} %, which takes at least "
             f"{samples_needed(least)} held-out ones",
         )

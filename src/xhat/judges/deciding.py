@@ -12,6 +12,7 @@ from xhat.judges.neighbours import Neighbourhood
 from xhat.judges.outcomes import Outcome
 from xhat.judges.stability import STABLE
 from xhat.judges.truth import TruthEvidence
+from xhat.judges.values import ValueTest
 from xhat.judges.verdict import MANIFOLD
 
 __all__ = ["Evidence", "decide"]
@@ -33,6 +34,9 @@ class Evidence:
             where real ones lie; NaN where nothing, or where it was not asked; None if it never was.
         kept: ``(n,)``, the share of noisy copies at which the surrogate gives the target; NaN where
             it was not asked, None if it never was.
+        value: whether held-out regressors see a wanted value; None where they were not asked.
+        unasked: the goal, as text, of which nobody was asked whether it is met; empty if there is
+            none.
     """
 
     scores: Tensor
@@ -42,6 +46,8 @@ class Evidence:
     meaning: MeaningTest | None = None
     placed: Tensor | None = None
     kept: Tensor | None = None
+    value: ValueTest | None = None
+    unasked: str = ""
 
     @property
     def read(self) -> Tensor | None:
@@ -86,6 +92,10 @@ def decide(
         sees = (most.indices == target) & (most.values > 0.5)
         another = ~sees & (most.values > 0.5)
         unsure |= most.indices != target
+    if evidence.value is not None:
+        another, sees, unsure = doubted, ~doubted, ~evidence.value.seen
+    if evidence.unasked:
+        unsure = yes
     if truth is not None:
         doubted, sees = ~truth.holds, truth.holds
         another, nowhere, unsure = ~truth.holds, nowhere & ~truth.holds, ~yes

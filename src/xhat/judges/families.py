@@ -22,7 +22,7 @@ from xhat.learning import (
     predict,
 )
 
-__all__ = ["Family", "Kernel", "Network", "State", "Trees"]
+__all__ = ["Best", "Family", "Kernel", "Network", "State", "Told", "Trees", "shifted", "train"]
 
 _PLACES = 5_000  # that a kernel classifier remembers, at most
 _BATCH, _EPOCHS = 64, 100
@@ -51,7 +51,7 @@ class Family(Protocol):
 
 
 @dataclass
-class _Best:
+class Best:
     """The weights of the epoch after which held-out samples, of all kinds, were read best."""
 
     model: nn.Module
@@ -60,10 +60,12 @@ class _Best:
     told: Told
     loss: float = math.inf
     weights: dict[str, Tensor] = field(default_factory=dict)
+    measure: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy
 
     def __call__(self, record: EpochRecord) -> None:
+        """Look at the model after an epoch."""
         self.model.eval()
-        loss = float(F.cross_entropy(predict(self.model, self.x), self.y))
+        loss = float(self.measure(predict(self.model, self.x), self.y))
         self.model.train()
         if loss < self.loss:
             self.loss = loss
@@ -82,18 +84,19 @@ class Network:
     steps: int
 
     def blank(self, _: State, /) -> nn.Module:
-        """Return an untrained network."""
-        return self._made(0)
+        """Return an untrained network, whatever the state."""
+        return self.made(0)
 
     def fitted(self, known: Lesson, held: Lesson, seed: int, told: Told, /) -> nn.Module:
         """Return a network with the weights of its best epoch."""
-        model = self._made(seed)
-        best = _Best(model, *_examined(held, seed), told)
-        _train(model, known, self._loss(known), seed, best, self.steps)
+        model = self.made(seed)
+        best = Best(model, *_examined(held, seed), told)
+        train(model, (known.x, known.labels), self._loss(known), seed, best, self.steps)
         model.load_state_dict(best.weights)
         return model
 
-    def _made(self, seed: int) -> nn.Module:
+    def made(self, seed: int) -> nn.Module:
+        """Return an untrained network."""
         return nn.Sequential(self.view, build(self.architecture, seed=seed, **self.arguments))
 
     def _loss(self, known: Lesson) -> Loss:
@@ -101,7 +104,7 @@ class Network:
             noise = _NOISE * known.scale[1] * torch.randn(x.shape, generator=draws)
             none = known.none(max(1, len(x) // 2), draws)
             kinds = torch.cat((y, y.new_full((len(none),), known.classes)))
-            logits = model(torch.cat((_shifted(x, draws) + noise, none)))
+            logits = model(torch.cat((shifted(x, draws) + noise, none)))
             return F.cross_entropy(logits, kinds, label_smoothing=_SMOOTHING)
 
         return loss
@@ -140,7 +143,14 @@ class Kernel:
             at = kernel.project(self.view(torch.cat((x, none))))
             return F.cross_entropy(kernel.nearness(at, kernel.project(places), kinds), wanted)
 
-        _train(kernel, asked, loss, seed, lambda record: told(record.epoch, record.epochs), 300)
+        train(
+            kernel,
+            (asked.x, asked.labels),
+            loss,
+            seed,
+            lambda record: told(record.epoch, record.epochs),
+            300,
+        )
         kernel.remember(places, kinds)
         return nn.Sequential(self.view, kernel)
 
@@ -177,20 +187,20 @@ def _examined(held: Lesson, seed: int) -> tuple[Tensor, Tensor]:
     return held.with_none(max(1, len(held.x) // 2), draws)
 
 
-def _train(
+def train(
     model: nn.Module,
-    known: Lesson,
+    known: tuple[Tensor, Tensor],
     loss: Loss,
     seed: int,
     on_epoch: Callable[[EpochRecord], None],
     steps: int,
 ) -> None:
-    batch = min(_BATCH, len(known.x))
-    epochs = max(2, min(_EPOCHS, steps // max(1, len(known.x) // batch)))
+    """Train a model on samples and what is known of them, for about so many steps."""
+    batch = min(_BATCH, len(known[0]))
+    epochs = max(2, min(_EPOCHS, steps // max(1, len(known[0]) // batch)))
     fit(
         model,
-        known.x,
-        known.labels,
+        *known,
         loss,
         epochs=epochs,
         batch_size=batch,
@@ -200,7 +210,7 @@ def _train(
     )
 
 
-def _shifted(x: Tensor, draws: torch.Generator) -> Tensor:
+def shifted(x: Tensor, draws: torch.Generator) -> Tensor:
     """Return images and signals moved by a place or two, their edges continued."""
     for axis in range(2, x.ndim):
         length = x.shape[axis]

@@ -62,6 +62,8 @@ class Parts:
         calibration_labels: ``(c,)``, or None.
         scale: ``(mean, deviation)`` of the reference, each ``x_shape``.
         crossed: whether the calibration samples are those of the reference.
+        values: ``(m, k)`` quantities, or None.
+        calibration_values: ``(c, k)``, or None.
     """
 
     reference: Tensor
@@ -70,6 +72,8 @@ class Parts:
     calibration_labels: Tensor | None
     scale: tuple[Tensor, Tensor]
     crossed: bool = False
+    values: Tensor | None = None
+    calibration_values: Tensor | None = None
 
     def standardised(self, x: Tensor) -> Tensor:
         """Return ``x`` with mean 0 and deviation 1 in every feature that varies, ``(n, d)``."""
@@ -82,7 +86,9 @@ class Parts:
         return replace(self, reference=self.reference[~held], labels=labels)
 
 
-def split_reference(x: Tensor, labels: Tensor | None, seed: int) -> Parts:
+def split_reference(
+    x: Tensor, labels: Tensor | None, seed: int, values: Tensor | None = None
+) -> Parts:
     """Split real samples at random into a reference and a calibration set.
 
     Below a thousand samples both are all of them, in a random order.
@@ -100,6 +106,7 @@ def split_reference(x: Tensor, labels: Tensor | None, seed: int) -> Parts:
         )
     if labels is not None:
         labels = _checked_labels(labels, len(x))
+    y = None if values is None else _checked_values(values, len(x))
     order = torch.randperm(len(x), generator=generator(seed, "judge", "split"))
     crossed = len(x) < _FEW
     known, usual = order.tensor_split([round(_REFERENCE * len(x))])
@@ -120,6 +127,8 @@ def split_reference(x: Tensor, labels: Tensor | None, seed: int) -> Parts:
         None if labels is None else labels[usual],
         (x[known].mean(dim=0), deviation),
         crossed,
+        None if y is None else y[known],
+        None if y is None else y[usual],
     )
 
 
@@ -248,6 +257,13 @@ def _checked_labels(labels: Tensor, n: int) -> Tensor:
             f"from 0 without gaps, but the counts are {counts.tolist()}."
         )
     return labels.long()
+
+
+def _checked_values(values: Tensor, n: int) -> Tensor:
+    values = check_tensor("the values", values)
+    if len(values) != n:
+        raise ValueError(f"the reference has {n} samples, but {len(values)} values came.")
+    return values.detach().float().reshape(n, -1)
 
 
 def _check_duplicates(x: Tensor) -> None:

@@ -8,7 +8,8 @@ is, seen in several ways. Every axis and all of them together give conformal p-v
 six are flagged because of the jury, one because of a member and three because of the manifold,
 about. What is not flagged is genuine only if the jury besides sees the target more surely than in
 real samples of other classes (``xhat.judges.meaning``), which happens to a real sample of another
-class with probability at most ``beta``.
+class with probability at most ``beta``. Where a *value* is wanted instead of a class, held-out
+regressors take the place of the jury (``xhat.judges.values``).
 
 The outcome of what is flagged follows in this order (see ``Outcome``):
 
@@ -23,7 +24,8 @@ The outcome of what is flagged follows in this order (see ``Outcome``):
    the surrogate keeps its answer under small noise (``share_kept``), or is not known; else →
    adversarial. No majority: the judges are split → ambiguous
 5. nothing is flagged: too few real samples to notice; or the target is not what the jury sees
-   first, or not seen more surely than in real samples of other classes → undecided; else → genuine
+   first, or not seen more surely than in real samples of other classes; or nobody was asked
+   whether the goal is met → undecided; else → genuine
 """
 
 import math
@@ -64,6 +66,7 @@ from xhat.judges.shift import Shift, rows_alike, tested
 from xhat.judges.stability import Noise, share_kept
 from xhat.judges.statistics import CalibrationStatistics
 from xhat.judges.truth import Truth, ask
+from xhat.judges.values import MANIFOLD_SHARE, VALUE, ValueJudge, Wanted
 from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
 
 __all__ = ["Judge"]
@@ -86,6 +89,7 @@ class Judge:
         alpha: the probability, in (0, 1), with which a real sample may be flagged.
         beta: the probability, in (0, 1), with which a real sample of another class may be taken for
             the target.
+        values: held-out regressors, for goals on a value; None where no values are known.
     """
 
     jury: Jury | None
@@ -96,6 +100,7 @@ class Judge:
     labels: Tensor | None
     alpha: float
     beta: float = 0.05
+    values: ValueJudge | None = None
 
     @classmethod
     def fit(
@@ -103,6 +108,7 @@ class Judge:
         reference: Tensor,
         labels: Tensor | None = None,
         *,
+        values: Tensor | None = None,
         alpha: float = 0.05,
         beta: float = 0.05,
         seed: int = 0,
@@ -119,6 +125,7 @@ class Judge:
         Args:
             reference: ``(m, *x_shape)`` real samples, floating point, all different.
             labels: ``(m,)`` integer classes from 0; None to judge without classes.
+            values: ``(m,)`` or ``(m, *y_shape)`` quantities, floating point; None to judge without.
             alpha: the share of real samples that may be flagged, in (0, 1).
             beta: the share of real samples of other classes that may be taken for the target, in
                 (0, 1).
@@ -128,7 +135,8 @@ class Judge:
                 save time; None to fit anew.
 
         Raises:
-            TypeError: samples that are not floating point, or labels that are no integers.
+            TypeError: samples or values that are not floating point, or labels that are no
+                integers.
             ValueError: NaN, duplicates, or fewer than 12 samples, or 6 of a class.
 
         Example:
@@ -138,7 +146,7 @@ class Judge:
             >>> [str(outcome) for outcome in verdicts.outcomes]
             ['genuine', 'out_of_distribution']
         """
-        parts = split_reference(reference, labels, seed)
+        parts = split_reference(reference, labels, seed, values)
         jury = None if parts.labels is None else default_jury(parts, seed, on_progress, state)
         axes = default_axes(parts, state)
         known = parts.reference, parts.labels
@@ -150,7 +158,8 @@ class Judge:
             usual = cls._learn(jury, axes, held, (votes, crossed_scores(parts, axes, seed)))
         else:
             usual = None
-        return cls.assemble(jury, axes, known, held, alpha, beta=beta, usual=usual)
+        judge = cls.assemble(jury, axes, known, held, alpha, beta=beta, usual=usual)
+        return replace(judge, values=ValueJudge.fit(parts, seed, on_progress, state))
 
     def state(self) -> dict[str, Tensor]:
         """Return the slow part of a fit as tensors by name: the argument ``state`` of ``fit``.
@@ -158,7 +167,8 @@ class Judge:
         Raises:
             TypeError: the judge was assembled from parts of one's own.
         """
-        return learnt(self.manifold, self.jury) | self.usual.as_tensors()
+        values = {} if self.values is None else self.values.learnt()
+        return learnt(self.manifold, self.jury) | self.usual.as_tensors() | values
 
     @classmethod
     def assemble(
@@ -263,6 +273,7 @@ class Judge:
         x: Tensor,
         target: Tensor | int | None = None,
         *,
+        goal: Wanted | None = None,
         alpha: float | None = None,
         reached: Tensor | None = None,
         constraints: Sequence[Constraint] = (),
@@ -276,6 +287,9 @@ class Judge:
             x: ``(n, *x_shape)``.
             target: ``(n,)`` wanted classes, or one integer for all. Without a jury: what the
                 truth's ``error`` takes, or None.
+            goal: what is wanted, of which ``target`` is the class, if one is. Where no class is,
+                held-out regressors say whether the value is there; where there are none, and no
+                truth, the outcome is undecided.
             alpha: instead of the judge's own ``alpha``.
             reached: ``(n,)``, whether the surrogate gives the target; None if it is not known.
             constraints: what was declared to hold; certified in float64.
@@ -300,8 +314,12 @@ class Judge:
         structure = certify(constraints, x) if constraints else None
         asked = ask(truth, x, target, surrogate) if truth is not None else None
         evidence = self._compared(self.look(x, wanted), wanted)
-        weighed = self.calibration.weigh(evidence.scores)
-        flagged, groups = weighed.adjusted <= alpha, self._groups
+        if goal is not None and wanted is None and goal.targeted:
+            evidence = self._asked_for(x, goal, evidence, alpha, known=truth is not None)
+        weighed, groups = self.calibration.weigh(evidence.scores), self._groups
+        if evidence.value is not None:
+            weighed, groups = evidence.value.beside(weighed), (JURY, *groups)
+        flagged = weighed.adjusted <= alpha
         copied = self._copied(x, evidence.near)  # what is a real sample is on the manifold
         flagged &= (copied < 0)[:, None] | torch.tensor([group != MANIFOLD for group in groups])
         evidence, nowhere = self._placed(x, evidence)
@@ -310,7 +328,8 @@ class Judge:
             kept = torch.full((len(x),), torch.nan, dtype=torch.double)
             kept[rows] = share_kept(surrogate, x[rows], wanted[rows], self._noise).double()
             evidence = replace(evidence, kept=kept)
-        few = len(self.calibration.whole) < samples_needed(alpha)
+        share = 1.0 if evidence.value is None else MANIFOLD_SHARE
+        few = len(self.calibration.whole) < samples_needed(share * alpha)
         outcomes = decide(
             evidence, wanted, flagged, groups, nowhere, reached, structure, asked, few=few
         )
@@ -318,7 +337,7 @@ class Judge:
         return Verdicts(
             outcomes=outcomes,
             target=wanted,
-            axes=self._axes(evidence.scores, weighed),
+            axes=self._axes(evidence, weighed),
             p=weighed.p,
             surprise=weighed.surprise,
             alpha=alpha,
@@ -335,6 +354,8 @@ class Judge:
             placed=evidence.placed,
             calibrated=len(self.calibration.whole),
             shift=self._shift(x, evidence.scores, wanted),
+            value=evidence.value,
+            unasked=evidence.unasked,
         )
 
     def look(self, x: Tensor, target: Tensor | None) -> Evidence:
@@ -357,6 +378,8 @@ class Judge:
         searched = tuple(searched)
         if self.jury is not None:
             self.jury.check_independent(searched)
+        if self.values is not None:
+            self.values.regressors.check_independent(searched)
         for axis in self.manifold:
             for module in axis.modules():
                 check_independent(f"the representation {axis.names[0]}", module, searched)
@@ -368,6 +391,14 @@ class Judge:
             return evidence
         sure = seen.gather(1, target[:, None])[:, 0]
         return replace(evidence, meaning=compare_with_others(others, sure, target, self.beta))
+
+    def _asked_for(
+        self, x: Tensor, goal: Wanted, evidence: Evidence, alpha: float, *, known: bool
+    ) -> Evidence:
+        """Ask the regressors for a value, or note that nobody could be asked, nor knows it."""
+        if self.values is None or goal.by_class:
+            return replace(evidence, unasked="" if known else repr(goal))
+        return replace(evidence, value=self.values.ask(x, goal, alpha, self.beta))
 
     def _copied(self, x: Tensor, near: Neighbourhood | None) -> Tensor:
         """Return the row of the reference that each sample is, -1 if none, ``(n,)``."""
@@ -388,17 +419,19 @@ class Judge:
         readers = (JURY,) + (MEMBERS,) * (len(self._readers) - 1) if self._readers else ()
         return readers + (MANIFOLD,) * count
 
-    def _axes(self, scores: Tensor, weighed: Weighed) -> tuple[Axis, ...]:
+    def _axes(self, evidence: Evidence, weighed: Weighed) -> tuple[Axis, ...]:
+        scores, value = evidence.scores, evidence.value
+        axis_p, adjusted = weighed.axis_p, weighed.adjusted
         names = self._readers + tuple(name for axis in self.manifold for name in axis.names)
 
         def values(k: int, group: str) -> tuple[Tensor, float]:
             found, typical = scores[:, k], float(self.calibration.scales[k].known.median())
             return (found, typical) if group == MANIFOLD else ((-found).exp(), math.exp(-typical))
 
-        return tuple(
-            Axis(name, group, *values(k, group), weighed.axis_p[:, k], weighed.adjusted[:, k])
-            for k, (name, group) in enumerate(zip(names, self._groups, strict=True))
-        )
+        own = () if value is None else ((VALUE, JURY, value.miss, value.typical),)
+        kinds = zip(names, self._groups, strict=True)
+        told = (*own, *((name, group, *values(k, group)) for k, (name, group) in enumerate(kinds)))
+        return tuple(Axis(*each, axis_p[:, k], adjusted[:, k]) for k, each in enumerate(told))
 
     def _shift(self, x: Tensor, scores: Tensor, target: Tensor | None) -> Shift | None:
         """Compare the samples, as a set, with real ones of the classes that are asked for."""

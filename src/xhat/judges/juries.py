@@ -27,7 +27,7 @@ from xhat.judges.lessons import Lesson
 from xhat.judges.views import Columns, Grid, Line
 from xhat.learning import fit_temperature, predict
 
-__all__ = ["Member", "crossed_votes", "dealt", "jury_of"]
+__all__ = ["Member", "crossed_votes", "dealt", "folds", "jury_of", "networks_of", "part_of"]
 
 _FEW = 1_500  # known samples below which each is held out once
 _FOLDS, _HELD = 3, 7  # where they are few; else one in seven is held out
@@ -86,7 +86,7 @@ def jury_of(
     members, note = {}, ""
     for family in _families(lesson):
         if state is not None:
-            if known := _part(state, family.name):
+            if known := part_of(state, family.name):
                 members[family.name] = _loaded(family, known)
             continue
         try:
@@ -98,7 +98,17 @@ def jury_of(
 
 
 def _families(lesson: Lesson) -> tuple[Family, ...]:
-    shape, outputs = tuple(lesson.x.shape[1:]), lesson.classes + 1
+    outputs, features = lesson.classes + 1, math.prod(lesson.x.shape[1:])
+    network, *others = networks_of(lesson, outputs)
+    if others:
+        return (network, *others)
+    rest = (network, Kernel(network.view, features, outputs))
+    return (Trees(outputs), *rest) if features <= _WIDE else rest
+
+
+def networks_of(lesson: Lesson, outputs: int) -> tuple[Network, ...]:
+    """Return the networks for samples of this kind, with so many outputs."""
+    shape = tuple(lesson.x.shape[1:])
     steps = _STEPS // 3 if len(lesson.x) < _FEW else _STEPS
     if len(shape) == 3:
         view = Grid(lesson)
@@ -116,15 +126,13 @@ def _families(lesson: Lesson) -> tuple[Family, ...]:
             ),
             Network("dilated network", "ResidualSignal", inside, view, steps),
         )
-    view, features = Columns(lesson), math.prod(shape)
-    hidden = {"classes": outputs, "inputs": features, "hidden": (128, 128)}
-    rest = (Network("network", "MLP", hidden, view, 2 * _STEPS), Kernel(view, features, outputs))
-    return (Trees(outputs), *rest) if features <= _WIDE else rest
+    hidden = {"classes": outputs, "inputs": math.prod(shape), "hidden": (128, 128)}
+    return (Network("network", "MLP", hidden, Columns(lesson), 2 * _STEPS),)
 
 
 def _fitted(family: Family, lesson: Lesson, seed: int, on_progress: Progress | None) -> Member:
     """Fit one family on folds, and calibrate it on what each fit has not seen."""
-    fold, fits = _folds(lesson.labels, seed)
+    fold, fits = folds(lesson.labels, seed)
     found, logits, labels = [], [], []
     for number in range(fits):
 
@@ -141,7 +149,7 @@ def _fitted(family: Family, lesson: Lesson, seed: int, on_progress: Progress | N
     return member
 
 
-def _folds(labels: Tensor, seed: int) -> tuple[Tensor, int]:
+def folds(labels: Tensor, seed: int) -> tuple[Tensor, int]:
     """Return the fold of each sample, every class dealt out evenly, and how many are held out."""
     few = len(labels) < _FEW
     return dealt(labels, _FOLDS if few else _HELD, seed), _FOLDS if few else 1
@@ -167,7 +175,7 @@ def crossed_votes(jury: Jury, lesson: Lesson, seed: int) -> Tensor:
     Returns:
         ``(m, members, classes + 1)`` probabilities.
     """
-    fold, fits = _folds(lesson.labels, seed)
+    fold, fits = folds(lesson.labels, seed)
     votes = torch.zeros(len(fold), len(jury.members), jury.classes + 1)
     for place, member in enumerate(jury.members):
         if not isinstance(member, Member):
@@ -193,11 +201,12 @@ def _temperature(logits: Tensor, labels: Tensor) -> float:
 
 def _loaded(family: Family, state: State) -> Member:
     count = len({name.split(".")[1] for name in state if name.startswith("fits.")})
-    member = Member([family.blank(_part(state, f"fits.{i}")) for i in range(count)])
+    member = Member([family.blank(part_of(state, f"fits.{i}")) for i in range(count)])
     member.load_state_dict(state)
     return member
 
 
-def _part(state: State, name: str) -> dict[str, Tensor]:
+def part_of(state: State, name: str) -> dict[str, Tensor]:
+    """Return those of some tensors whose name begins with ``name`` and a dot, without it."""
     lead = f"{name}."
     return {key.removeprefix(lead): value for key, value in state.items() if key.startswith(lead)}

@@ -12,9 +12,11 @@ __all__ = [
     "BY_JURY",
     "BY_TRUTH",
     "BY_TRUTH_ALONE",
+    "BY_VALUE",
     "FRAGILE_BY_JURY",
     "FRAGILE_BY_TRUTH",
     "RATHER",
+    "UNASKED",
     "Outcome",
 ]
 
@@ -70,6 +72,22 @@ RATHER = "on the manifold, and few real samples of other classes show as much of
 BY_DISTANCE = {
     Outcome.OFF_MANIFOLD: "no natural process makes such an input; no class was asked for",
     Outcome.GENUINE: "on the manifold; no class was asked for",
+}
+UNASKED = {
+    Outcome.OFF_MANIFOLD: "no natural process makes such an input; nobody was asked whether the "
+    "goal is met",
+    Outcome.UNDECIDED: "nothing is unusual, but nobody was asked whether the goal is met",
+}
+BY_VALUE = {
+    Outcome.ADVERSARIAL: "off the manifold, and held-out regressors predict another value: "
+    "the surrogate was fooled",
+    Outcome.OFF_MANIFOLD: "no natural process makes such an input, though held-out regressors do "
+    "not deny the value",
+    Outcome.MISTAKEN: "on the manifold, yet held-out regressors predict another value: "
+    "an ordinary error of the surrogate",
+    Outcome.UNDECIDED: "nothing is unusual, but held-out regressors cannot tell whether the goal "
+    "is met",
+    Outcome.GENUINE: "on the manifold, and held-out regressors see the goal met",
 }
 BY_JURY = {
     Outcome.ADVERSARIAL: "off the manifold, and held-out judges do not see the target: "

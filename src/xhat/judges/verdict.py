@@ -17,14 +17,17 @@ from xhat.judges.outcomes import (
     BY_JURY,
     BY_TRUTH,
     BY_TRUTH_ALONE,
+    BY_VALUE,
     FRAGILE_BY_JURY,
     FRAGILE_BY_TRUTH,
     RATHER,
+    UNASKED,
     Outcome,
 )
 from xhat.judges.shift import Shift
 from xhat.judges.stability import STABLE
 from xhat.judges.truth import TruthEvidence
+from xhat.judges.values import MANIFOLD_SHARE, ValueTest
 
 __all__ = ["JURY", "MANIFOLD", "MEMBERS", "Axis", "Verdict", "Verdicts"]
 
@@ -83,6 +86,8 @@ class Verdicts:
         calibrated: how many real samples the p-values rest on.
         shift: whether the candidates, taken together, are like the real samples that the judge was
             calibrated on; None where nobody compared them.
+        value: what held-out regressors say of a wanted value; None where they were not asked.
+        unasked: the goal, as text, of which nobody was asked whether it is met; empty if none.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -104,6 +109,8 @@ class Verdicts:
     placed: Tensor | None = None
     calibrated: int = 0
     shift: Shift | None = None
+    value: ValueTest | None = None
+    unasked: str = ""
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -120,6 +127,15 @@ class Verdicts:
         if self.seen is None or self.target is None:
             return torch.full((len(self),), torch.nan)
         return self.seen.gather(1, self.target[:, None])[:, 0]
+
+    @property
+    def p_of_others(self) -> Tensor | None:
+        """The share of real samples that are not what is wanted and look as much like it, ``(n,)``.
+
+        None where neither a class nor a value was looked for.
+        """
+        test = self.value if self.meaning_test is None else self.meaning_test
+        return None if test is None else test.p
 
     def group(self, name: str) -> tuple[Axis, ...]:
         """Return the axes of one group."""
@@ -152,8 +168,10 @@ class Verdict:
             return FRAGILE_BY_JURY if whole.truth is None else FRAGILE_BY_TRUTH
         if whole.truth is not None:
             found = BY_TRUTH if whole.axes else BY_TRUTH_ALONE
+        elif whole.value is not None:
+            found = BY_VALUE
         elif whole.seen is None:
-            found = BY_DISTANCE
+            found = UNASKED if whole.unasked else BY_DISTANCE
         else:
             sees = int(whole.seen[self.index].argmax()) == self._target
             found = BY_JURY if sees else BY_JURY | {Outcome.GENUINE: RATHER}
@@ -177,7 +195,8 @@ class Verdict:
         if self.outcome in (Outcome.GENUINE, Outcome.UNDECIDED):
             if self._copied >= 0:
                 return f"A copy of a real sample is on the manifold. {self._compared()}".strip()
-            if whole.calibrated < (needed := samples_needed(whole.alpha)):
+            share_of = 1.0 if whole.value is None else MANIFOLD_SHARE
+            if whole.calibrated < (needed := samples_needed(share_of * whole.alpha)):
                 return (
                     f"Nothing can be unusual: {whole.calibrated} real samples tell what is usual, "
                     f"and it takes {needed} to say that at most {_share(whole.alpha)} look so. "
@@ -202,6 +221,9 @@ class Verdict:
         lines = [f"{named}: {self.meaning}.", self.rule]
         if whole.votes is not None and whole.target is not None:
             lines += [self._seen(), self._members()]
+        sure = (Outcome.GENUINE, Outcome.UNDECIDED)
+        if whole.value is not None and (whole.truth is not None or self.outcome not in sure):
+            lines.append(f"{whole.value.told(i)}.")
         lines += [self._distance(axis) for axis in whole.group(MANIFOLD)]
         lines += [self._stability()] if self._stability() else []
         if whole.placed is not None and not bool(whole.placed[i].isnan().any()):
@@ -250,6 +272,10 @@ class Verdict:
         whole, i = self.whole, self.index
         if whole.truth is not None:
             return ""
+        if whole.value is not None:
+            return whole.value.explain(i)
+        if whole.unasked:
+            return _unasked(whole.unasked)
         if whole.seen is None or whole.meaning_test is None:
             return "No class was asked for."
         test, seen = whole.meaning_test, whole.seen[i]
@@ -351,6 +377,14 @@ class Verdict:
             f"about {axis.typical:.2f}), {'unusual' if flagged else 'usual'}; "
             f"{_share(float(axis.p[i]))} of real samples are as far out."
         )
+
+
+def _unasked(goal: str) -> str:
+    return (
+        f"Nobody was asked whether {goal} is met: what is known of real samples (values= of the "
+        f"domain, or labels= for a class), or a truth (truth=, with a budget= if it is dear), "
+        f"would tell."
+    )
 
 
 def _class(index: int, total: int) -> str:

@@ -22,7 +22,7 @@ from xhat.learning.signals import ResidualSignal, ScalesSignal
 from xhat.learning.surrogate import SignalCNN, Surrogate, side_of, squared
 from xhat.learning.temperature import Tempered, fit_temperature
 from xhat.learning.training import Augment, EpochRecord, Loss, fit, predict
-from xhat.learning.trees import BoostedTrees, grow_trees
+from xhat.learning.trees import BoostedTrees, grow_regression_trees, grow_trees
 from xhat.learning.variational import VariationalLoss, fit_vae, rebuilding_loss
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "fit",
     "fit_temperature",
     "fit_vae",
+    "grow_regression_trees",
     "grow_trees",
     "has_fast_bfloat16",
     "load_checkpoint",

@@ -4,20 +4,23 @@ So they lie in a file like the weights of a network, and need scikit-learn only 
 grown. Their output is constant between thresholds: they have no gradient with respect to the input.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from xhat.core import extra
 
-__all__ = ["BoostedTrees", "grow_trees"]
+__all__ = ["BoostedTrees", "grow_regression_trees", "grow_trees"]
 
 _NEVER = -20.0  # the logit of a class that no known sample has
 _ROUNDS = 100  # at most; fewer where held-out samples are read no better
+_VALUE_ROUNDS = 400  # likewise, where values are predicted
 
 
 class BoostedTrees(nn.Module):
-    """Sums of decision trees, one sum for each class.
+    """Sums of decision trees, one sum for each class or output.
 
     Nodes of all trees are numbered together. At node ``i`` a sample goes on to ``low[i]`` if its
     value ``feature[i]`` is at most ``threshold[i]``, else to ``high[i]``; a leaf leads to itself.
@@ -28,7 +31,7 @@ class BoostedTrees(nn.Module):
         nodes: of all trees together; ``grow_trees`` puts them in place.
 
     Shape:
-        ``(n, *shape)`` → logits ``(n, classes)``.
+        ``(n, *shape)`` → logits, or values, ``(n, classes)``.
     """
 
     feature: Tensor
@@ -92,31 +95,86 @@ def grow_trees(
         raise ValueError(f"boosted trees tell at least three classes apart, but {came} came.")
     (x, y), (x_val, y_val) = ((a.flatten(1).numpy(), b.numpy()) for a, b in (known, held))
     seen = np.isin(y_val, y)  # scikit-learn refuses others
-    boosting = HistGradientBoostingClassifier(
-        learning_rate=0.1,
-        max_iter=_ROUNDS,
-        max_leaf_nodes=15,
-        min_samples_leaf=min(20, max(3, len(x) // 40)),
-        l2_regularization=1.0,
-        early_stopping=True,  # pyright: ignore[reportArgumentType] - its stubs know "auto" alone
-        n_iter_no_change=8,
-        random_state=seed,
-    ).fit(x, y, X_val=x_val[seen], y_val=y_val[seen])
-    return _as_tensors(boosting, classes)
+    boosting = HistGradientBoostingClassifier(**_settings(len(x), seed))
+    return _of_classes(boosting.fit(x, y, X_val=x_val[seen], y_val=y_val[seen]), classes)
 
 
-def _as_tensors(boosting: object, classes: int) -> BoostedTrees:
-    """Copy what scikit-learn has grown; a test compares both on all kinds of samples."""
-    rounds = boosting._predictors  # pyright: ignore[reportAttributeAccessIssue]
-    base = boosting._baseline_prediction  # pyright: ignore[reportAttributeAccessIssue]
-    columns = boosting.classes_.tolist()  # pyright: ignore[reportAttributeAccessIssue]
-    trees = [
-        (columns[k], tree.nodes) for one in rounds for k, tree in enumerate(one)
-    ]  # three classes or more: as many trees in each round
-    found = BoostedTrees(classes, len(trees), sum(len(nodes) for _, nodes in trees))
-    found.start.fill_(_NEVER)[columns] = torch.as_tensor(base).double().reshape(-1)
+def grow_regression_trees(
+    known: tuple[Tensor, Tensor], held: tuple[Tensor, Tensor], seed: int
+) -> BoostedTrees:
+    """Return trees that predict values of ``known`` samples, each output by trees of its own.
+
+    Source: as ``grow_trees``.
+
+    Args:
+        known: samples ``(n, d)`` and their values ``(n, outputs)``.
+        held: likewise; trees are added as long as these are predicted better.
+        seed: of scikit-learn.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> x = torch.linspace(0, 1, 200)[:, None]
+        >>> known = (x, (x > 0.5).float())
+        >>> grow_regression_trees(known, known, seed=0)(torch.tensor([[0.2], [0.7]])).round()
+        tensor([[0.],
+                [1.]])
+    """
+    with extra("trees", "boosted trees need"):
+        from sklearn.ensemble import HistGradientBoostingRegressor
+    (x, y), (x_val, y_val) = ((a.flatten(1).numpy(), b.numpy()) for a, b in (known, held))
+    return _of_values(
+        [
+            HistGradientBoostingRegressor(**_settings(len(x), seed, _VALUE_ROUNDS)).fit(
+                x, y[:, k], X_val=x_val, y_val=y_val[:, k]
+            )
+            for k in range(y.shape[1])
+        ]
+    )
+
+
+def _settings(known: int, seed: int, rounds: int = _ROUNDS) -> dict[str, Any]:
+    return {
+        "learning_rate": 0.1,
+        "max_iter": rounds,
+        "max_leaf_nodes": 15,
+        "min_samples_leaf": min(20, max(3, known // 40)),
+        "l2_regularization": 1.0,
+        "early_stopping": True,
+        "n_iter_no_change": 8,
+        "random_state": seed,
+    }
+
+
+def _of_classes(boosting: Any, classes: int) -> BoostedTrees:
+    """Copy a classifier of three classes or more: it has as many trees in each round."""
+    columns = boosting.classes_.tolist()
+    start = torch.full((classes,), _NEVER).double()
+    start[columns] = torch.as_tensor(boosting._baseline_prediction).double().reshape(-1)
+    rounds = boosting._predictors
+    return _copied([(columns[k], tree) for one in rounds for k, tree in enumerate(one)], start)
+
+
+def _of_values(boostings: list[Any]) -> BoostedTrees:
+    """Copy regressors, one for each output."""
+    start = [np.asarray(each._baseline_prediction).reshape(-1) for each in boostings]
+    trees = [(k, one[0]) for k, each in enumerate(boostings) for one in each._predictors]
+    return _copied(trees, torch.from_numpy(np.concatenate(start)).double())
+
+
+def _copied(trees: list[tuple[int, Any]], start: Tensor) -> BoostedTrees:
+    """Copy what scikit-learn has grown; a test compares both on all kinds of samples.
+
+    Args:
+        trees: each with the output that it adds to.
+        start: ``(outputs,)``, what the trees add to.
+    """
+    found = BoostedTrees(len(start), len(trees), sum(len(tree.nodes) for _, tree in trees))
+    found.start.copy_(start)
     first = 0
-    for number, (column, nodes) in enumerate(trees):
+    for number, (column, tree) in enumerate(trees):
+        nodes = tree.nodes
         own, place = slice(first, first + len(nodes)), np.arange(len(nodes))
         leaf = nodes["is_leaf"].astype(bool)
         for side, name in ((found.low, "left"), (found.high, "right")):

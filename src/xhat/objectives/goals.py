@@ -75,6 +75,16 @@ class Goal(ABC):
         """The largest miss at which the goal still counts as met."""
         return 0.0
 
+    @property
+    def shared(self) -> bool:
+        """Whether it is one and the same for every candidate."""
+        return self.labels is None or len(self.labels) == 1
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs it names; 1 where it wants the same of all."""
+        return 1
+
     def inside(self, y: Tensor) -> Tensor:
         """Return how far inside the goal outputs ``(n, ...)`` are: ``(n,)``, below 0 where outside.
 
@@ -231,6 +241,16 @@ class Value(Goal):
         """The tolerance of the value."""
         return self._tolerance
 
+    @property
+    def shared(self) -> bool:
+        """Whether one value is wanted of all."""
+        return len(Match(_unasked, self.value).value) == 1
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs have a value of their own."""
+        return Match(_unasked, self.value).value.shape[1]
+
     def __repr__(self) -> str:
         return f"Value({_shown(self.value)}, {self._tolerance:g})"
 
@@ -264,6 +284,18 @@ class Within(Goal):
         """Return how far the output that is nearest to an end is from it."""
         ends, y = Interval(_unasked, self.low, self.high), y.double().reshape(len(y), -1)
         return torch.minimum(y - ends.low, ends.high - y).amin(dim=1)
+
+    @property
+    def shared(self) -> bool:
+        """Whether one interval is wanted of all."""
+        ends = Interval(_unasked, self.low, self.high)
+        return len(ends.low) == len(ends.high) == 1
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs have an interval of their own."""
+        ends = Interval(_unasked, self.low, self.high)
+        return max(ends.low.shape[1], ends.high.shape[1])
 
     def __repr__(self) -> str:
         return f"Within({_shown(self.low)}, {_shown(self.high)})"
