@@ -124,7 +124,7 @@ def rows_alike(labels: Tensor, target: Tensor) -> Tensor:
 
     Example:
         >>> rows_alike(torch.tensor([0, 1, 0, 1, 0, 1]), torch.tensor([0, 0, 1])).tolist()
-        [0, 1, 2]
+        [0, 1, 2, 4]
     """
     count = int(max(labels.max(), target.max())) + 1
     have, wanted = labels.bincount(minlength=count), target.bincount(minlength=count)
