@@ -97,9 +97,7 @@ class TestAsking:
         assert spread == sorted(spread, reverse=True)
         assert spread[0] > 10 * max(spread[-1], 1e-4)
         assert len(asked) == 60
-        shown = [
-            row.label for row in gold
-        ]  # none where judges are unsure
+        shown = [row.label for row in gold]  # none where judges are unsure
         assert len(shown) == len(set(shown)) >= 8
         assert not {row.place for row in asked} & {row.place for row in gold}
         assert asking.ask(database, ["reference"], Settings(), NOW, **some) == 0
