@@ -62,6 +62,7 @@ JUDGES = (
 OF_JUDGES = {
     "statistics": ("test_judge.py", "test_fitting.py"),
     "placing": ("test_stability.py",),
+    "regressors": ("test_values.py",),
     "answers": ("test_truth.py",),
     "deciding": ("test_verdict.py", "test_judge.py"),
     "inputs": ("test_judge.py", "test_validity.py"),
