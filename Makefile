@@ -66,6 +66,8 @@ remembered: setup
 		from xhat_zoo.digits.references import digits_references; digits_judge(), digits_references()"
 	rm -f $(PRECOMPUTED)/judge-sees-*.safetensors
 	chmod 644 $(PRECOMPUTED)/*.safetensors
+	$(BIN)/python -c "from xhat_zoo.digits.domain import digits_domain; from xhat_zoo.digits.tested import remember; \
+		remember(digits_domain())"
 
 bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py
@@ -99,7 +101,7 @@ $(OLDEST_STAMP): pyproject.toml zoo/pyproject.toml constraints-oldest.txt | pyth
 	@echo "Setting up $(OLDEST) (once; takes a few minutes) ..."
 	@$(PYTHON) -m venv $(OLDEST)
 	@$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints-oldest.txt \
-		--editable '.[dimension,postgresql,report,robustness,scale,steerable,tables,test,tune,web]' --editable 'zoo[flow,mesh]'
+		--editable '.[dimension,postgresql,report,robustness,scale,steerable,tables,test,trees,tune,web]' --editable 'zoo[flow,mesh]'
 	@touch $@
 
 # torchattacks asks for another torch than the one in use, so it comes without what it asks for.

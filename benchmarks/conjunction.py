@@ -231,7 +231,7 @@ def least_risk(found: Avoidance) -> list[float]:
         conditions(model, context, never, limits.thrust, limits.band),
     )
     result = solve(
-        problem, start, max_steps=60, compute=Compute(precision="float64", chunk=2048), seed=SEED
+        problem, start, max_steps=60, compute=Compute(precision="float64", chunk=2048, seed=SEED)
     )
     least = torch.where(result.feasible, approach(some, result.x).log10_pc, 0.0)
     return least.reshape(24, -1).amin(0).tolist()

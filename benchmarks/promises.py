@@ -73,7 +73,7 @@ def restorations(sizes: tuple[int, ...], seeds: int) -> list[dict[str, Any]]:
                 net, x0 = nn.Linear(size, 3).eval(), torch.rand(4, size)
             problem = Problem(CrossEntropy(net, 1), Latent(encoder, decoder), Bounds(0.01, 0.95))
             started = time.process_time()
-            result = solve(problem, x0, max_steps=5, multipliers=AugmentedLagrangian(rounds=2))
+            result = solve(problem, x0, max_steps=5, stepper=AugmentedLagrangian(rounds=2))
             taken = time.process_time() - started
             feasible = int(result.feasible.sum())
             found.append({"features": size, "seed": seed, "seconds": taken, "feasible": feasible})

@@ -24,7 +24,7 @@ _ROOMS = {
     "xhat.door.auditing": ("audit",),
     "xhat.training": ("train",),
     "xhat.door.judged": ("Judged",),
-    "xhat.domain": ("Domain",),
+    "xhat.domain": ("Domain", "SelfTest"),
     "xhat.objectives.goals": (
         "AtLeast", "AtMost", "Avoid", "Class", "Distribution", "Goal", "Least", "Most", "Value",
         "Within",
@@ -34,7 +34,7 @@ _ROOMS = {
         "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
         "MaxEvaluations", "MaxSeconds", "MaxSteps", "NormalizedDescent", "Plateau", "Problem",
         "Progress", "Restarts", "Result", "SignDescent", "Status", "TargetReached", "Trajectory",
-        "VectorAdam", "pgd", "solve",
+        "VectorAdam", "Watch", "pgd", "solve",
     ),
     "xhat.spaces": (
         "Affine", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "Ordered", "Rounded",

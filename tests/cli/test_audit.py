@@ -106,6 +106,62 @@ def test_samples_of_another_tool_are_audited(xhat, table):
     assert "genuine:" not in out
 
 
+SIM = """
+def total(x):
+    return x.sum(dim=1)
+
+
+def run(x):
+    if x[1] > 0.97:
+        raise RuntimeError("no convergence")
+    return float(x.sum()) - 0.5 * (x[0] > 0.9)
+"""
+
+
+def test_a_budget_says_what_to_believe_and_what_to_simulate_next(xhat, folder):
+    (folder / "sim.py").write_text(SIM)
+    x = np.random.default_rng(0).random((200, 3), dtype=np.float32)
+    pd.DataFrame(x, columns=["a", "b", "c"]).to_csv(folder / "designs.csv", index=False)
+    words = ("audit", "--model", "sim:total", "--inputs", "designs.csv", "--at-least", "1.4")
+    asked = (*words, "--truth", "sim:run", "--budget", "40", "--fdr", "0.05", "--seed", "1")
+    code, out, err = xhat(*asked, "--out", "a")
+    assert (code, err) == (0, "")
+    found = pd.read_parquet(folder / "a" / "results.parquet")
+    said = {line.partition(": ")[0]: line.partition(": ")[2] for line in out.splitlines()}
+    believed, left = int(found["trusted"].sum()), int((found["next"] > 0).sum())
+    assert found["verified"].sum() == 40
+    assert said["Believe"].endswith(f", … ({believed} in all)")
+    first = found["trusted"].to_numpy().nonzero()[0][:20]
+    assert said["Believe"].startswith(", ".join(map(str, first)))
+    assert said["Simulate next"].split(", ")[0] == str(found["next"].tolist().index(1))
+    assert left > 0
+    assert "at a false discovery rate of 5 %" in out
+    assert "Note: the truth failed on" in out
+    assert out.endswith("Open a/report.html\n")
+    summary = json.loads((folder / "a" / "summary.json").read_text())
+    assert (summary["trusted"], len(summary["next"])) == (believed, left)
+    assert "Which to believe" in (folder / "a" / "report.html").read_text()
+    code, again, _ = xhat(*asked, "--out", "b")
+    assert again.replace("b/report", "a/report") == out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--truth", "sim:run", "--budget", "201"), "there are only 200 samples"),
+        (("--truth", "sim:run", "--budget", "0"), "the budget must be a whole number from 1"),
+        (("--truth", "sim:run", "--budget", "9", "--fdr", "2"), "fdr must lie between 0 and 1"),
+        (("--reference", "designs.csv", "--budget", "9"), "give truth=, a simulator"),
+    ],
+)
+def test_a_wrong_budget_is_refused(refused, folder, more, said):
+    (folder / "sim.py").write_text(SIM)
+    np.savetxt(folder / "designs.csv", np.random.default_rng(0).random((200, 3)), delimiter=",",
+               header="a,b,c", comments="")  # fmt: skip
+    words = ("audit", "--inputs", "designs.csv", "--at-least", "1.4")
+    assert said in refused(*words, *more, "--out", "none")
+
+
 def test_what_optimize_found_can_be_audited_again(xhat, table):
     words = ("--target", "b", *REFERENCE)
     assert (

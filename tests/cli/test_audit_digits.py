@@ -27,7 +27,7 @@ def test_real_digits_are_genuine_and_as_other_digits_they_are_not(xhat, tmp_path
         assert (code, err) == (0, "")
         table = pd.read_parquet(tmp_path / name / "results.parquet")
         for outcome, n in table["verdict"].value_counts().items():
-            assert f"{n:6d}  {outcome}: {Outcome(outcome).meaning}\n" in out
+            assert f"{n:6d}  {outcome}: " in out
         genuine = (table["verdict"] == Outcome.GENUINE).mean()
         assert genuine >= 0.8 if name == "right" else genuine <= 0.1
         assert table["evidence"].str.contains("Held-out judges, asked for").all()
@@ -84,12 +84,13 @@ def test_bad_alpha(refused, tmp_path, alpha):
     assert "alpha must" in refused("audit", *words, "--alpha", alpha)
 
 
-def test_an_alpha_too_small_for_the_calibration_split_names_how_many_it_needs(refused, tmp_path):
-    np.save(tmp_path / "x.npy", X)
+def test_an_alpha_too_small_for_the_calibration_leaves_it_undecided(xhat, tmp_path):
+    np.save(tmp_path / "x.npy", X[:1])
     words = ["--inputs", tmp_path / "x.npy", "--target", "3", *DIGITS, "--out", tmp_path]
-    assert "at least 9999 real samples, but there are 2500" in refused(
-        "audit", *words, "--alpha", "1e-4"
-    )
+    code, out, _ = xhat("audit", *words, "--alpha", "1e-4")
+    assert code == 0
+    assert "1  undecided" in out
+    assert "2500 real samples tell what is usual, and it takes 9999 to say" in " ".join(out.split())
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "card"])

@@ -217,7 +217,7 @@ def test_networks_serve_images_of_any_size_and_range():
         (lambda: wine().network("robust"), ValueError, "images and fields only"),
         (lambda: wine().network("oracle"), ValueError, "must be one of robust"),
         (lambda: Domain(RANDOM.random((50, 8, 8))).network("robust"), ValueError, "no classes"),
-        (lambda: Domain(RANDOM.random((50, 3))).judge(), ValueError, "needs at least"),
+        (lambda: Domain(RANDOM.random((9, 3))).judge(), ValueError, "needs at least 12 real"),
     ],
 )
 def test_bad_domains_are_refused_in_one_sentence(made, error, said):

@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from tests.laws.registry import ConvNet, starts, targets
 from xhat.constraints import L1Ball, L2Ball, LinfBall
-from xhat.engine import Problem, Restarts, SignDescent, TargetReached, pgd, solve
+from xhat.engine import Compute, Problem, Restarts, Result, SignDescent, TargetReached, pgd, solve
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box
 
@@ -82,10 +82,22 @@ def test_an_attack_is_this_engine_with_a_ball():
         ConvNet(), starts(N), 1, radius=0.3, rate=0.03, steps=9, stop=stop, restarts=tries, seed=3
     )
     problem = Problem(CrossEntropy(ConvNet(), 1), Box(), LinfBall(starts(N), 0.3))
-    options = {"stop": stop, "restarts": tries, "seed": 3, "max_steps": 9}
-    same = solve(problem, starts(N), stepper=SignDescent(0.03), **options)
+    options = {"stop": stop, "restarts": tries, "max_steps": 9}
+    same = solve(problem, starts(N), stepper=SignDescent(0.03), compute=Compute(seed=3), **options)
     assert torch.equal(attack.x, same.x)
     assert attack.status == same.status
+
+
+def test_a_seed_given_beside_goes_before_that_of_how_to_compute():
+    def attacked(**seeds) -> Result:
+        anywhere = Restarts(1, 0.1, from_start=False)
+        return pgd(ConvNet(), starts(N), 1, rate=0.01, steps=1, restarts=anywhere, **seeds)
+
+    inside = attacked(compute=Compute(seed=3))
+    assert inside.seed == 3
+    assert torch.equal(inside.x, attacked(seed=3).x)
+    assert torch.equal(inside.x, attacked(seed=3, compute=Compute(chunk=64, seed=4)).x)
+    assert not torch.equal(inside.x, attacked().x)
 
 
 def test_a_label_that_is_left_ends_the_search():

@@ -4,7 +4,7 @@ from torch import nn
 
 from tests.laws.problems import looks
 from tests.laws.registry import ConvNet, autoencoder, mlp, starts, targets
-from xhat.engine import Compute, LossBelow, MaxEvaluations, Problem, TargetReached, solve
+from xhat.engine import Compute, LossBelow, MaxEvaluations, Problem, TargetReached, Watch, solve
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box, Latent
 
@@ -116,7 +116,7 @@ def test_every_pass_of_half_precision_is_counted():
 
 def test_half_precision_works_in_a_latent_space():
     problem = Problem(CrossEntropy(ConvNet(), targets(N)), Latent(*autoencoder()))
-    result = solve(problem, starts(N), max_steps=5, compute=HALF, trace=1)
+    result = solve(problem, starts(N), max_steps=5, compute=HALF, watch=Watch(trace=1))
     assert result.x.dtype == torch.float32
     assert torch.allclose(problem.space.decode(result.z), result.x, atol=1e-6)
     assert torch.allclose(problem.objective(result.x), result.loss, atol=1e-5)
@@ -135,7 +135,7 @@ def test_a_compiled_search_finds_the_same_and_leaves_the_model_uncompiled():
 def test_double_precision_is_kept_in_the_trajectory():
     problem = Problem(CrossEntropy(ConvNet().double(), targets(N)), Box())
     compute = Compute(precision="float64")
-    result = solve(problem, starts(N).double(), max_steps=4, trace=2, compute=compute)
+    result = solve(problem, starts(N).double(), max_steps=4, watch=Watch(trace=2), compute=compute)
     assert result.trajectory.x.dtype == result.trajectory.loss.dtype == torch.float64
     assert torch.equal(result.trajectory.x[-1], result.x)
     again = torch.stack([problem.objective(x) for x in result.trajectory.x])

@@ -8,6 +8,7 @@ from tests.engine.program import Program
 from tests.laws.registry import ConvNet, autoencoder, starts, targets
 from xhat.constraints import Equality, Inequality, L2Ball
 from xhat.engine import (
+    LBFGS,
     Adam,
     AugmentedLagrangian,
     Compute,
@@ -16,6 +17,7 @@ from xhat.engine import (
     Problem,
     Result,
     TargetReached,
+    Watch,
     solve,
 )
 from xhat.engine.lagrangian import Multipliers
@@ -75,7 +77,7 @@ def test_a_candidate_finds_the_same_alone_and_in_any_batch():
     begun = torch.tensor([[1.0, 5, 5, 1], [2, 2, 2, 2], [1, 4, 4, 1.5]], dtype=torch.float64)
     together = searched(program, begun)
     chunked = solve(
-        as_problem(program), begun, compute=Compute(chunk=2, precision="float64"), seed=1
+        as_problem(program), begun, compute=Compute(chunk=2, precision="float64", seed=1)
     )
     assert torch.allclose(together.x, chunked.x, atol=1e-9)
     assert together.status == chunked.status
@@ -139,7 +141,7 @@ def test_steps_of_another_kind_and_a_ball_that_a_latent_space_cannot_project_ont
 
 def test_the_trajectory_goes_through_all_rounds():
     program = next(p for p in PROBLEMS if p.number == 6)
-    found = searched(program, trace=1)
+    found = searched(program, watch=Watch(trace=1))
     path = found.trajectory
     assert path is not None
     assert path.x.shape[0] == len(path.steps) == int(found.steps) + 2
@@ -150,7 +152,7 @@ def test_the_trajectory_goes_through_all_rounds():
 
 def test_budgets_and_wrong_settings():
     program = next(p for p in PROBLEMS if p.number == 71)
-    short = searched(program, multipliers=AugmentedLagrangian(rounds=1))
+    short = searched(program, stepper=AugmentedLagrangian(rounds=1))
     assert short.status[0] in ("round budget spent", "no feasible point was found")
     for wrong, said in (
         ({"rounds": 0}, "rounds"),
@@ -159,8 +161,37 @@ def test_budgets_and_wrong_settings():
     ):
         with pytest.raises(ValueError, match=said):
             AugmentedLagrangian(**wrong)
-    with pytest.raises(TypeError, match="multipliers must be a AugmentedLagrangian"):
-        searched(program, multipliers=3)
+    with pytest.raises(TypeError, match="stepper must be a Stepper, not int"):
+        AugmentedLagrangian(3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="not another AugmentedLagrangian"):
+        AugmentedLagrangian(AugmentedLagrangian())
+
+
+def test_a_plain_stepper_means_one_with_the_usual_rounds():
+    program = next(p for p in PROBLEMS if p.number == 71)
+    plain, wrapped = (
+        searched(program, stepper=stepper, watch=Watch(trace=1))
+        for stepper in (Adam(0.1), AugmentedLagrangian(Adam(0.1)))
+    )
+    assert torch.equal(plain.x, wrapped.x)
+    assert torch.equal(plain.trajectory.x, wrapped.trajectory.x)
+    # and none at all means this one
+    usual, none = (searched(program, stepper=s) for s in (AugmentedLagrangian(LBFGS()), None))
+    assert torch.equal(usual.x, none.x)
+    assert not torch.equal(usual.x, plain.x)
+
+
+@pytest.mark.parametrize("inner", [LBFGS(history=3), Adam(0.1)])
+def test_where_nothing_needs_multipliers_the_stepper_within_is_used(inner):
+    ball = L2Ball(torch.zeros(1, 3), 0.5)
+    problem = Problem(lambda x: (x - 0.4).pow(4).sum(dim=1), Box(-1, 1), ball)
+    plain, wrapped = (
+        solve(problem, torch.zeros(2, 3), stepper=stepper, max_steps=30)
+        for stepper in (inner, AugmentedLagrangian(inner, rounds=2))
+    )
+    assert torch.equal(plain.x, wrapped.x)
+    assert plain.status == wrapped.status
+    assert torch.equal(plain.steps, wrapped.steps)
 
 
 @pytest.mark.parametrize(
@@ -184,10 +215,10 @@ def test_a_wrong_function_is_told_before_the_search(function, kind, said):
 
 def test_a_constraint_that_never_holds_anything_up_costs_one_round():
     far = Inequality(lambda x: x.sum(dim=1) - 100)
-    for stepper in (None, Adam(0.1)):
-        how = {"multipliers": AugmentedLagrangian(rounds=1), "stepper": stepper}
+    for stepper in (LBFGS(), Adam(0.1)):
+        how = AugmentedLagrangian(stepper, rounds=1)
         bowl = Problem(lambda x: (x - 0.3).square().sum(dim=1), Box(), far)
-        found = solve(bowl, torch.zeros(1, 2).double(), compute=EXACT, max_steps=400, **how)
+        found = solve(bowl, torch.zeros(1, 2).double(), compute=EXACT, max_steps=400, stepper=how)
         assert found.status == ("constraints hold and the loss no longer falls",)
         assert torch.allclose(found.x, torch.full((1, 2), 0.3).double(), atol=1e-2)
 
@@ -196,7 +227,7 @@ def test_no_further_round_begins_when_the_evaluations_are_spent():
     """They are counted over all rounds; the one in which they run out is finished."""
     line = Equality(lambda x: x.sum(dim=1) - 1.5)
     problem = Problem(lambda x: (x - 0.1).square().sum(dim=1), Box(), line, tolerance=1e-9)
-    how = {"multipliers": AugmentedLagrangian(rounds=20), "stepper": Adam(0.01), "max_steps": 3}
+    how = {"stepper": AugmentedLagrangian(Adam(0.01), rounds=20), "max_steps": 3}
     found = solve(problem, torch.zeros(1, 3), stop=MaxEvaluations(12), **how)
     assert 12 <= int(found.evaluations[0]) <= 18
     endless = solve(problem, torch.zeros(1, 3), **how)
@@ -208,7 +239,7 @@ def test_a_target_counts_where_the_model_gives_it_and_the_constraints_hold(limit
     """Class 1 is beyond ``wall``; what must hold, up to ``limit``: from both sides of it."""
     net = CrossEntropy(lambda x: torch.cat([wall - x, x - wall], dim=1) * 50, 1)
     problem = Problem(net, Box(), Inequality(lambda x: x[:, 0] - limit))
-    how = {"stepper": Adam(0.02), "multipliers": AugmentedLagrangian(3), "max_steps": 60}
+    how = {"stepper": AugmentedLagrangian(Adam(0.02), rounds=3), "max_steps": 60}
     begun = torch.tensor([[0.1], [0.95]])
     found = solve(problem, begun, stop=TargetReached(), **how)
     possible = wall < limit

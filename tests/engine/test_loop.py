@@ -17,6 +17,7 @@ from xhat.engine import (
     Restarts,
     SignDescent,
     TargetReached,
+    Watch,
     solve,
 )
 from xhat.objectives import (
@@ -43,7 +44,9 @@ def test_the_starts_are_left_alone():
 
 
 def test_the_best_of_all_steps_is_kept_not_the_last():
-    result = solve(BOWL, torch.full((2, 3), 0.4), stepper=SignDescent(0.25), max_steps=6, trace=1)
+    result = solve(
+        BOWL, torch.full((2, 3), 0.4), stepper=SignDescent(0.25), max_steps=6, watch=Watch(trace=1)
+    )
     assert torch.allclose(result.loss, result.trajectory.loss[:-1].amin(dim=0))
     assert (result.trajectory.loss[5] > result.loss).all()
 
@@ -52,8 +55,10 @@ def test_the_best_of_all_steps_is_kept_not_the_last():
 def test_a_trajectory_has_a_frame_each_so_many_steps_and_the_answer_last(trace):
     problem = Problem(CrossEntropy(ConvNet(), targets(N)), Box())
     options = {"stop": TargetReached(0.5), "max_steps": 12}
-    whole = solve(problem, starts(N), trace=1, **options)
-    result = solve(problem, starts(N), trace=trace, compute=Compute(chunk=2), **options)
+    whole = solve(problem, starts(N), watch=Watch(trace=1), **options)
+    result = solve(
+        problem, starts(N), watch=Watch(trace=trace), compute=Compute(chunk=2), **options
+    )
     path, last = result.trajectory, int(whole.steps.max())
     assert path.steps == (*range(0, last + 1, trace), last)
     assert torch.allclose(path.x[:-1], whole.trajectory.x[: last + 1 : trace], atol=1e-5)
@@ -70,14 +75,16 @@ def test_a_trajectory_has_a_frame_each_so_many_steps_and_the_answer_last(trace):
 def test_the_trajectory_of_a_restart_is_that_of_the_try_that_won():
     problem = Problem(CrossEntropy(ConvNet(), targets(N)), Box())
     options = {"restarts": Restarts(3, 0.5), "stop": TargetReached(0.6), "max_steps": 9}
-    result = solve(problem, starts(N), trace=2, seed=1, **options)
+    result = solve(problem, starts(N), watch=Watch(trace=2), compute=Compute(seed=1), **options)
     path = result.trajectory
     assert torch.equal(path.x[-1], result.x)
     assert path.steps == (0, 2, 4, 6, 8, 9)  # of one try, though steps add up over tries
     assert int(result.steps.max()) > 9
     again = torch.stack([problem.objective(x) for x in path.x])
     assert torch.allclose(again, path.loss, atol=1e-5)
-    assert torch.allclose(result.x, solve(problem, starts(N), seed=1, **options).x, atol=1e-6)
+    assert torch.allclose(
+        result.x, solve(problem, starts(N), compute=Compute(seed=1), **options).x, atol=1e-6
+    )
 
 
 def test_restarts_find_what_one_try_does_not():
@@ -139,7 +146,7 @@ def test_a_try_that_never_was_finite_is_not_kept_for_being_feasible():
 def test_restarts_stay_within_the_ball_and_the_box():
     problem = Problem(CrossEntropy(ConvNet(), 1), Box(), L2Ball(starts(N), radii(N, 0.3)))
     tries = Restarts(1, 5.0, from_start=False)
-    result = solve(problem, starts(N), restarts=tries, max_steps=1, trace=1)
+    result = solve(problem, starts(N), restarts=tries, max_steps=1, watch=Watch(trace=1))
     for x in result.trajectory.x:
         assert (problem.violation(x) <= 1e-5).all()
         assert x.min() >= 0
@@ -167,7 +174,13 @@ def test_a_prior_on_z_and_a_penalty_on_x_pull_each_in_its_own_space():
 
 def test_progress_is_reported_after_every_step_and_ends_at_all():
     heard: list[Progress] = []
-    solve(BOWL, starts(N), max_steps=4, compute=Compute(chunk=2), on_progress=heard.append)
+    solve(
+        BOWL,
+        starts(N),
+        max_steps=4,
+        compute=Compute(chunk=2),
+        watch=Watch(on_progress=heard.append),
+    )
     done = [progress.done for progress in heard]
     assert done == sorted(done)
     assert (done[0], done[-1]) == (0, N)
@@ -179,7 +192,7 @@ def test_progress_is_reported_after_every_step_and_ends_at_all():
 
 def test_progress_ends_at_all_when_the_time_is_up_before_anyone_moved():
     told = []
-    solve(BOWL, starts(N), stop=MaxSeconds(1e-9), on_progress=told.append)
+    solve(BOWL, starts(N), stop=MaxSeconds(1e-9), watch=Watch(on_progress=told.append))
     assert [(now.done, now.total) for now in told] == [(N, N)]
 
 
@@ -188,7 +201,7 @@ def test_live_candidates_are_those_of_the_trajectory(chunk):
     heard: list[Progress] = []
     problem = Problem(CrossEntropy(ConvNet(), targets(N)), Box())
     options = {"stop": TargetReached(0.4), "max_steps": 12, "compute": Compute(chunk=chunk)}
-    found = solve(problem, starts(N), trace=1, on_progress=heard.append, **options)
+    found = solve(problem, starts(N), watch=Watch(trace=1, on_progress=heard.append), **options)
     assert len(set(found.steps.tolist())) > 1  # they left at different times
     last = {}
     for live in [progress.live for progress in heard]:
@@ -207,7 +220,7 @@ def test_live_losses_are_what_is_descended():
     heard: list[Progress] = []
     apart = Equality(lambda x: x.flatten(1)[:, :2].diff(dim=1)[:, 0] - 0.1, name="apart")
     compute, problem = Compute(precision="float64"), Problem(ink, Box(), (apart,))
-    solve(problem, starts(N).double(), compute=compute, on_progress=heard.append)
+    solve(problem, starts(N).double(), compute=compute, watch=Watch(on_progress=heard.append))
     assert all(torch.isfinite(now.live.loss).all() for now in heard)
     assert all(now.live.confidence is None for now in heard)
     first = heard[0].live
@@ -223,7 +236,7 @@ def test_an_error_of_the_callback_ends_the_search_after_that_step():
             raise LookupError("enough")
 
     with pytest.raises(LookupError, match="enough"):
-        solve(BOWL, starts(N), on_progress=stop)
+        solve(BOWL, starts(N), watch=Watch(on_progress=stop))
     assert seen == [0, 1, 2]
 
 

@@ -10,7 +10,7 @@ import torch
 from tests.laws.registry import ConvNet, autoencoder, starts, targets
 from xhat.constraints import Certificate, L2Ball, LinfBall
 from xhat.core import SearchFailedError, UnreadableFileError
-from xhat.engine import Compute, Problem, Result, TargetReached, solve
+from xhat.engine import Compute, Problem, Result, TargetReached, Watch, solve
 from xhat.objectives import CrossEntropy, Match
 from xhat.spaces import Box, Latent
 
@@ -20,8 +20,8 @@ N = 3
 def found(precision="float32", **options) -> Result:
     net = ConvNet().double() if precision == "float64" else ConvNet()
     problem = Problem(CrossEntropy(net, targets(N)), Box(), LinfBall(starts(N), 0.7))
-    compute = Compute(precision=precision)
-    options = {"stop": TargetReached(), "max_steps": 4, "seed": 7} | options
+    compute = Compute(precision=precision, seed=7)
+    options = {"stop": TargetReached(), "max_steps": 4} | options
     return solve(problem, starts(N), compute=compute, **options)
 
 
@@ -42,7 +42,7 @@ def assert_equal(one: Result, other: Result) -> None:
 @pytest.mark.parametrize("kind", ["parquet", "npz"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_what_was_saved_is_loaded(tmp_path, precision, kind):
-    result = found(precision, trace=1)
+    result = found(precision, watch=Watch(trace=1))
     path = tmp_path / "new" / f"r.{kind}"
     further = {"method": ["pgd"] * N, "target": targets(N).numpy(), "why": [None, "far", None]}
     result.save(path, columns=further)

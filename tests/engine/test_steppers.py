@@ -12,6 +12,7 @@ from xhat.engine import (
     Problem,
     SignDescent,
     Stepper,
+    Watch,
     solve,
 )
 from xhat.engine.answers import Answers
@@ -38,7 +39,12 @@ def moved(stepper: Stepper, steps: int) -> torch.Tensor:
     """Where the engine is after so many steps of a descent whose last point is its best."""
     compute = Compute(precision="float64", chunk=2)
     return solve(
-        Problem(bumpy, FREE), begun(), stepper=stepper, max_steps=steps, trace=1, compute=compute
+        Problem(bumpy, FREE),
+        begun(),
+        stepper=stepper,
+        max_steps=steps,
+        watch=Watch(trace=1),
+        compute=compute,
     ).trajectory.x[steps]
 
 

@@ -16,6 +16,7 @@ from xhat.engine import (
     Restarts,
     Snapshot,
     TargetReached,
+    Watch,
     solve,
 )
 from xhat.objectives import CrossEntropy, Match, Maximize
@@ -26,7 +27,7 @@ N = 4
 
 def classified(**options):
     problem = Problem(CrossEntropy(ConvNet(), targets(N)), Box())
-    return problem, solve(problem, starts(N), trace=1, **options)
+    return problem, solve(problem, starts(N), watch=Watch(trace=1), **options)
 
 
 @pytest.mark.parametrize("confidence", [None, 0.3, 0.6])
@@ -163,7 +164,7 @@ def test_a_time_budget_that_is_not_spent_changes_nothing():
 
 def test_a_time_budget_with_a_trajectory_and_everyone_waiting():
     problem = Problem(Maximize(ink), Box())
-    result = solve(problem, starts(N), stop=MaxSeconds(1e-9), trace=1, max_steps=3)
+    result = solve(problem, starts(N), stop=MaxSeconds(1e-9), watch=Watch(trace=1), max_steps=3)
     assert set(result.status) == {"time budget spent"}
     assert result.trajectory is None
     assert torch.equal(result.x, starts(N))

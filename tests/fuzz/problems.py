@@ -194,7 +194,10 @@ class Case:
             for part in self.conditions
         )
         tell = f"interrupting({self.told})" if self.told else "None"
-        multipliers = f"engine.AugmentedLagrangian(rounds={self.rounds})"
+        stepper = self.stepper
+        if self.conditions:
+            within = "" if stepper == "None" else f"{stepper}, "
+            stepper = f"engine.AugmentedLagrangian({within}rounds={self.rounds})"
         return {
             "x0": starts + (" + 5 * top" if self.off else ""),
             "model": MODELS[self.model].format(at=self.at, once=self.seed % 2 == 0),
@@ -205,15 +208,13 @@ class Case:
             "conditions": "({})".format("".join(f"{each}, " for each in conditions)),
             "tolerance": repr(self.tolerance),
             "begin": self.start,
-            "_stepper": self.stepper,
+            "_stepper": stepper,
             "_stop": "({})".format("".join(f"{rule}, " for rule in self.stop)),
             "_max_steps": str(self.steps),
-            "_multipliers": multipliers if self.conditions else "None",
             "_restarts": self.restarts,
-            "_seed": str(self.seed % 1000),
-            "_compute": f"engine.Compute(chunk={self.chunk}, precision={self.precision!r})",
-            "_trace": str(self.trace),
-            "_on_progress": tell,
+            "_compute": f"engine.Compute(chunk={self.chunk}, precision={self.precision!r}, "
+            f"seed={self.seed % 1000})",
+            "_watch": f"engine.Watch({self.trace}, {tell})",
         }
 
     @property

@@ -151,6 +151,14 @@ WRONG: dict[str, tuple[str, str]] = {
             "engine.LBFGS(first='a')",
             "engine.VectorAdam(axis=0.5)",
             "engine.VectorAdam(axis=9)",
+            "engine.AugmentedLagrangian",
+            "engine.AugmentedLagrangian(3)",
+            "engine.AugmentedLagrangian(engine.AugmentedLagrangian())",
+            "engine.AugmentedLagrangian(rounds=0)",
+            "engine.AugmentedLagrangian(growth=1.0)",
+            "engine.AugmentedLagrangian(growth='a')",
+            "engine.AugmentedLagrangian(progress='x')",
+            "engine.AugmentedLagrangian(progress=1.0)",
         ),
         "_stop": (
             "'target'",
@@ -167,15 +175,6 @@ WRONG: dict[str, tuple[str, str]] = {
             "None",
         ),
         "_max_steps": ("0", "2.5", "'many'", "None", "True"),
-        "_multipliers": (
-            "3",
-            "engine.AugmentedLagrangian",
-            "engine.AugmentedLagrangian(rounds=0)",
-            "engine.AugmentedLagrangian(growth=1.0)",
-            "engine.AugmentedLagrangian(growth='a')",
-            "engine.AugmentedLagrangian(progress='x')",
-            "engine.AugmentedLagrangian(progress=1.0)",
-        ),
         "_restarts": (
             "3",
             "engine.Restarts(0, 1.0)",
@@ -183,7 +182,6 @@ WRONG: dict[str, tuple[str, str]] = {
             "engine.Restarts(2, 'far')",
             "engine.Restarts(2, 1.0, from_start='no')",
         ),
-        "_seed": ("1.5", "'seed'", "None"),
         "_compute": (
             "'cpu'",
             "engine.Compute(chunk=0)",
@@ -193,9 +191,19 @@ WRONG: dict[str, tuple[str, str]] = {
             "engine.Compute(device=3.5)",
             "engine.Compute(device='abacus')",
             "engine.Compute(compile='gcc')",
+            "engine.Compute(seed=1.5)",
+            "engine.Compute(seed='seed')",
+            "engine.Compute(seed=None)",
         ),
-        "_trace": ("-1", "0.5", "'all'"),
-        "_on_progress": ("5", "'tell'"),
+        "_watch": (
+            "5",
+            "engine.Watch",
+            "engine.Watch(-1)",
+            "engine.Watch(0.5)",
+            "engine.Watch('all')",
+            "engine.Watch(on_progress=5)",
+            "engine.Watch(on_progress='tell')",
+        ),
     }.items()
     for expression in expressions
 }

@@ -10,8 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from tests.judges.world import gaussians
 from xhat.core import generator
 from xhat.judges import Judge, Outcome
-from xhat.judges.conformal import samples_needed
-from xhat.judges.fitting import default_axes, default_jury, split_reference
+from xhat.judges.fitting import crossed_scores, default_axes, default_jury, split_reference
 
 ALPHA = 0.1
 
@@ -61,6 +60,10 @@ def table():
 
 
 KINDS = ["images", "table"]
+JURIES = {
+    "images": ("wide convolutions", "residual network"),
+    "table": ("trees", "network", "kernel"),
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,7 +75,7 @@ def test_held_out_real_samples_are_flagged_as_rarely_as_promised(kind, request):
     usual = counts[Outcome.GENUINE] + counts[Outcome.UNDECIDED]
     assert usual == round((1 - flagged(found)) * len(x))
     assert counts[Outcome.GENUINE] > 0.85 * usual
-    assert judge.jury.names == ("network", "kernel")
+    assert judge.jury.names == JURIES[kind]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -220,16 +223,16 @@ def test_progress_is_told():
     x, labels = gaussians(150, 0)
     told = []
     Judge.fit(x, labels, alpha=ALPHA, on_progress=lambda *record: told.append(record))
-    assert {name for name, _, _ in told} == {"judge network", "judge kernel"}
+    assert {name for name, _, _ in told} == {"judge trees", "judge network", "judge kernel"}
     assert all(1 <= done <= total for _, done, total in told)
     assert told[-1][1] == told[-1][2]
 
 
 def test_the_parts_are_disjoint_and_standardised():
-    x, labels = gaussians(500, 0)
-    parts = split_reference(x, labels, ALPHA, 0)
-    assert len(parts.reference) == 300
-    assert len(parts.calibration) == len(parts.calibration_labels) == 200
+    x, labels = gaussians(1000, 0)
+    parts = split_reference(x, labels, 0)
+    assert len(parts.reference) == 600
+    assert len(parts.calibration) == len(parts.calibration_labels) == 400
     together = torch.cat([parts.reference, parts.calibration])
     assert torch.equal(torch.unique(together, dim=0), torch.unique(x, dim=0))
     seen = parts.standardised(parts.reference)
@@ -242,23 +245,40 @@ def test_the_parts_are_disjoint_and_standardised():
         "likelihood",
         "principal components",
     ]
-    wide = split_reference(torch.randn(100, 2000, generator=generator(0)), None, ALPHA, 0)
+    wide = split_reference(torch.randn(100, 2000, generator=generator(0)), None, 0)
     assert "likelihood" not in [name for axis in default_axes(wide) for name in axis.names]
     with pytest.raises(ValueError, match="a jury needs labels"):
         default_jury(wide, 0)
 
 
-@pytest.mark.parametrize("alpha", [0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 1 / 3, 0.5])
-def test_just_enough_samples_are_enough_and_the_message_tells_how_many(alpha):
-    with pytest.raises(ValueError, match="tell what is usual, but the reference has 30") as error:
-        split_reference(torch.randn(30, 2, generator=generator(0)), None, alpha, 0)
-    needed = int(str(error.value).split("at least ")[1].split()[0])
-    x = torch.randn(needed, 2, generator=generator(0))
-    with pytest.raises(ValueError, match=f"needs at least {needed} real samples"):
-        split_reference(x[1:], None, alpha, 0)
-    assert len(split_reference(x, None, alpha, 0).calibration) // 2 >= samples_needed(alpha)
-    judge = Judge.fit(x, alpha=alpha)
-    assert judge.judge(torch.full((1, 2), 50.0)).outcomes == (Outcome.OUT_OF_DISTRIBUTION,)
+def test_few_samples_serve_for_both_and_are_scored_by_what_others_taught():
+    x, labels = gaussians(150, 0)
+    parts = split_reference(x, labels, 0)
+    assert parts.crossed
+    assert torch.equal(parts.reference, parts.calibration)
+    judge = Judge.fit(x, labels)
+    assert len(judge.calibration.whole) == 150
+    axes = default_axes(parts)
+    scores = crossed_scores(parts, axes, 0)
+    own = torch.cat([axis.scores(parts.reference) for axis in axes], dim=1)
+    assert scores.shape == own.shape
+    likelihood = [name for axis in axes for name in axis.names].index("likelihood")
+    assert bool((scores > own)[:, likelihood].double().mean() > 0.7)  # what was not seen is farther
+
+
+@pytest.mark.parametrize(
+    ("n", "alpha", "outcome"), [(18, 0.05, "undecided"), (19, 0.05, "mistaken")]
+)
+def test_too_few_samples_for_alpha_leave_it_undecided_and_say_how_many_it_takes(n, alpha, outcome):
+    x = (
+        torch.randn(n, 2, generator=generator(0)) / 10
+        + torch.tensor([[-3.0, 0], [3, 0]])[torch.arange(n) % 2]
+    )
+    judge = Judge.fit(x, torch.arange(n) % 2, alpha=alpha)
+    verdict = judge.judge(torch.tensor([[3.0, 0.0]]), 0)[0]
+    assert verdict.outcome == outcome
+    told = "18 real samples tell what is usual, and it takes 19 to say"
+    assert (told in verdict.rule) == (outcome == "undecided")
 
 
 X, LABELS = gaussians(200, 0)
@@ -281,7 +301,8 @@ X, LABELS = gaussians(200, 0)
         (X, LABELS - 1, ValueError, "must be classes from 0, but one is -1"),
         (X, LABELS * 2, ValueError, "without gaps, but the counts are"),
         (X, LABELS * 0, ValueError, "at least 2 classes"),
-        (X, (torch.arange(200) < 5).long(), ValueError, r"counts are \[195, 5\]"),
+        (X, (torch.arange(200) < 5).long(), ValueError, r"at least 6 .* counts are \[195, 5\]"),
+        (X[:11], None, ValueError, "at least 12 real samples, .* has 11"),
     ],
 )
 def test_bad_references_are_refused(x, labels, kind, message):

@@ -209,3 +209,9 @@ def test_other_classes_pass_as_rarely_as_promised():
     for beta, shares in passed.items():
         noise = 3 * float(torch.stack(shares).std()) / len(shares) ** 0.5
         assert beta / 3 < float(torch.stack(shares).mean()) <= beta + noise
+
+
+def test_a_copy_is_told_without_a_jury():
+    judge = Judge.fit(torch.randn(300, 3, generator=generator(0)))
+    told = judge.judge(judge.reference[:1])[0].explain()
+    assert "A copy of a real sample is on the manifold" in told

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.laws.registry import OBJECTIVES, PROJECTED, SPACES, STEPPERS, ConvNet, Entry
-from xhat.engine import Compute, Plateau, Problem, Result, StopRule, TargetReached, solve
+from xhat.engine import Compute, Plateau, Problem, Result, StopRule, TargetReached, Watch, solve
 from xhat.engine.first_look import LOOKS
 
 N, STEPS, CHUNK = 3, 4, 2
@@ -106,6 +106,6 @@ def searched(space: Entry, objective: Entry, stepper: Entry) -> Search:
             stop=rule,
             max_steps=STEPS,
             compute=Compute(chunk=CHUNK),
-            trace=1,
+            watch=Watch(trace=1),
         )
     return Search(problem, result, [m.seen for m in models], [m.most for m in models])

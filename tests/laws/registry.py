@@ -456,6 +456,11 @@ STEPPERS: list[Entry] = [
     Entry("adam", lambda n: engine.Adam(0.05), (engine.Adam,)),
     Entry("vector-adam", lambda n: engine.VectorAdam(0.3), (engine.VectorAdam,)),
     Entry("lbfgs", lambda n: engine.LBFGS(history=3), (engine.LBFGS,)),
+    Entry(
+        "lagrangian",
+        lambda n: engine.AugmentedLagrangian(engine.Adam(0.04), rounds=2),
+        (engine.AugmentedLagrangian,),
+    ),
 ]
 
 STOP_RULES: list[Entry] = [

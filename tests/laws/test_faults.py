@@ -17,6 +17,7 @@ from xhat.engine import (
     Restarts,
     SignDescent,
     TargetReached,
+    Watch,
     solve,
 )
 from xhat.engine.first_look import LOOKS
@@ -73,7 +74,7 @@ def test_candidates_that_were_done_before_ctrl_c_stay_done():
         if now.done >= 4 and len(heard) > 3:
             raise KeyboardInterrupt
 
-    found = solve(Problem(bowl, Box()), x0, stop=LossBelow(1e-3), on_progress=tell)
+    found = solve(Problem(bowl, Box()), x0, stop=LossBelow(1e-3), watch=Watch(on_progress=tell))
     assert found.status == (*["loss below the wanted value"] * 4, *["interrupted"] * 4)
     assert found.steps.tolist() == [0] * 4 + [len(heard)] * 4
 
@@ -155,8 +156,9 @@ def test_who_is_lost_between_two_rounds_is_not_searched_in_the_next():
     still = torch.tensor([0.0, 1.0, 1.0])
     x0 = torch.tensor([[0.1, 0.9, 0.9], [0.1, 0.8, 0.7], [0.8, 0.9, 0.9]])
     space = Held(Box(), lambda x, start: torch.where(still > 0, x, start), x0)
-    how = {"multipliers": AugmentedLagrangian(4), "stepper": GradientDescent(0.01)}
-    found = solve(Problem(shy, space, ROOF), x0, max_steps=3, compute=Compute(chunk=1), **how)
+    how = AugmentedLagrangian(GradientDescent(0.01), rounds=4)
+    compute = Compute(chunk=1)
+    found = solve(Problem(shy, space, ROOF), x0, max_steps=3, compute=compute, stepper=how)
     assert found.sentences[2].startswith("the model failed: RuntimeError: not while anybody looks")
     assert found.steps[2] <= 3  # those of one round
     assert (found.steps[:2] > 3).all()
@@ -192,8 +194,8 @@ def test_a_loss_that_could_not_be_asked_again_is_no_merit(at):
             return bowl(x)
 
     x0 = torch.full((4, 3), 0.9)
-    how = {"multipliers": AugmentedLagrangian(3), "stepper": GradientDescent(0.02)}
-    found = solve(Problem(Late(at), Box(), ROOF), x0, max_steps=5, **how)
+    how = AugmentedLagrangian(GradientDescent(0.02), rounds=3)
+    found = solve(Problem(Late(at), Box(), ROOF), x0, max_steps=5, stepper=how)
     told = found.loss.isfinite()
     assert torch.allclose(found.loss[told], bowl(found.x)[told], atol=1e-6)
     assert bool(told.any()) == (at > 12)  # after a round that was looked at, there is a loss
@@ -222,7 +224,7 @@ def test_what_else_the_user_brought_may_raise(where):
             starts(N),
             max_steps=5,
             compute=Compute(chunk=3),
-            multipliers=AugmentedLagrangian(3),
+            stepper=AugmentedLagrangian(rounds=3),
         )
         if where == "constraint"
         else solve(
@@ -339,7 +341,7 @@ def test_mixing_is_noticed_whichever_start_shows_it(place):
 def test_success_is_never_claimed_of_what_is_infeasible():
     x0 = F.normalize(inputs(4) - 0.2, dim=1)
     problem = Problem(lambda x: x[:, 0], Normalized(), Bounds(high=0.9), tolerance=0.0)
-    found = solve(problem, x0, stop=LossBelow(0.5), multipliers=AugmentedLagrangian(3))
+    found = solve(problem, x0, stop=LossBelow(0.5), stepper=AugmentedLagrangian(rounds=3))
     for status, feasible in zip(found.status, found.feasible.tolist(), strict=True):
         assert feasible or status not in ("loss below the wanted value", "target reached")
         assert not (feasible and status == "no feasible point was found")
@@ -405,13 +407,13 @@ def test_thousands_of_conditions_in_a_latent_space_are_restored_without_an_excep
         net, x0 = nn.Linear(size, 3).eval(), torch.rand(4, size)
     problem = Problem(CrossEntropy(net, 1), Latent(encoder, decoder), Bounds(0.01, 0.95))
     how = AugmentedLagrangian(rounds=2)
-    found = solve(problem, x0, max_steps=5, multipliers=how)
+    found = solve(problem, x0, max_steps=5, stepper=how)
     start = decoder(encoder(x0).clamp(-4, 4)).detach()
     assert (found.violation <= problem.violation(start).clamp_min(0) + 1e-5).all()
     # this many backward passes would be needed for a Jacobian alone; a search takes far fewer
     calls = []
     counted = Latent(encoder, lambda z: calls.append(1) or decoder(z))
-    solve(Problem(problem.objective, counted, Bounds(0.01, 0.95)), x0, max_steps=5, multipliers=how)
+    solve(Problem(problem.objective, counted, Bounds(0.01, 0.95)), x0, max_steps=5, stepper=how)
     assert len(calls) < 1000
 
 

@@ -83,7 +83,9 @@ def test_chance_comes_from_the_seed_and_from_nowhere_else():
     def search(seed: int, elsewhere: int):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(elsewhere)
-            return solve(problem, starts(N), restarts=tries, seed=seed, max_steps=3)
+            return solve(
+                problem, starts(N), restarts=tries, compute=Compute(seed=seed), max_steps=3
+            )
 
     first, again, other = search(1, 1), search(1, 2), search(2, 1)
     assert torch.equal(first.x, again.x)

@@ -160,7 +160,9 @@ def test_restarts_differ_by_seed_and_by_candidate(space):
     tries = Restarts(1, 0.3, from_start=False)
 
     def moved(seed: int) -> torch.Tensor:
-        return solve(problem, space.starts(2), restarts=tries, seed=seed, max_steps=1).z
+        return solve(
+            problem, space.starts(2), restarts=tries, compute=Compute(seed=seed), max_steps=1
+        ).z
 
     assert torch.equal(moved(0), moved(0))
     assert not torch.equal(moved(0), moved(1))

@@ -9,7 +9,7 @@ from torch import nn
 from tests.laws.problems import STEPS, N, every_triple, make_problem
 from tests.laws.registry import OBJECTIVES, SPACES, ConvNet, autoencoder, mlp, starts, targets
 from xhat.core import InputWarning, modules_of
-from xhat.engine import Compute, GradientDescent, Problem, solve
+from xhat.engine import Compute, GradientDescent, Problem, Watch, solve
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box, Latent
 
@@ -112,7 +112,7 @@ def test_an_error_or_an_interrupt_leaves_the_model_as_it_was(where):
             solve(problem, starts(2))
     else:
         with pytest.warns(InputWarning):
-            result = solve(problem, starts(2), stepper=stepper, on_progress=progress)
+            result = solve(problem, starts(2), stepper=stepper, watch=Watch(on_progress=progress))
         says = "the model failed" if where == "model" else "interrupted"
         assert all(status.startswith(says) for status in result.sentences)
     assert same(before, portrait(net))

@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.laws.registry import autoencoder, mlp
 from xhat import constraints, symmetry
 from xhat.core import generator
-from xhat.engine import Problem, SignDescent, solve
+from xhat.engine import Problem, SignDescent, Watch, solve
 from xhat.objectives import CrossEntropy
 from xhat.spaces import (
     Affine,
@@ -139,7 +139,7 @@ def test_both_structures_hold_of_whatever_is_made_or_the_pair_is_refused(outer, 
     weights = torch.tensor([[3.0, -2, 1, 1, -2, 0.5]])
     problem = Problem(lambda x: (weights * x).sum(dim=1) + x.square().sum(dim=1), space)
     try:
-        found = solve(problem, x0, stepper=SignDescent(0.3), max_steps=6, trace=1)
+        found = solve(problem, x0, stepper=SignDescent(0.3), max_steps=6, watch=Watch(trace=1))
     except ValueError:
         return
     random = generator(0, "nesting law")

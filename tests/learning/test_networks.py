@@ -5,7 +5,8 @@ from xhat.core import generator
 from xhat.learning import NETWORKS, ResidualNet, SmallCNN, WideCNN, build, count_parameters
 
 IMAGES = torch.rand(5, 1, 28, 28, generator=generator(0))
-
+SIGNALS = torch.rand(5, 1, 64, generator=generator(0))
+OF_SIGNALS = ("ResidualSignal", "ScalesSignal", "SignalCNN")
 
 OTHERS = ("Denoiser", "KernelClassifier", "Surrogate")
 LAYERED = [
@@ -15,25 +16,31 @@ LAYERED = [
 ]
 
 
+def inputs(name):
+    return SIGNALS if name in OF_SIGNALS else IMAGES
+
+
 @pytest.mark.parametrize("name", LAYERED)
 class TestClassifiers:
     def test_gives_one_logit_per_class_at_a_modest_size(self, name):
         model = build(name, seed=0, classes=11)
-        assert model(IMAGES).shape == (5, 11)
-        assert 140_000 < count_parameters(model) < 360_000
+        assert model(inputs(name)).shape == (5, 11)
+        least, most = (3_000, 40_000) if name in OF_SIGNALS else (140_000, 360_000)
+        assert least < count_parameters(model) < most
 
     def test_candidates_do_not_touch_each_other_in_either_mode(self, name):
         model = build(name, seed=0).train()
-        together = model(IMAGES)
-        alone = model.eval()(IMAGES[2:3])
+        together = model(inputs(name))
+        alone = model.eval()(inputs(name)[2:3])
         assert torch.allclose(together[2:3], alone, atol=1e-5)
 
     def test_weights_come_from_the_seed_and_leave_the_global_generator_alone(self, name):
         before = torch.random.get_rng_state()
         first, second, other = (build(name, seed=seed) for seed in (3, 3, 4))
         assert torch.equal(before, torch.random.get_rng_state())
-        assert torch.equal(first(IMAGES), second(IMAGES))
-        assert not torch.equal(first(IMAGES), other(IMAGES))
+        x = inputs(name)
+        assert torch.equal(first(x), second(x))
+        assert not torch.equal(first(x), other(x))
 
 
 def test_small_cnn_costs_about_three_million_multiply_adds():

@@ -10,6 +10,8 @@ from xhat.learning import CORRUPTIONS, NETWORKS, Jitter, Shift, build, corrupt, 
 IMAGES = torch.rand(4, 1, 28, 28, generator=generator(0))
 OTHERS = {
     "Surrogate": (IMAGES[:, :, :8, :8],),
+    "ResidualSignal": (IMAGES[:, :, 14],),
+    "ScalesSignal": (IMAGES[:, :, 14],),
     "Denoiser": (IMAGES, torch.tensor([0.1, 0.5, 1.0, 2.0])),
 }
 

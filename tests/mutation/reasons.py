@@ -7,13 +7,13 @@ REASONS: dict[str, str] = {
     "engine/rows.py: @dataclass(frozen=True, eq=False) -> "
     "@dataclass(frozen=False, eq=False)": FROZEN,
     "judges/judge.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
-    "judges/fitting.py: _STEPS = 1500 -> _STEPS = 1501": TASTE,
+    "judges/juries.py: _STEPS = 700 -> _STEPS = 701": TASTE,
     "judges/fitting.py: _MOST_LIKELIHOOD = 1024 -> _MOST_LIKELIHOOD = 1025": TASTE,
     "judges/jury.py: _DRAWN = 5.0 -> _DRAWN = 10.0": TASTE,
     "engine/restoration.py: _PROBES = 32 -> _PROBES = 33": TASTE,
     "spaces/summed.py: _EDGE = 1e-09 -> _EDGE = 2e-09": TASTE,
-    "judges/fitting.py: other = _none(flat, labels, max(1, len(x) // 2), generator) -> "
-    "other = _none(flat, labels, max(1, len(x) * 2), generator)": (
+    "judges/families.py: none = known.none(max(1, len(x) // 2), draws) -> "
+    "none = known.none(max(1, len(x) * 2), draws)": (
         "how many samples of no class a training step sees: a choice, and the judge is as good"
     ),
     "spaces/softmax.py: shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-30) -> "
@@ -37,18 +37,6 @@ REASONS: dict[str, str] = {
     "judges/workers.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "engine/run.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "judges/verdict.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
-    "judges/judge.py: return CalibrationStatistics(weights=() if jury is None else jury.weights, "
-    "scores=evidence.scores, unread=1.0 if seen is None else "
-    "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
-    "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
-    "manifold if (each := axis.neighbours) is not None}, others=others) -> return "
-    "CalibrationStatistics(weights=() if jury is None else jury.weights, scores=evidence.scores, "
-    "unread=2.0 if seen is None else "
-    "float(torch.quantile(seen[::2, -1], 0.99)), fars={each.names[0]: "
-    "each.far(x[:_ASKED], None if labels is None else labels[:_ASKED]) for axis in "
-    "manifold if (each := axis.neighbours) is not None}, others=others)": (
-        "without a jury nobody asks for it"
-    ),
     "spaces/nesting.py: x = torch.rand((space.rows, *shape), generator=generator(0, "
     "'anywhere'), dtype=torch.float64) -> x = torch.rand((space.rows, *shape), "
     "generator=generator(1, 'anywhere'), dtype=torch.float64)": TASTE,
@@ -72,8 +60,6 @@ REASONS: dict[str, str] = {
     "setup.device))": ("the rules are asked only for whether they raise"),
     "spaces/round.py: return torch.where(norm <= _REACH, z, z * ((1 - 1e-06) * _REACH / "
     "norm)) -> return torch.where(norm <= _REACH, z, z * ((1 - 2e-06) * _REACH / norm))": TASTE,
-    "judges/fitting.py: reach = 2 + 4 * torch.rand(third, 1, generator=generator) -> "
-    "reach = 2 + 5 * torch.rand(third, 1, generator=generator)": TASTE,
     "spaces/symmetric.py: self.group.check(tuple(x.shape[1:])) -> pass": (
         "the averaging that follows asks the same of the group"
     ),

@@ -60,12 +60,18 @@ JUDGES = (
     "tests/door/test_verifying.py",
 )
 OF_JUDGES = {
+    "statistics": ("test_judge.py", "test_fitting.py"),
+    "placing": ("test_stability.py",),
+    "regressors": ("test_values.py",),
     "answers": ("test_truth.py",),
     "deciding": ("test_verdict.py", "test_judge.py"),
     "inputs": ("test_judge.py", "test_validity.py"),
+    "families": ("test_juries.py",),
     "judge": ("test_judge.py", "test_independence.py"),
+    "lessons": ("test_juries.py",),
     "outcomes": ("test_verdict.py",),
     "simulator": ("test_simulator.py",),
+    "views": ("test_juries.py",),
     "workers": ("test_simulator.py",),
     "truth": ("test_truth.py",),
 }

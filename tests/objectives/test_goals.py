@@ -124,3 +124,31 @@ def test_bad_goals_are_refused_in_one_sentence(made, error, said):
 def test_a_goal_is_written_as_it_was_made(goal, text):
     assert repr(goal) == text
     assert as_goal(goal) is goal
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        Class(torch.tensor([0, 1, 2, 1])),
+        Avoid(1),
+        Value(torch.tensor([[1.0], [0.5], [2.0], [0.0]]), 0.4),
+        Within(0.2, 1.1),
+        AtLeast(torch.tensor([[0.1], [0.2], [0.3], [0.4]])),
+        AtMost(0.7),
+    ],
+    ids=lambda goal: type(goal).__name__,
+)
+def test_what_is_inside_has_a_margin_and_what_is_outside_has_none(goal):
+    draws = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        y = (
+            torch.randn(4, 3, generator=draws)
+            if goal.by_class
+            else torch.rand(4, generator=draws) * 2
+        )
+        inside, off = goal.inside(y), goal.off(y)
+        assert torch.equal(inside >= 0, off <= goal.tolerance)
+        further = 0.99 * y + 0.01 * torch.randn(y.shape, generator=draws)  # a small change
+        assert (goal.inside(further) - inside).abs().max() < 0.3
+    nothing = goal.inside(y * torch.nan)
+    assert nothing.isnan().all()

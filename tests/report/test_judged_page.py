@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from xhat.report import save_judged_page
+from xhat.report.judged import Chosen, ChosenRow
 from xhat.report.judged_page import MOST
 from xhat.report.pages import LESS, MORE, Sprites
 from xhat.report.palette import luminance, rgb
@@ -237,3 +238,22 @@ def test_something_else_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(TypeError, match="JudgedRecord"):
         save_judged_page(tmp_path / "a.html", ["genuine"], title="", lead="")  # pyright: ignore[reportArgumentType]
     assert not list(tmp_path.iterdir())
+
+
+def test_what_may_be_believed_is_told_with_its_gaps_and_in_a_few_rows(save):
+    rows = [ChosenRow(i, i == 0, np.nan if i == 0 else 0.03, -1.0, 2.0) for i in range(30)]
+    left = [ChosenRow(77, False, 0.4, -np.inf, np.inf), ChosenRow(78, False, 0.5, np.nan, np.nan)]
+    text = save(chosen=Chosen("Thirty are believed.", "At most 10 % are false.", rows, left))
+    page = Page(text)
+    assert "Thirty are believed." in text
+    assert "At most 10 % are false." in text
+    tables = page.of("believed")
+    assert len(tables) == 2
+    assert "The first 20 of 30; the table beside this page has all." in text
+    assert text.count("-1 … 2") == 20
+    assert text.count(">unknown<") == 1
+    assert text.count("the truth</td>") == 1
+    without = save(chosen=Chosen("None.", "", [], []))
+    assert without.count('<p class="sub">None.</p>') == 2
+    assert "gap of the surrogate" not in without
+    assert "simulate next" not in save()

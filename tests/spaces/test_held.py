@@ -3,7 +3,7 @@ import torch
 
 from xhat.constraints import Monotone
 from xhat.core import generator
-from xhat.engine import Adam, Problem, solve
+from xhat.engine import Adam, Problem, Watch, solve
 from xhat.objectives import Proximity
 from xhat.spaces import Box, Held
 
@@ -15,7 +15,9 @@ def mirrored(x):
 def test_holds_at_every_step_and_finds_the_nearest_that_holds():
     wanted = torch.rand(4, 1, 6, 6, generator=generator(0))
     problem = Problem(Proximity(wanted), Held(Box(0, 1), mirrored))
-    found = solve(problem, torch.rand(4, 1, 6, 6), stepper=Adam(0.05), max_steps=300, trace=1)
+    found = solve(
+        problem, torch.rand(4, 1, 6, 6), stepper=Adam(0.05), max_steps=300, watch=Watch(trace=1)
+    )
     assert torch.equal(found.x, found.x.flip(-1))
     path = found.trajectory.x
     assert torch.equal(path, path.flip(-1))

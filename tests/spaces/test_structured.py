@@ -6,7 +6,7 @@ import torch
 from tests.laws.registry import equations
 from xhat.constraints import AffineEquality, Monotone
 from xhat.core import generator
-from xhat.engine import Adam, Compute, Problem, solve
+from xhat.engine import Adam, Compute, Problem, Watch, solve
 from xhat.objectives import Proximity
 from xhat.spaces import (
     Affine,
@@ -171,7 +171,7 @@ def test_held_to_a_constraint_it_is_narrowed_with_its_rows():
         Problem(lambda x: (x - wild(1, 5)).square().sum(1), space),
         torch.full((2, 5), 0.5),
         max_steps=20,
-        trace=1,
+        watch=Watch(trace=1),
         compute=Compute(chunk=1),
     ).trajectory.x
     assert (x.diff(dim=-1) >= 0).all()

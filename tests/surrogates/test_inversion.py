@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from xhat.core import generator
-from xhat.engine import Problem, TargetReached, solve
+from xhat.engine import Problem, TargetReached, Watch, solve
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Latent
 from xhat.surrogates import Inversion, invert
@@ -55,7 +55,7 @@ def test_a_search_begins_in_a_latent_space_that_has_no_encoder():
     space = Latent(Inversion(VAE.decode, VAE.latent, tries=1, max_steps=60), VAE.decode)
     model = digits.surrogate("robust")
     problem = Problem(CrossEntropy(model, 8), space)
-    found = solve(problem, IMAGES[:2], stop=TargetReached(0.9), max_steps=100, trace=1)
+    found = solve(problem, IMAGES[:2], stop=TargetReached(0.9), max_steps=100, watch=Watch(trace=1))
     assert found.reached.all()
     assert found.trajectory is not None
     begun = found.trajectory.x[0]

@@ -17,7 +17,7 @@ from tests.test_symmetry import (
     normal,
 )
 from xhat.constraints import L2Ball
-from xhat.engine import Compute, Problem, solve
+from xhat.engine import Compute, Problem, Watch, solve
 from xhat.objectives import CrossEntropy, Match, Proximity
 from xhat.spaces import Box
 from xhat.surrogates.symmetric import Equivariant, Invariant
@@ -58,8 +58,8 @@ def start(g: Group, n: int = N) -> torch.Tensor:
 def searched(objective, x0, stepper, steps=10, **parts):
     """The answer and every point on the way, between bounds that are symmetric under all groups."""
     problem = Problem(objective, Box(-1, 1), **parts)
-    options = {"max_steps": steps, "trace": 1, "compute": Compute(precision="float64", chunk=2)}
-    return solve(problem, x0, stepper=stepper.make(len(x0)), **options)
+    options = {"max_steps": steps, "compute": Compute(precision="float64", chunk=2)}
+    return solve(problem, x0, stepper=stepper.make(len(x0)), watch=Watch(trace=1), **options)
 
 
 def worst_asymmetry(g: Group, result) -> float:

@@ -24,7 +24,7 @@ def overridden(one, name):
 
 
 def test_the_zoo_is_registered():
-    assert {"airfoil", "ambigrams", "conjunction", "digits", "shapes"} <= {*NAMES}
+    assert {"airfoil", "ambigrams", "conjunction", "digits", "rendered", "shapes"} <= {*NAMES}
     assert list(NAMES) == sorted(NAMES)
 
 

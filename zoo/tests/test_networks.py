@@ -13,6 +13,7 @@ from xhat_zoo.digits.embeddings.flows import FlowAutoencoder
 from xhat_zoo.digits.embeddings.line import Line
 from xhat_zoo.digits.embeddings.metric import MetricEmbedding
 from xhat_zoo.digits.invariant import TurnInvariantCNN
+from xhat_zoo.rendered.contrast import ContrastCNN
 from xhat_zoo.shapes.fields import DistanceField
 
 INPUTS = {
@@ -22,6 +23,7 @@ INPUTS = {
     FlowAutoencoder: IMAGES,
     MetricEmbedding: IMAGES,
     Line: IMAGES,
+    ContrastCNN: torch.rand(4, 3, 32, 32, generator=generator(0)),
 }
 
 

@@ -23,6 +23,7 @@ def main() -> None:
                 explore,
                 labels,
                 optimize,
+                self_testing,
                 serving,
                 training,
             )

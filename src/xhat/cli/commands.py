@@ -1,4 +1,4 @@
-"""What there is, and how far a judge can be trusted."""
+"""What there is, and where judging went."""
 
 import json
 import os
@@ -9,38 +9,11 @@ from typing import Annotated
 
 import typer
 
-from xhat.cli.app import ANYTHING, Out, Seed, app
-from xhat.cli.names import DEFAULT_TASK, HALVES, KNOWN_METHODS, PARTS, RECIPES
-from xhat.cli.shell import console, progress_bar
+from xhat.cli.app import ANYTHING, app
+from xhat.cli.names import KNOWN_METHODS, PARTS, RECIPES
+from xhat.cli.shell import console
 
-__all__ = ["info", "judge_command", "self_test"]
-
-
-@app.command(name="self-test", epilog="Example: xhat self-test digits --n 100")
-def self_test(
-    task: Annotated[str, typer.Argument(help="Whose judge.")] = DEFAULT_TASK,
-    alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
-    n: Annotated[int, typer.Option(help="Samples of a kind.")] = 300,
-    half: Annotated[str, typer.Option(help=f"{' or '.join(HALVES)}.")] = "reported",
-    weights: Annotated[Path | None, typer.Option(help="Other judges' weights.")] = None,
-    out: Out = Path("runs/selftest"),
-    seed: Seed = 0,
-) -> None:
-    """Judge controls, of which the right verdict is known: how far can a verdict be trusted?"""
-    from xhat.core import claimed_folder
-    from xhat.task import task as find
-
-    options = {"alpha": alpha, "n": n, "half": half, "weights": weights, "seed": seed}
-    found = find(task)
-    with claimed_folder(out):
-        with progress_bar() as update:
-            shown = found.self_test(
-                out,
-                on_progress=lambda stage: update(stage.name, stage.done, stage.total),
-                options=options,
-            )
-        console.print(shown.said)
-        console.print(f"Open {shown.page}", markup=False)
+__all__ = ["info", "judge_command"]
 
 
 @app.command(name="judge", hidden=True, context_settings=ANYTHING)

@@ -17,8 +17,11 @@ from xhat.cli.wanted import Wanted, domain_of, limits_of, samples_of
 if TYPE_CHECKING:
     from xhat.door.judged import Judged
     from xhat.engine import Progress, Result
+    from xhat.judges import Outcome
 
 __all__ = ["audit_command", "optimize_command"]
+
+_LISTED = 20  # numbers of samples that are printed
 
 Reference = Annotated[
     Path | None,
@@ -169,6 +172,7 @@ def optimize_command(
         page = _shown(replace(found, model=model), out)
     told = json.loads((out / "summary.json").read_text())
     console.print_json(json.dumps(told))
+    _say_worth(found)
     table = out / "results.parquet" if page.suffix == ".html" else page
     console.print(f"Wrote {table}", markup=False)
     if page.suffix == ".html" or told["picture"]:
@@ -199,12 +203,22 @@ def audit_command(
     labels: Labels = None,
     kind: Kind = None,
     truth: TruthName = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Of how many samples, taken at random, --truth is asked. \\[default: all]",
+            rich_help_panel="What is real",
+        ),
+    ] = None,
+    fdr: Annotated[
+        float, typer.Option(help="Share of false ones expected among those to believe, at most.")
+    ] = 0.1,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
     beta: Beta = None,
     out: Out = Path("runs/audit"),
     seed: Seed = 0,
 ) -> None:
-    """Say of samples from any tool whether they can be believed."""
+    """Say of samples from any tool whether they can be believed, and which to simulate next."""
     from xhat.core import claimed_folder
 
     wanted = Wanted(target, value, tolerance, within, at_least, at_most)
@@ -212,7 +226,6 @@ def audit_command(
         from xhat.cli.inputs import load_model
         from xhat.domain.reading import as_starts, read_data
         from xhat.door.auditing import audit
-        from xhat.judges import Outcome
 
         goal = wanted.goal() if wanted.said else None
         domain = domain_of(reference, labels, kind, None, None, seed, alpha)
@@ -226,19 +239,59 @@ def audit_command(
                 goal,
                 domain=domain,
                 truth=None if truth is None else load_model(truth),
+                budget=budget,
+                fdr=fdr,
+                seed=seed,
                 x0=starts,
                 alpha=alpha,
                 beta=beta,
                 on_progress=update,
             )
         page = _shown(found, out)
+    if found.shifted:
+        console.print(f"{found.shifted}\n", markup=False)
     if found.verdicts is not None:
         for outcome, count in found.verdicts.counts().items():
             if count:
-                console.print(f"{count:6d}  {outcome}: {Outcome(outcome).meaning}")
+                told = found.word(outcome) if outcome == "genuine" else outcome
+                console.print(f"{count:6d}  {told}: {_meaning(found, outcome)}")
         if len(found) == 1:
             console.print(f"\n{found.verdicts[0].explain()}", markup=False)
+        _say_worth(found)
+    _say_selected(found)
     console.print(f"Open {page}", markup=False)
+
+
+def _meaning(found: "Judged", outcome: "Outcome") -> str:
+    """Return what an outcome means for the samples that have it; in general, where they differ."""
+    verdicts: Any = found.verdicts
+    said = {each.meaning for each in verdicts if each.outcome is outcome}
+    return said.pop() if len(said) == 1 else outcome.meaning
+
+
+def _say_selected(found: "Judged") -> None:
+    """Say which samples to believe, and which to simulate next."""
+    if found.selection is None:
+        return
+    console.print(f"\n{found.selection.summary()}.".capitalize(), markup=False)
+    rows = {"Believe": found.trusted.nonzero()[:, 0], "Simulate next": found.next}
+    for what, numbers in rows.items():
+        listed = ", ".join(map(str, numbers[:_LISTED].tolist())) or "none"
+        more = f", … ({len(numbers)} in all)" if len(numbers) > _LISTED else ""
+        console.print(f"{what}: {listed}{more}", markup=False)
+    for note in found.notes:
+        console.print(f"Note: {note}.", markup=False)
+
+
+def _say_worth(found: "Judged") -> None:
+    """Say what verdicts are worth on these data, and what to do where nobody knows."""
+    if not (worth := found.worth()):
+        return
+    if found.self_tested is None:
+        worth = "not self-tested on these data: run xhat self-test --reference …"
+    console.print(f"{worth[0].upper()}{worth[1:]}.", markup=False)
+    if found.self_tested is not None and found.self_tested.doubt:
+        console.print(found.self_tested.doubt, markup=False)
 
 
 def _shown(found: "Judged", out: Path) -> Path:

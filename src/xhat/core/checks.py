@@ -15,6 +15,8 @@ __all__ = [
     "check_finite",
     "check_flag",
     "check_fraction",
+    "check_integer",
+    "check_kind",
     "check_mask",
     "check_numbers",
     "check_positive",
@@ -187,6 +189,20 @@ def check_count(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} must be a whole number from 1, but is {value!r}.")
     return value
+
+
+def check_integer(name: str, value: int) -> int:
+    """Return ``value`` if it is an integer."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__}.")
+    return value
+
+
+def check_kind(name: str, value: Any, kind: type) -> None:
+    """Raise ``TypeError`` unless ``value`` is of this kind; a class given for it is named."""
+    if not isinstance(value, kind):
+        came = value.__name__ if isinstance(value, type) else type(value).__name__
+        raise TypeError(f"{name} must be a {kind.__name__}, not {came}.")
 
 
 def check_share(name: str, value: float) -> float:

@@ -3,12 +3,14 @@
 From a domain follows what a search needs and a model cannot say: the scale of a step, the limits of
 every feature, a judge for the results, real samples to begin from, networks that know the data, the
 names of columns and how a sample is drawn. Half of the samples are for searches, the other half for
-the judge alone: what has judged a result never took part in finding it.
+the judge alone: what has judged a result never took part in finding it. ``Domain.self_test`` says
+how far its verdicts can be trusted.
 """
 
 from xhat.domain.data import KINDS
 from xhat.domain.domain import Domain
 from xhat.domain.networks import PARTS
 from xhat.domain.references import References
+from xhat.domain.tested import Controlled, SelfTest, Share
 
-__all__ = ["KINDS", "PARTS", "Domain", "References"]
+__all__ = ["KINDS", "PARTS", "Controlled", "Domain", "References", "SelfTest", "Share"]

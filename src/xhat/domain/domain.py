@@ -13,6 +13,8 @@ from xhat.core import check_choice, check_fraction, check_mask, check_tensor, ge
 from xhat.domain.data import as_labels, as_samples, as_values, kind_of, shaped
 from xhat.domain.networks import PARTS, Frame, made
 from xhat.domain.references import References, chosen
+from xhat.domain.self_testing import self_test
+from xhat.domain.tested import SelfTest
 from xhat.judges import Judge
 from xhat.spaces import Box, Masked, Scaled, Space
 
@@ -107,6 +109,7 @@ class Domain:
         self._references = references
         self._structure: Structure | None = None
         self.judge_state: Mapping[str, Tensor] | None = None
+        self.self_tested: SelfTest | None = None
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -280,6 +283,7 @@ class Domain:
             self._judges[alpha] = Judge.fit(
                 self.x[mine],
                 None if self.labels is None else self.labels[mine],
+                values=None if self.values is None else self.values[mine],
                 alpha=alpha,
                 seed=self.seed,
                 on_progress=on_progress,
@@ -287,6 +291,57 @@ class Domain:
             )
             self.judge_state = self._judges[alpha].state()
         return self._judges[alpha]
+
+    def self_test(
+        self,
+        *,
+        held: tuple[Any, Any] | None = None,
+        foreign: Any = None,
+        model: Callable[[Tensor], Tensor] | None = None,
+        n: int = 200,
+        alpha: float = 0.05,
+        seed: int = 0,
+        on_progress: Progress | None = None,
+    ) -> SelfTest:
+        """Ask the judge about samples of which the right verdict is known, and count.
+
+        The result stays with the domain as ``self_tested``, also in its file, and every verdict of
+        this domain shows its line. Real samples are taken from the half that the judge never sees.
+
+        Args:
+            held: ``(samples, labels)``, or ``(samples, values)`` where the domain has these
+                instead: real samples that the domain does not contain, to test with instead; None
+                for the labels where there are none.
+            foreign: data from elsewhere, like the samples in shape: an array, or arrays by name.
+            model: of your own, ``(n, *x_shape)`` to logits ``(n, classes)``, that is attacked, too.
+            n: samples of each control, where there are as many.
+            alpha: of the judge.
+            seed: of every random choice.
+            on_progress: called as ``(stage, done, total)``.
+
+        Raises:
+            TypeError, ValueError: too few samples for a judge; held-out or foreign samples of
+                another shape, or held-out ones that the domain contains; a model that does not give
+                a logit for each class.
+
+        Example:
+            >>> from sklearn.datasets import load_iris
+            >>> iris = load_iris()
+            >>> domain = Domain(iris.data, iris.target)
+            >>> domain.self_test(n=40).rows[0].name, domain.self_tested.n
+            ('real, own class', 40)
+        """
+        self.self_tested = self_test(
+            self,
+            held=held,
+            foreign=foreign,
+            model=model,
+            n=n,
+            alpha=alpha,
+            seed=seed,
+            on_progress=on_progress,
+        )
+        return self.self_tested
 
     def network(self, part: str, on_progress: Progress | None = None) -> Any:
         """Return a network that knows this domain, trained once.

@@ -16,13 +16,14 @@ from torch import Tensor
 
 from xhat.core import UnreadableFileError, atomic_write
 from xhat.domain.networks import again
+from xhat.domain.tested import SelfTest
 
 if TYPE_CHECKING:
     from xhat.domain.domain import Domain
 
 __all__ = ["VERSION", "load", "save"]
 
-VERSION = 2
+VERSION = 3
 """Of the file's layout; others are refused."""
 
 
@@ -45,6 +46,7 @@ def save(domain: "Domain", path: str | Path) -> None:
         "version": VERSION,
         **{name: getattr(domain, name) for name in ("kind", "name", "seed", "declared")},
         **{name: getattr(domain, name) for name in ("classes", "names", "units")},
+        "self_tested": None if domain.self_tested is None else domain.self_tested.to_dict(),
         "networks": {part: _arguments(part, model) for part, model in domain.trained().items()},
     }
     text = json.dumps(about)
@@ -70,6 +72,8 @@ def load(path: str | Path) -> "Domain":
     domain.low, domain.high, domain.declared = tensors["low"], tensors["high"], about["declared"]
     domain.labels, domain.values = tensors.get("labels"), tensors.get("values")
     domain.classes = tuple(about["classes"])
+    if about.get("self_tested") is not None:
+        domain.self_tested = SelfTest.from_dict(about["self_tested"])
     state = _part(tensors, "judge")
     domain.judge_state = state or None
     for part, arguments in about["networks"].items():

@@ -1,22 +1,21 @@
-"""``xhat.audit``: verdicts on samples from anywhere."""
+"""``xhat.audit``: verdicts on samples from anywhere, and which of them may be believed."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xhat.constraints import Constraint, as_constraint, certify
-from xhat.core import check_fraction, check_tensor, evaluation_mode, modules_of, own_randomness
+from xhat.core import check_fraction, check_tensor
 from xhat.domain import Domain
 from xhat.door.judged import Judged
+from xhat.door.judging import at_rest, judge_of, judged
+from xhat.door.selecting import check_budget, select_by_truth, select_by_verdicts
 from xhat.engine import Result, Status
-from xhat.judges import Outcome, Simulator, Truth, Verdicts, ask
 from xhat.objectives.goals import Class, Goal, as_goal
 
-__all__ = ["as_truth", "at_rest", "audit", "judged", "wanted"]
+__all__ = ["audit", "wanted"]
 
 Model = Callable[[Tensor], Tensor]
 _PART = 512
@@ -29,13 +28,22 @@ def audit(
     *,
     domain: Domain | None = None,
     truth: Any = None,
+    budget: int | None = None,
+    fdr: float = 0.1,
+    seed: int = 0,
     constraints: Sequence[Constraint | Model] = (),
     x0: Any = None,
     alpha: float = 0.05,
     beta: float | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Judged:
-    """Judge samples of any origin: can each of them be believed?
+    """Judge samples of any origin: can each of them be believed, and which of them together?
+
+    By a domain alone, every sample gets a verdict, and of the genuine ones so many are trusted that
+    at most a share ``fdr`` of them is expected to be a real sample of another class. With a truth,
+    every sample is verified; with a budget, only a random part, which calibrates which of the
+    others meet the goal with at most a share ``fdr`` of false ones expected among them. See
+    ``xhat.judges.selection`` for what is guaranteed.
 
     Args:
         model: the model that the samples were made for; None if it is not at hand. Without it
@@ -44,7 +52,14 @@ def audit(
         goal: what the samples should be: a ``Goal``, a class (by number or name), ``(n,)`` classes;
             None where there are no classes.
         domain: what real inputs look like.
-        truth: the ground truth: a function of one sample or a ``Truth`` or ``Simulator``.
+        truth: the ground truth: a function of one sample or a ``Truth`` or ``Simulator``. Where it
+            fails, the sample counts as not meeting the goal.
+        budget: of how many samples the truth is asked; None for all of them. Samples that break a
+            constraint or do not reach the goal by the model itself are not asked about.
+        fdr: the false discovery rate, in (0, 1): the share of false ones that is expected among
+            those that are trusted without being verified, at most.
+        seed: of the choice of what is verified. With the same seed a larger budget verifies the
+            same samples and more, so that a ``Simulator(f, cache=True)`` is asked of the new ones.
         constraints: what must hold besides the limits that the domain declares, in float64; a
             function ``g`` says ``g(x) <= 0``.
         x0: ``(n, *x_shape)``, the starts of the search that found the samples, for pictures and
@@ -56,11 +71,13 @@ def audit(
         on_progress: called as ``(stage, done, total)`` while a judge is fitted.
 
     Returns:
-        The samples with their verdicts; ``.trusted`` says which are genuine.
+        The samples with their verdicts; ``.trusted`` says which to believe, ``.next`` which to
+        simulate next, the most promising first, and ``.selection`` why, with bounds of the gap
+        between truth and model.
 
     Raises:
-        TypeError, ValueError: neither a domain nor a truth is given; or shapes, labels or goals do
-            not fit.
+        TypeError, ValueError: neither a domain nor a truth is given; shapes, labels or goals do
+            not fit; or a budget without a truth, or larger than the number of samples.
 
     Example:
         >>> from sklearn.datasets import load_wine
@@ -88,10 +105,30 @@ def audit(
             f"the starts must be one for each sample, {tuple(x.shape)}, but have shape "
             f"{tuple(start.shape)}."
         )
+    check_fraction("fdr", fdr)
+    if budget is not None:
+        check_budget(budget, len(x), truth, asked)
     kept = tuple(map(as_constraint, constraints))
     found = _measured(model, asked, x, start, kept)
-    how = {"domain": domain, "truth": truth, "constraints": kept, "alpha": alpha, "beta": beta}
-    return judged(found, model, asked, searched=(), on_progress=on_progress, **how)
+    checked = judged(
+        found,
+        model,
+        asked,
+        domain=domain,
+        truth=None if budget is not None else truth,
+        constraints=kept,
+        alpha=alpha,
+        beta=beta,
+        searched=(),
+        on_progress=on_progress,
+    )
+    if budget is None or asked is None:
+        return select_by_verdicts(checked, fdr)
+    labels = asked.labels_for(len(x))
+    judge = None if domain is None else judge_of(domain, alpha, beta, labels)
+    return select_by_truth(
+        checked, model, asked, truth, judge=judge, budget=budget, fdr=fdr, seed=seed
+    )
 
 
 def wanted(goal: Any, domain: Domain | None) -> Goal:
@@ -119,83 +156,6 @@ def wanted(goal: Any, domain: Domain | None) -> Goal:
                 f"({', '.join(domain.classes)}), but {most} came."
             )
     return found
-
-
-def judged(
-    found: Result,
-    model: Model | None,
-    goal: Goal | None,
-    *,
-    domain: Domain | None,
-    truth: Any,
-    constraints: Sequence[Constraint],
-    alpha: float,
-    beta: float | None = None,
-    searched: Sequence[nn.Module],
-    method: str = "",
-    on_progress: Callable[[str, int, int], None] | None = None,
-) -> Judged:
-    """Return a result with the verdicts that can be had."""
-    more = {"domain": domain, "goal": "" if goal is None else repr(goal), "method": method}
-    reached = found.reached if found.targeted else None
-    if domain is None and truth is None:
-        return Judged.of(found, **more)
-    labels = None if goal is None else goal.labels_for(len(found))
-    true = None if truth is None or goal is None else as_truth(truth, goal)
-    if domain is None:
-        if true is None:
-            raise ValueError("the truth is asked whether a goal is met; give the goal.")
-        return Judged.of(found, verdicts=_by_truth(found, true, model, labels, reached), **more)
-    judge = domain.judge(alpha, on_progress)
-    if beta is not None:
-        judge = replace(judge, beta=check_fraction("beta", beta))
-    if judge.jury is not None and labels is None:
-        judge = judge.without_jury()
-    verdicts = judge.judge(
-        found.x,
-        labels,
-        reached=reached,
-        constraints=constraints,
-        truth=true,
-        surrogate=model if true is not None else None,
-        searched=searched,
-    )
-    return Judged.of(found, verdicts=verdicts, **more)
-
-
-@contextmanager
-def at_rest(model: Model, *, warn: bool = True) -> Iterator[None]:
-    """Ask a model in evaluation mode, and leave it and torch's global generators as they were."""
-    with evaluation_mode(*modules_of(model), warn=warn), own_randomness(0, torch.device("cpu")):
-        yield
-
-
-def as_truth(truth: Any, goal: Goal) -> Truth:
-    """Return what is asked for the truth: a function of one sample, or what it is already."""
-    if isinstance(truth, Truth):
-        return truth
-    f = truth if isinstance(truth, Simulator) else Simulator(truth)
-    return Truth(f, error=lambda y, _: goal.off(torch.as_tensor(y)), tolerance=goal.tolerance)
-
-
-def _by_truth(
-    found: Result, truth: Truth, model: Model | None, labels: Tensor | None, reached: Tensor | None
-) -> Verdicts:
-    """Return verdicts that rest on the truth alone."""
-    asked = ask(truth, found.x, 0.0 if labels is None else labels, model)
-    certificate = found.certificate
-    outcomes = []
-    for i in range(len(found)):
-        if certificate is not None and not bool(certificate.feasible[i]):
-            outcomes.append(Outcome.INFEASIBLE)
-        elif reached is not None and not bool(reached[i]):
-            outcomes.append(Outcome.UNREACHED)
-        else:
-            outcomes.append(Outcome.GENUINE if bool(asked.holds[i]) else Outcome.MISTAKEN)
-    nothing = torch.full((len(found),), torch.nan)
-    return Verdicts(
-        tuple(outcomes), labels, (), nothing, nothing, 0.05, structure=certificate, truth=asked
-    )
 
 
 def _measured(

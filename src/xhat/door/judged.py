@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from xhat.core import atomic_folder_check, atomic_write
-from xhat.domain import Domain
+from xhat.domain import Domain, SelfTest
+from xhat.domain.tested import NOT_TESTED
 from xhat.engine import Result
 from xhat.engine.files import usual_suffix
-from xhat.judges import Outcome, Verdicts
+from xhat.judges import Outcome, Selection, Verdicts
 
 __all__ = ["Judged", "KeptVerdict", "KeptVerdicts"]
 
@@ -74,6 +75,8 @@ class Judged(Result):
     Attributes:
         verdicts: what the judge says of each input; None where there was no domain and no truth.
         domain: what real inputs look like; None if nobody said.
+        selection: which inputs may be believed together, and which to simulate next; None where
+            that was not asked.
         goal: what was wanted, as text.
         method: how it was searched, by name; empty for samples from elsewhere.
         model: the name of the model that was searched, where it has one; kept in the file, so that
@@ -82,9 +85,11 @@ class Judged(Result):
 
     verdicts: Verdicts | KeptVerdicts | None = None
     domain: Domain | None = field(default=None)
+    selection: Selection | None = None
     goal: str = ""
     method: str = ""
     model: str = ""
+    kept_test: SelfTest | None = field(default=None)
 
     @classmethod
     def of(cls, result: Result, **more: Any) -> "Judged":
@@ -93,13 +98,54 @@ class Judged(Result):
 
     @property
     def trusted(self) -> Tensor:
-        """Which inputs are genuine, ``(n,)`` booleans; none without verdicts."""
+        """Which inputs may be believed, ``(n,)`` booleans.
+
+        With a ``selection`` what it has chosen, else what is genuine; none without verdicts.
+        """
+        if self.selection is not None:
+            return self.selection.chosen
         if self.verdicts is None:
             return torch.zeros(len(self), dtype=torch.bool)
         return torch.tensor([each == Outcome.GENUINE for each in self.verdicts.outcomes])
 
+    @property
+    def next(self) -> Tensor:
+        """Which inputs to simulate next, ``(k,)``, the most promising first; none if not asked."""
+        nothing = torch.zeros(0, dtype=torch.long)
+        return nothing if self.selection is None else self.selection.next
+
+    @property
+    def self_tested(self) -> SelfTest | None:
+        """How far the verdicts can be trusted on these data; None where nobody has tested it."""
+        return self.kept_test if self.domain is None else self.domain.self_tested
+
+    @property
+    def shifted(self) -> str:
+        """A sentence where the inputs, taken together, are unlike those of the calibration."""
+        shift = getattr(self.verdicts, "shift", None)
+        return "" if shift is None else shift.line
+
+    def word(self, outcome: Outcome) -> str:
+        """Return an outcome in words; by a judge that lacks the power, genuine is unproven."""
+        tested = self.self_tested
+        return str(outcome).replace("_", " ") if tested is None else tested.word(outcome)
+
+    def worth(self) -> str:
+        """Return what the verdicts are worth on these data, in one line.
+
+        Empty where there are none, or where they rest on a truth alone.
+        """
+        if (tested := self.self_tested) is not None and self.verdicts is not None:
+            return tested.line
+        return NOT_TESTED if self.verdicts is not None and self.domain is not None else ""
+
     def summary(self) -> str:
-        """Return one line: how many inputs of each outcome, or what is missing for verdicts."""
+        """Return one line: how many inputs of each outcome, and what that is worth."""
+        shift = "shifted as a set, so nothing is promised" if self.shifted else ""
+        return "; ".join(filter(None, (shift, self.counted(), self.worth())))
+
+    def counted(self) -> str:
+        """Return how many inputs have each outcome; without verdicts what is missing for them."""
         reached = (
             f"{int(self.reached.sum())} of {len(self)} reached"
             if self.targeted
@@ -108,8 +154,9 @@ class Judged(Result):
         if self.verdicts is None:
             return f"{reached}; not judged: give a domain (or a truth) for verdicts"
         counts = {o: count for o, count in self.verdicts.counts().items() if count}
-        said = ", ".join(f"{n} {str(o).replace('_', ' ')}" for o, n in counts.items())
-        return f"{reached}; {said}"
+        said = ", ".join(f"{n} {self.word(o)}" for o, n in counts.items())
+        selected = "" if self.selection is None else f"; {self.selection.summary()}"
+        return f"{reached}; {said}{selected}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.goal}: {self.summary()})"
@@ -124,6 +171,21 @@ class Judged(Result):
             "p": self.verdicts.p.double().numpy(),
             "rule": [one.rule for one in each],
             "evidence": [one.explain() for one in each],
+            **self._predictions(),
+            **({} if self.selection is None else self.selection.columns()),
+        }
+
+    def _predictions(self) -> dict[str, Any]:
+        """Return what held-out regressors predict, a column for each output."""
+        if (value := getattr(self.verdicts, "value", None)) is None:
+            return {}
+        outputs = value.predicted.shape[1]
+        numbers = ("",) if outputs == 1 else tuple(f"_{k}" for k in range(outputs))
+        kinds = {"predicted": value.predicted, "predicted_error": value.error}
+        return {
+            f"{name}{number}": columns[:, k].double().numpy()
+            for name, columns in kinds.items()
+            for k, number in enumerate(numbers)
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,6 +201,10 @@ class Judged(Result):
         about: dict[str, Any] = {"goal": self.goal, "method": self.method}
         if self.verdicts is not None:
             about["alpha"] = self.verdicts.alpha
+        if self.selection is not None:
+            about["selection"] = {"fdr": self.selection.fdr, "signed": self.selection.signed}
+        if self.self_tested is not None:
+            about["self_test"] = self.self_tested.to_dict()
         named = {"model": self.model} if self.model else {}
         return super()._metadata(**more) | {"judged": json.dumps(about)} | named
 
@@ -151,8 +217,12 @@ class Judged(Result):
             told = (columns[name] for name in ("verdict", "rule", "evidence"))
             each = tuple(KeptVerdict(Outcome(o), r, e) for o, r, e in zip(*told, strict=True))
             verdicts = KeptVerdicts(each, torch.from_numpy(columns["p"].copy()), about["alpha"])
-        more = {name: about.get(name, "") for name in ("goal", "method")}
-        return super()._fields(columns, metadata) | more | {"verdicts": verdicts}
+        more: dict[str, Any] = {name: about.get(name, "") for name in ("goal", "method")}
+        if (of := about.get("selection")) is not None:
+            more["selection"] = Selection.of_columns(columns, of["fdr"], signed=of["signed"])
+        kept = SelfTest.from_dict(about["self_test"]) if "self_test" in about else None
+        more |= {"verdicts": verdicts, "kept_test": kept}
+        return super()._fields(columns, metadata) | more
 
     def with_domain(self, domain: Domain) -> "Judged":
         """Return the same with the domain that it is about, for pictures and names."""
@@ -189,8 +259,12 @@ class Judged(Result):
             "reached": int(self.reached.sum()) if self.targeted else None,
             "feasible": int(self.feasible.sum()),
             "status": {str(s): self.status.count(s) for s in dict.fromkeys(self.status)},
+            "shift": self.shifted,
             "verdicts": {str(outcome): count for outcome, count in counts.items() if count},
-            "verdict": self.summary(),
+            "verdict": self.counted(),
+            "worth": self.worth(),
+            "trusted": int(self.trusted.sum()),
+            "next": self.next.tolist(),
             "confidence": float(self.confidence[sure].mean()) if sure.any() else None,
             "loss": float(self.loss[finite].median()) if finite.any() else None,
             "moved": float(moved.median()),

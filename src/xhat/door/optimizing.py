@@ -11,8 +11,9 @@ from torch import Tensor
 from xhat.constraints import Constraint, as_constraint
 from xhat.core import InputWarning, check_tensor, modules_of
 from xhat.domain import Domain
-from xhat.door.auditing import at_rest, judged, wanted
+from xhat.door.auditing import wanted
 from xhat.door.judged import Judged
+from xhat.door.judging import at_rest, judged
 from xhat.methods import Method, Options, Surroundings, default_method
 from xhat.methods import method as known_method
 

@@ -21,7 +21,7 @@ from xhat.judges.truth import CHUNK, Truth, TruthEvidence, ask, check_truth
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["TruthConstraint", "Verification", "verify"]
+__all__ = ["TruthConstraint", "Verification", "reasons_of", "verify"]
 
 TruthConstraint = Callable[[Tensor, Tensor], Any]
 """``(x, y) -> (n,)`` or ``(n, k)``: a violation by inputs and the truth's outputs, <= 0 is fine."""
@@ -156,7 +156,7 @@ def verify(
     structure = _structure(
         constraints, result.x.detach().cpu().to(truth.dtype), evidence.y, tolerance
     )
-    return Verification(result, evidence, structure, _reasons(truth, evidence))
+    return Verification(result, evidence, structure, reasons_of(truth, evidence))
 
 
 def _structure(
@@ -181,7 +181,8 @@ def _structure(
     return Certificate(tuple(constraints), violation, tolerance, precision)
 
 
-def _reasons(truth: Truth, evidence: TruthEvidence) -> tuple[str | None, ...]:
+def reasons_of(truth: Truth, evidence: TruthEvidence) -> tuple[str | None, ...]:
+    """Return why the truth failed on each candidate that it was just asked of, else None."""
     known = getattr(truth.f, "records", ())[-len(evidence.y) :]  # as a Simulator keeps them
     reasons: list[str | None] = []
     for i, failed in enumerate(evidence.failed.tolist()):

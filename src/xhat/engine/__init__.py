@@ -8,12 +8,14 @@ respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd`
 """
 
 from xhat.engine.attacks import pgd
+from xhat.engine.compute import Compute
 from xhat.engine.lagrangian import AugmentedLagrangian
-from xhat.engine.loop import Compute, solve
+from xhat.engine.least_change import minimum_norm
+from xhat.engine.loop import solve
 from xhat.engine.problem import Problem
 from xhat.engine.result import Result, Trajectory
 from xhat.engine.rows import Live
-from xhat.engine.run import Progress, Restarts
+from xhat.engine.run import Progress, Restarts, Watch
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import (
     LBFGS,
@@ -61,6 +63,8 @@ __all__ = [
     "TargetReached",
     "Trajectory",
     "VectorAdam",
+    "Watch",
+    "minimum_norm",
     "pgd",
     "solve",
 ]

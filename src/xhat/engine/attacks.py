@@ -7,7 +7,8 @@ from torch import Tensor
 
 from xhat.constraints import L1Ball, L2Ball, LinfBall
 from xhat.core import check_choice
-from xhat.engine.loop import Compute, solve
+from xhat.engine.compute import Compute
+from xhat.engine.loop import solve
 from xhat.engine.problem import Problem
 from xhat.engine.result import Result
 from xhat.engine.run import Restarts
@@ -36,7 +37,7 @@ def pgd(
     bounds: tuple[Tensor | float, Tensor | float] = (0.0, 1.0),
     stop: StopRule | tuple[StopRule, ...] = (),
     restarts: Restarts | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     compute: Compute | None = None,
 ) -> Result:
     """Projected gradient descent in a ball around the start (Madry et al., 2018).
@@ -58,8 +59,8 @@ def pgd(
         bounds: of the features.
         stop: rules that end a candidate's search early, such as ``TargetReached()``.
         restarts: further tries from random points around the start.
-        seed: of the restarts.
-        compute: chunk size, precision, device.
+        seed: of the restarts; None for that of ``compute``.
+        compute: chunk size, precision, device, seed.
 
     Returns:
         A ``Result``; with ``label=``, ``reached`` says that another class is more probable.
@@ -93,6 +94,5 @@ def pgd(
         stop=stop,
         max_steps=steps,
         restarts=restarts,
-        seed=seed,
-        compute=compute,
+        compute=Compute.of(compute, seed),
     )

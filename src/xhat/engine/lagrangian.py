@@ -11,14 +11,15 @@ scales and the test of progress are those of Birgin and Martinez, "Practical Aug
 Methods for Constrained Optimization" (SIAM, 2014). Every candidate has its own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from xhat.constraints import Constraint
-from xhat.core import PerCandidate, check_count, check_fraction, check_positive
+from xhat.core import PerCandidate, check_count, check_fraction, check_kind, check_positive
+from xhat.engine.steppers import LBFGS, State, Stepper
 from xhat.objectives import Measurement, Objective
 
 __all__ = ["AugmentedLagrangian", "Lagrangian", "Multipliers", "columns"]
@@ -28,29 +29,78 @@ _SMALLEST_SCALE = 1e-8
 
 
 @dataclass(frozen=True)
-class AugmentedLagrangian:
-    """How constraints without a projection are kept.
+class AugmentedLagrangian(Stepper):
+    """A stepper that keeps constraints without a projection, by rounds of another's descent.
+
+    Where a problem has none, it is that other stepper.
 
     Attributes:
+        stepper: descends in every round.
         rounds: of descent, each followed by new multipliers; at most.
         growth: by what the penalty is multiplied where a round did not help enough; above 1.
         progress: the share to which a round must reduce the violation, in (0, 1).
 
     Raises:
+        TypeError: the stepper is none, or another ``AugmentedLagrangian``.
         ValueError: a value is out of range.
+
+    Example:
+        >>> from xhat.constraints import Inequality
+        >>> from xhat.engine import Problem, solve
+        >>> from xhat.spaces import Box
+        >>> right = Inequality(lambda x: 0.5 - x[:, 0])
+        >>> problem = Problem(lambda x: x.square().sum(dim=1), Box(-1, 1), right)
+        >>> how = AugmentedLagrangian(LBFGS(history=5), rounds=10)
+        >>> solve(problem, torch.zeros(1, 2), stepper=how).x.round(decimals=3)
+        tensor([[0.5000, 0.0000]])
     """
 
+    stepper: Stepper = field(default_factory=LBFGS)
     rounds: int = 40
     growth: float = 10.0
     progress: float = 0.5
 
     def __post_init__(self) -> None:
         """Check the values."""
+        check_kind("stepper", self.stepper, Stepper)
+        if self.stepper.lagrangian is not None:
+            raise TypeError(
+                "an AugmentedLagrangian must be given a plain stepper such as LBFGS(), not another "
+                "AugmentedLagrangian."
+            )
         check_count("rounds", self.rounds)
         check_positive("growth", self.growth)
         if self.growth <= 1:
             raise ValueError(f"growth must be above 1, but is {self.growth}.")
         check_fraction("progress", self.progress)
+
+    @property
+    def lagrangian(self) -> "AugmentedLagrangian":
+        """Itself."""
+        return self
+
+    @property
+    def recovers(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether its stepper can go back from a trial whose loss is not finite."""
+        return self.stepper.recovers
+
+    @property
+    def curved(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether its stepper learns curvature."""
+        return self.stepper.curved
+
+    @property
+    def rotates(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether a step of its stepper commutes with every orthogonal map."""
+        return self.stepper.rotates
+
+    def init(self, z: Tensor) -> State:
+        """Return the memory of its stepper."""
+        return self.stepper.init(z)
+
+    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
+        """Step as its stepper does; the gradient is that of the merit in a round."""
+        return self.stepper.step(z, loss, gradient, state)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Rounds:
         """Return the answers of one try of the candidates ``ids``."""
         state, failed = self._begin(ids, number)
         if state is None:
-            answers = Answers(len(self.run.x0), self.run.trace)
+            answers = Answers(len(self.run.x0), self.run.watch.trace)
             answers.leave_out(failed, self.run.starts)
             return answers
         stopped = self.run.setup.stopped
@@ -171,7 +171,7 @@ class Rounds:
             self.run,
             setup=replace(setup, problem=problem, rules=(*self.kept, settled)),
             restarts=None,
-            on_progress=self._counted(len(live)),
+            watch=replace(self.run.watch, on_progress=self._counted(len(live))),
         )
         found = run.along(live, lambda part: state.z[part].to(setup.device), state.steps)
         found.columns["steps"][live] -= state.steps[live]
@@ -180,7 +180,7 @@ class Rounds:
 
     def _counted(self, live: int) -> Callable[[Progress], None] | None:
         """Return the caller's callback, told of the candidates that are done for good."""
-        tell = self.run.on_progress
+        tell = self.run.watch.on_progress
         if tell is None:
             return None
         return lambda now: tell(replace(now, done=now.total - live))
@@ -271,7 +271,7 @@ class _State:
 
     def __init__(self, run: Run, z: Tensor, multipliers: Multipliers, ids: Tensor) -> None:
         n = len(run.x0)
-        self.answers = Answers(n, run.trace)
+        self.answers = Answers(n, run.watch.trace)
         self.z, self.multipliers = z, multipliers
         self.conditions = torch.zeros_like(multipliers.values)
         self.start, self.first = z.clone(), torch.zeros(n, dtype=z.dtype)

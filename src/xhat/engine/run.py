@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from xhat.core import candidate_noise, check_count, check_flag, check_positive
+from xhat.core import candidate_noise, check_count, check_flag, check_integer, check_positive
 from xhat.engine.answers import Answers
 from xhat.engine.batch import LiveBatch, Setup
 from xhat.engine.faults import guarded
 from xhat.engine.rows import Live
 from xhat.engine.status import Ending, Status
 
-__all__ = ["Progress", "Restarts", "Run"]
+__all__ = ["Progress", "Restarts", "Run", "Watch"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,34 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """What is recorded and told of a search as it goes on.
+
+    Attributes:
+        trace: record every candidate's ``x`` each ``trace`` steps; 0 for not at all. Costs
+            ``max_steps / trace`` times the memory of the starts.
+        on_progress: called after every step with a ``Progress``, which shows the live candidates.
+            An exception that it raises ends the search: models are left as they were, and the
+            caller gets the exception.
+
+    Raises:
+        TypeError: ``trace`` is no integer, or ``on_progress`` cannot be called.
+        ValueError: ``trace`` is negative.
+    """
+
+    trace: int = 0
+    on_progress: Callable[[Progress], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if check_integer("trace", self.trace) < 0:
+            raise ValueError(f"trace must be 0 (never) or a number of steps, but is {self.trace}.")
+        if self.on_progress is not None and not callable(self.on_progress):
+            came = type(self.on_progress).__name__
+            raise TypeError(f"on_progress must be callable with a Progress, not {came}.")
+
+
+@dataclass(frozen=True)
 class Run:
     """All that one pass over the candidates needs."""
 
@@ -67,8 +95,7 @@ class Run:
     restarts: Restarts | None
     seed: int
     chunk: int
-    trace: int
-    on_progress: Callable[[Progress], None] | None
+    watch: Watch
 
     def averaging(self, passes: int) -> "Run":
         """Return the same for a random model: what it claims are means over some passes."""
@@ -96,8 +123,8 @@ class Run:
             begin: ``(k,)`` places to ``(k, *z_shape)``.
             steps: ``(n,)``, what every start has taken before; None for none.
         """
-        answers = Answers(len(self.x0), self.trace)
-        batch = LiveBatch(self.setup, answers, self.x0, watched=self.on_progress is not None)
+        answers = Answers(len(self.x0), self.watch.trace)
+        batch = LiveBatch(self.setup, answers, self.x0, watched=self.watch.on_progress is not None)
         steps = torch.zeros(len(self.x0), dtype=torch.long) if steps is None else steps
         waiting, refused = ids, dict[int, Ending]()
         while (len(waiting) or len(batch)) and not self.setup.stopped.is_set():
@@ -134,8 +161,8 @@ class Run:
         late.leave_all(Ending(Status.TIME_SPENT))
 
     def _tell(self, done: int, live: Live | None) -> None:
-        if self.on_progress is not None:
-            self.on_progress(Progress(done, len(self.x0), self.setup.clock(), live))
+        if self.watch.on_progress is not None:
+            self.watch.on_progress(Progress(done, len(self.x0), self.setup.clock(), live))
 
     def _time_is_up(self) -> bool:
         return self.setup.clock() >= min(rule.deadline for rule in self.setup.rules)

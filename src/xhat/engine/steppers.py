@@ -7,12 +7,15 @@ on its own row only, so candidates may enter and leave the batch between any two
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_fraction, check_positive, check_share, per_row
+
+if TYPE_CHECKING:
+    from xhat.engine.lagrangian import AugmentedLagrangian
 
 __all__ = [
     "LBFGS",
@@ -43,6 +46,11 @@ class Stepper(ABC):
     recovers: ClassVar[bool] = False
     curved: ClassVar[bool] = False
     rotates: ClassVar[bool] = False
+
+    @property
+    def lagrangian(self) -> "AugmentedLagrangian | None":
+        """How it keeps constraints without a projection; None where it only descends."""
+        return None
 
     def init(self, z: Tensor) -> State:  # noqa: ARG002 - most have no memory
         """Return the memory for candidates at ``z``: tensors with one row each."""

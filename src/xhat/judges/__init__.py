@@ -11,6 +11,8 @@ against real data (``Judge``):
 - *structure*: which declared constraints hold, in float64 (``xhat.constraints.certify``);
 - *truth*, where there is one: what it says, and where the surrogate parts from it (``ask``,
   ``gap_along``, ``audit_gradient``); ``Simulator`` makes any function a truth.
+
+Which of many samples may be believed together is another question: ``Selection``.
 """
 
 from xhat.judges.axes import (
@@ -24,11 +26,13 @@ from xhat.judges.axes import (
 from xhat.judges.conformal import Calibration
 from xhat.judges.gaps import GapAlong, competence_limit, gap_along
 from xhat.judges.gradients import GradientAudit, audit_gradient
-from xhat.judges.judge import CalibrationStatistics, Judge
+from xhat.judges.judge import Judge
 from xhat.judges.jury import Jury, pooled
 from xhat.judges.neighbours import Neighbours
 from xhat.judges.outcomes import Outcome
+from xhat.judges.selection import Selection
 from xhat.judges.simulator import CallRecord, Simulator
+from xhat.judges.statistics import CalibrationStatistics
 from xhat.judges.truth import Truth, TruthEvidence, ask, disagreement, mean_absolute
 from xhat.judges.verdict import Axis, Verdict, Verdicts
 
@@ -47,6 +51,7 @@ __all__ = [
     "Outcome",
     "Penultimate",
     "Reconstruction",
+    "Selection",
     "Simulator",
     "Truth",
     "TruthEvidence",

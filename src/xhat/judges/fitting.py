@@ -2,41 +2,53 @@
 
 Nothing here knows what the data are. Values are standardised; besides nearest neighbours there
 are a Gaussian likelihood, what the leading principal components cannot rebuild, and the local
-dimension. With labels there is a jury of two families, a network of layers and a kernel classifier
-on known samples. They learn what is *none* of the classes from the data itself: features drawn
-from different samples, mixtures of samples of different classes, and samples moved off.
+dimension; images, fields and signals are looked at from near (``xhat.judges.local``), tables for
+combinations that do not occur. With labels there is a jury (``xhat.judges.juries``).
 
-Source: features drawn independently of each other as what is not the data: Breiman, "Random
-Forests", 2001 (its unsupervised mode); mixtures: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond
-Empirical Risk Minimization", ICLR 2018.
+Of many samples a part is held out and tells what is usual. Where they are few, each of them serves
+for both: it is scored by what was fitted to the others (cross-fitting).
+
+Source: Barber, Candes, Ramdas, Tibshirani, "Predictive Inference with the Jackknife+", Annals of
+Statistics 2021 (scores of samples by what was fitted to the others).
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from xhat.core import check_fraction, check_tensor, generator
+from xhat.core import check_tensor, generator
 from xhat.judges.axes import Likelihood, ManifoldAxis, Reconstruction
-from xhat.judges.conformal import samples_needed
+from xhat.judges.combinations import Combinations
+from xhat.judges.families import State
+from xhat.judges.juries import Member, dealt, jury_of
 from xhat.judges.jury import Jury
+from xhat.judges.lessons import Lesson
+from xhat.judges.local import local_axes
 from xhat.judges.neighbours import Neighbours
-from xhat.learning import EpochRecord, KernelClassifier, build, fit
 
-__all__ = ["Parts", "State", "default_axes", "default_jury", "learnt", "split_reference"]
+__all__ = [
+    "Parts",
+    "crossed_scores",
+    "default_axes",
+    "default_jury",
+    "learnt",
+    "lesson_of",
+    "split_reference",
+]
 
+_LEAST = 12  # samples, and
+_OF_CLASS = 6  # of each class: fewer could not be dealt out
+_FEW = 1_000  # samples below which each is scored by what was fitted to the others
+_FOLDS = 5
 _REFERENCE = 0.6  # of the samples; the rest tells what is usual
 _DIMENSION_FROM = 20  # neighbours
 _KEPT_VARIANCE = 0.95
 _ROUNDING = 1e-3  # standard deviations that count for nothing
 _MOST_LIKELIHOOD = 1024  # features of which a covariance is estimated
-_STEPS = 1500  # of training a member
 
 Progress = Callable[[str, int, int], None]
-State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,9 @@ class Parts:
         calibration: ``(c, *x_shape)``, held-out real samples that set the thresholds.
         calibration_labels: ``(c,)``, or None.
         scale: ``(mean, deviation)`` of the reference, each ``x_shape``.
+        crossed: whether the calibration samples are those of the reference.
+        values: ``(m, k)`` quantities, or None.
+        calibration_values: ``(c, k)``, or None.
     """
 
     reference: Tensor
@@ -56,34 +71,47 @@ class Parts:
     calibration: Tensor
     calibration_labels: Tensor | None
     scale: tuple[Tensor, Tensor]
+    crossed: bool = False
+    values: Tensor | None = None
+    calibration_values: Tensor | None = None
 
     def standardised(self, x: Tensor) -> Tensor:
         """Return ``x`` with mean 0 and deviation 1 in every feature that varies, ``(n, d)``."""
         mean, deviation = self.scale
         return ((x - mean) / deviation).flatten(1)
 
+    def without(self, held: Tensor) -> "Parts":
+        """Return the same with fewer samples in the reference, ``held`` a mask ``(m,)``."""
+        labels = None if self.labels is None else self.labels[~held]
+        return replace(self, reference=self.reference[~held], labels=labels)
 
-def split_reference(x: Tensor, labels: Tensor | None, alpha: float, seed: int) -> Parts:
+
+def split_reference(
+    x: Tensor, labels: Tensor | None, seed: int, values: Tensor | None = None
+) -> Parts:
     """Split real samples at random into a reference and a calibration set.
+
+    Below a thousand samples both are all of them, in a random order.
 
     Raises:
         TypeError, ValueError: as ``Judge.fit``.
     """
     x = check_tensor("the reference", x)
     x = x.detach().float()[:, None] if x.ndim == 1 else x.detach().float()
-    check_fraction("alpha", alpha)
     _check_duplicates(x)
-    needed = max(2 * samples_needed(alpha), 40)  # in the calibration part, of which half gives p
-    if (least := math.ceil(needed / (1 - _REFERENCE))) > len(x):
+    if len(x) < _LEAST:
         raise ValueError(
-            f"alpha = {alpha} needs at least {least} real samples, of which "
-            f"{100 * (1 - _REFERENCE):.0f} % tell what is usual, but the reference has {len(x)}; "
-            f"add samples or raise alpha."
+            f"a judge needs at least {_LEAST} real samples, and some hundred to be of use, but the "
+            f"reference has {len(x)}; add samples."
         )
     if labels is not None:
         labels = _checked_labels(labels, len(x))
+    y = None if values is None else _checked_values(values, len(x))
     order = torch.randperm(len(x), generator=generator(seed, "judge", "split"))
-    known, usual = order.split([round(_REFERENCE * len(x)), len(x) - round(_REFERENCE * len(x))])
+    crossed = len(x) < _FEW
+    known, usual = order.tensor_split([round(_REFERENCE * len(x))])
+    if crossed:
+        known = usual = order
     spread = x[known].std(dim=0)
     # a feature that is constant in the reference, or nearly, counts in units of the others; one
     # that varies does not, however small its unit is
@@ -98,12 +126,24 @@ def split_reference(x: Tensor, labels: Tensor | None, alpha: float, seed: int) -
         x[usual],
         None if labels is None else labels[usual],
         (x[known].mean(dim=0), deviation),
+        crossed,
+        None if y is None else y[known],
+        None if y is None else y[usual],
     )
 
 
-def default_axes(parts: Parts, state: State | None = None) -> tuple[ManifoldAxis, ...]:
-    """Return manifold axes for any data; ``state`` holds what ``Judge.state`` returned before."""
+def default_axes(
+    parts: Parts, state: State | None = None, like: Sequence[ManifoldAxis] = ()
+) -> tuple[ManifoldAxis, ...]:
+    """Return manifold axes for any data.
+
+    Args:
+        parts: the samples.
+        state: what ``Judge.state`` returned before, to load what it holds.
+        like: axes of more samples of the same kind, of which these have the scores.
+    """
     x, see = parts.reference, parts.standardised
+    wanted = {axis.names[0] for axis in like}
     enough = min(_DIMENSION_FROM, len(x))
     axes: list[ManifoldAxis] = [
         Neighbours("nearest neighbours", x, see, parts.labels, k_dimension=enough)
@@ -114,34 +154,43 @@ def default_axes(parts: Parts, state: State | None = None) -> tuple[ManifoldAxis
         axes.append(Likelihood("likelihood", x, see))
     if features > 1:
         components = _Components(flat, parts, state)
-        if components.kept < features:
+        if components.kept < features or components.names[0] in wanted:
             axes.append(components)
-    return tuple(axes)
+    if x.ndim > 2:
+        axes += local_axes(x)
+    elif (found := Combinations(x)).columns or found.names[0] in wanted:
+        axes.append(found)
+    return tuple(axis for axis in axes if not like or axis.names[0] in wanted)
+
+
+def crossed_scores(parts: Parts, axes: Sequence[ManifoldAxis], seed: int) -> Tensor:
+    """Return the scores of reference samples on axes that were made of others, ``(m, scores)``.
+
+    In five parts, of every class alike. The axes are like those given, which were made of all.
+    """
+    labels = torch.zeros(len(parts.reference)) if parts.labels is None else parts.labels
+    fold = dealt(labels, _FOLDS, seed)
+    found: list[Tensor] = [torch.empty(0)] * _FOLDS
+    for number in range(_FOLDS):
+        held = fold == number
+        others = default_axes(parts.without(held), like=axes)
+        found[number] = torch.cat([axis.scores(parts.reference[held]) for axis in others], dim=1)
+    place = torch.cat([(fold == number).nonzero()[:, 0] for number in range(_FOLDS)])
+    return torch.cat(found)[place.argsort()]
 
 
 def default_jury(
     parts: Parts, seed: int, on_progress: Progress | None = None, state: State | None = None
 ) -> Jury:
-    """Train a jury of two families on the reference, or load it from ``state``."""
+    """Fit the jury for data of this kind to the reference, or load it from ``state``."""
+    return jury_of(lesson_of(parts), seed, on_progress, state)
+
+
+def lesson_of(parts: Parts) -> Lesson:
+    """Return what a jury learns from."""
     if parts.labels is None:
         raise ValueError("a jury needs labels.")
-    flat, labels = parts.standardised(parts.reference), parts.labels
-    classes = int(labels.max()) + 1
-    loss = _WithNone(flat, labels, classes)
-    network = build("MLP", seed=seed, classes=classes + 1, inputs=flat.shape[1], hidden=(128, 128))
-    if state is None:
-        _train(network, flat, labels, loss, seed, "network", on_progress)
-        kernel = _kernel(flat, labels, classes, seed, on_progress)
-    else:
-        network.load_state_dict(_part(state, "network"))
-        known = _part(state, "kernel")
-        shape = {"inputs": flat.shape[1], "dimensions": known["projection"].shape[1]}
-        kernel = build(
-            "KernelClassifier", seed=seed, classes=classes + 1, known=len(known["places"]), **shape
-        )
-        kernel.load_state_dict(known)
-    members = (_Standardised(parts, network), _Standardised(parts, kernel))
-    return Jury(tuple(member.eval() for member in members), ("network", "kernel"), classes)
+    return Lesson(parts.reference, parts.labels, int(parts.labels.max()) + 1, parts.scale)
 
 
 def learnt(axes: Sequence[ManifoldAxis], jury: Jury | None) -> dict[str, Tensor]:
@@ -154,15 +203,10 @@ def learnt(axes: Sequence[ManifoldAxis], jury: Jury | None) -> dict[str, Tensor]
     for axis in axes:
         found |= axis.learnt()
     for name, member in zip(jury.names, jury.members, strict=True) if jury is not None else ():
-        if not isinstance(member, _Standardised):
+        if not isinstance(member, Member):
             raise TypeError("only a judge that was made by Judge.fit can be kept in a file.")
-        found |= {f"{name}.{key}": value for key, value in member.member.state_dict().items()}
+        found |= {f"{name}.{key}": value for key, value in member.state_dict().items()}
     return found
-
-
-def _part(state: State, name: str) -> dict[str, Tensor]:
-    lead = f"{name}."
-    return {key.removeprefix(lead): value for key, value in state.items() if key.startswith(lead)}
 
 
 class _Components(Reconstruction):
@@ -197,123 +241,6 @@ class _Components(Reconstruction):
         return rebuilt.reshape(x.shape) * deviation + mean
 
 
-class _Standardised(nn.Module):
-    """A member that sees standardised values."""
-
-    def __init__(self, parts: Parts, member: nn.Module) -> None:
-        super().__init__()
-        self.parts, self.member = parts, member
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.member(self.parts.standardised(x))
-
-
-@dataclass(frozen=True)
-class _WithNone:
-    """Cross-entropy over the classes and "none", the samples of which are made on the way."""
-
-    known: Tensor
-    labels: Tensor
-    classes: int
-
-    def __call__(
-        self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        none = _none(self.known, self.labels, max(1, len(x) // 2), generator)
-        shown = torch.cat((x + 0.05 * torch.randn(x.shape, generator=generator), none))
-        wanted = torch.cat((y, y.new_full((len(none),), self.classes)))
-        return F.cross_entropy(model(shown), wanted, label_smoothing=0.02)
-
-
-def _none(known: Tensor, labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Return ``(n, d)`` that belong to no class, of three kinds."""
-    third = -(-n // 3)
-
-    def some(shape: tuple[int, ...]) -> Tensor:
-        return torch.randint(len(known), shape, generator=generator)
-
-    rows = some((third, known.shape[1]))
-    scrambled = known[rows, torch.arange(known.shape[1])]
-    a, b = some((2, third))
-    share = 0.35 + 0.3 * torch.rand(third, 1, generator=generator)
-    mixed = torch.where(
-        (labels[a] != labels[b])[:, None],
-        torch.lerp(known[a], known[b], share),
-        scrambled,
-    )
-    away = torch.randn(third, known.shape[1], generator=generator)
-    reach = 2 + 4 * torch.rand(third, 1, generator=generator)
-    moved = known[some((third,))] + reach * away
-    return torch.cat((scrambled, mixed, moved))[:n]
-
-
-def _kernel(
-    flat: Tensor, labels: Tensor, classes: int, seed: int, on_progress: Progress | None
-) -> nn.Module:
-    draws = generator(seed, "judge", "known samples")
-    order = torch.randperm(len(flat), generator=draws)
-    held, known = order.split([len(flat) // 4, len(flat) - len(flat) // 4])
-    known = known[:5000]
-    none = _none(flat, labels, max(1, len(known) // 3), draws)
-    places = torch.cat((flat[known], none))
-    kinds = torch.cat((labels[known], labels.new_full((len(none),), classes)))
-    dimensions = min(32, flat.shape[1])
-    model = build(
-        "KernelClassifier",
-        seed=seed,
-        classes=classes + 1,
-        inputs=flat.shape[1],
-        dimensions=dimensions,
-        known=len(places),
-    )
-    if not isinstance(model, KernelClassifier):
-        raise TypeError("the registry's KernelClassifier is not one.")
-    _, _, vectors = torch.linalg.svd(flat - flat.mean(dim=0), full_matrices=False)
-    with torch.no_grad():
-        model.projection[:, : len(vectors)].copy_(vectors[:dimensions].T)
-
-    def loss(_: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        other = _none(flat, labels, max(1, len(x) // 2), generator)
-        shown = torch.cat((x, other))
-        wanted = torch.cat((y, y.new_full((len(other),), classes)))
-        logits = model.nearness(model.project(shown), model.project(places), kinds)
-        return F.cross_entropy(logits, wanted)
-
-    _train(model, flat[held], labels[held], loss, seed, "kernel", on_progress, steps=300)
-    model.remember(places, kinds)
-    return model
-
-
-def _train(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    loss: Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor],
-    seed: int,
-    name: str,
-    on_progress: Progress | None,
-    steps: int = _STEPS,
-) -> None:
-    batch = min(128, len(x))
-    epochs = max(2, min(60, steps // max(1, len(x) // batch)))
-
-    def report(record: EpochRecord) -> None:
-        if on_progress is not None:
-            on_progress(f"judge {name}", record.epoch, record.epochs)
-
-    fit(
-        model,
-        x,
-        y,
-        loss,
-        epochs=epochs,
-        batch_size=batch,
-        learning_rate=3e-3,
-        seed=seed,
-        on_epoch=report,
-    )
-
-
 def _checked_labels(labels: Tensor, n: int) -> Tensor:
     labels = check_tensor("the labels", labels, ndim=1, floating=False)
     if labels.is_floating_point() or labels.dtype == torch.bool:
@@ -324,12 +251,19 @@ def _checked_labels(labels: Tensor, n: int) -> Tensor:
     if int(labels.min()) < 0:
         raise ValueError(f"the labels must be classes from 0, but one is {int(labels.min())}.")
     counts = labels.bincount()
-    if len(counts) < 2 or int(counts.min()) < 20:
+    if len(counts) < 2 or int(counts.min()) < _OF_CLASS:
         raise ValueError(
-            f"a judge needs at least 20 samples of each of at least 2 classes, numbered from 0 "
-            f"without gaps, but the counts are {counts.tolist()}."
+            f"a judge needs at least {_OF_CLASS} samples of each of at least 2 classes, numbered "
+            f"from 0 without gaps, but the counts are {counts.tolist()}."
         )
     return labels.long()
+
+
+def _checked_values(values: Tensor, n: int) -> Tensor:
+    values = check_tensor("the values", values)
+    if len(values) != n:
+        raise ValueError(f"the reference has {n} samples, but {len(values)} values came.")
+    return values.detach().float().reshape(n, -1)
 
 
 def _check_duplicates(x: Tensor) -> None:

@@ -4,11 +4,9 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_rows, check_tensor
-from xhat.judges.conformal import samples_needed
 from xhat.judges.jury import Jury
 
 __all__ = [
-    "check_enough",
     "check_labelled",
     "check_reached",
     "check_samples",
@@ -73,16 +71,6 @@ def check_labelled(
     if len(x) != len(labels):
         raise ValueError(f"{name} must have one label each, but {len(labels)} came for {len(x)}.")
     return x, labels
-
-
-def check_enough(alpha: float, have: int, why: str) -> None:
-    """Raise ``ValueError`` if ``have`` samples give no p-value as small as ``alpha``."""
-    needed = samples_needed(alpha)
-    if have < max(needed, 2):
-        raise ValueError(
-            f"alpha = {alpha} needs p-values from at least {needed} real samples, but there are "
-            f"{have} ({why}); add samples or raise alpha."
-        )
 
 
 def check_reached(reached: Tensor | None, n: int) -> None:

@@ -8,7 +8,8 @@ is, seen in several ways. Every axis and all of them together give conformal p-v
 six are flagged because of the jury, one because of a member and three because of the manifold,
 about. What is not flagged is genuine only if the jury besides sees the target more surely than in
 real samples of other classes (``xhat.judges.meaning``), which happens to a real sample of another
-class with probability at most ``beta``.
+class with probability at most ``beta``. Where a *value* is wanted instead of a class, held-out
+regressors take the place of the jury (``xhat.judges.values``).
 
 The outcome of what is flagged follows in this order (see ``Outcome``):
 
@@ -16,18 +17,21 @@ The outcome of what is flagged follows in this order (see ``Outcome``):
    target → unreached
 2. flagged, and the jury gives "none of the classes" more than it gives to 99 in 100 real samples,
    or sees no class clearly in what is farther from all real samples than another class typically
-   is → out of distribution
+   is, also when the sample is put where real ones lie (``Place``) → out of distribution
 3. flagged on the manifold: the jury (or the truth) sees the target → off manifold; else →
    adversarial
-4. flagged by meaning alone: the majority goes to another class, or the truth says no → mistaken;
-   else the judges are split → ambiguous
-5. nothing is flagged: the target is not seen more surely than in real samples of other classes →
-   undecided; else → genuine
+4. flagged by meaning alone: the majority goes to another class, or the truth says no → mistaken, if
+   the surrogate keeps its answer under small noise (``share_kept``), or is not known; else →
+   adversarial. No majority: the judges are split → ambiguous
+5. nothing is flagged: too few real samples to notice; or the target is not what the jury sees
+   first, or not seen more surely than in real samples of other classes; or nobody was asked
+   whether the goal is met → undecided; else → genuine
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -35,71 +39,40 @@ from torch import Tensor, nn
 from xhat.constraints import Constraint, certify
 from xhat.core import check_fraction
 from xhat.judges.axes import ManifoldAxis
-from xhat.judges.conformal import Calibration, Weighed
+from xhat.judges.conformal import Calibration, Weighed, samples_needed
 from xhat.judges.deciding import Evidence, decide
-from xhat.judges.fitting import State, default_axes, default_jury, learnt, split_reference
+from xhat.judges.families import State
+from xhat.judges.fitting import (
+    crossed_scores,
+    default_axes,
+    default_jury,
+    learnt,
+    lesson_of,
+    split_reference,
+)
 from xhat.judges.independence import check_independent
 from xhat.judges.inputs import (
-    check_enough,
     check_labelled,
     check_reached,
     check_samples,
     check_target,
 )
+from xhat.judges.juries import crossed_votes
 from xhat.judges.jury import Jury
 from xhat.judges.meaning import asked_for_others, compare_with_others
 from xhat.judges.neighbours import Neighbourhood
+from xhat.judges.placing import Place
+from xhat.judges.shift import Shift, rows_alike, tested
+from xhat.judges.stability import Noise, share_kept
+from xhat.judges.statistics import CalibrationStatistics
 from xhat.judges.truth import Truth, ask
+from xhat.judges.values import MANIFOLD_SHARE, VALUE, ValueJudge, Wanted
 from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
 
-__all__ = ["CalibrationStatistics", "Judge"]
+__all__ = ["Judge"]
 
 _LEAST = 1e-6  # the probability below which a class is as good as not seen
 _ASKED = 400  # real samples that tell what is far
-
-
-@dataclass(frozen=True)
-class CalibrationStatistics:
-    """Statistics of the calibration samples: the part of a judge that takes time to compute.
-
-    Attributes:
-        weights: of the jury's members.
-        scores: ``(b, axes)``, of the calibration samples.
-        unread: the jury sees no class where its probability of "none" exceeds this; 1 without a
-            jury.
-        fars: by representation, the distance to the nearest real sample from which on a sample is
-            far from every class.
-        others: ``(b, classes)``, how surely the jury sees in them each class that they are not;
-            None without a jury.
-    """
-
-    weights: tuple[float, ...]
-    scores: Tensor
-    unread: float
-    fars: dict[str, float]
-    others: Tensor | None = None
-
-    def as_tensors(self) -> dict[str, Tensor]:
-        """Return the same as tensors by name, for a file."""
-        others = {} if self.others is None else {"usual.others": self.others}
-        return others | {
-            "usual.weights": torch.tensor(self.weights, dtype=torch.double),
-            "usual.scores": self.scores,
-            "usual.unread": torch.tensor([self.unread], dtype=torch.double),
-            "usual.fars": torch.tensor(list(self.fars.values()), dtype=torch.double),
-        }
-
-    @classmethod
-    def of(cls, known: State, axes: Sequence[ManifoldAxis]) -> "CalibrationStatistics":
-        """Return what ``as_tensors`` has made of one, for a judge with these axes."""
-        names = [axis.names[0] for axis in axes if axis.neighbours is not None]
-        return cls(
-            tuple(known["usual.weights"].tolist()),
-            known["usual.scores"],
-            float(known["usual.unread"]),
-            dict(zip(names, known["usual.fars"].tolist(), strict=True)),
-            known["usual.others"] if len(known["usual.weights"]) else None,
-        )
 
 
 @dataclass(frozen=True)
@@ -116,6 +89,7 @@ class Judge:
         alpha: the probability, in (0, 1), with which a real sample may be flagged.
         beta: the probability, in (0, 1), with which a real sample of another class may be taken for
             the target.
+        values: held-out regressors, for goals on a value; None where no values are known.
     """
 
     jury: Jury | None
@@ -126,6 +100,7 @@ class Judge:
     labels: Tensor | None
     alpha: float
     beta: float = 0.05
+    values: ValueJudge | None = None
 
     @classmethod
     def fit(
@@ -133,6 +108,7 @@ class Judge:
         reference: Tensor,
         labels: Tensor | None = None,
         *,
+        values: Tensor | None = None,
         alpha: float = 0.05,
         beta: float = 0.05,
         seed: int = 0,
@@ -142,11 +118,14 @@ class Judge:
         """Build a judge for any data: tabular, signals, images; with classes or without.
 
         Part of the reference serves to measure distances and to train the classifiers. The rest is
-        held out for calibration: it sets the thresholds.
+        held out for calibration: it sets the thresholds. Below a thousand samples all serve for
+        both, each scored by what was fitted to others. Where there are too few for ``alpha``,
+        every outcome that needs them is undecided.
 
         Args:
             reference: ``(m, *x_shape)`` real samples, floating point, all different.
             labels: ``(m,)`` integer classes from 0; None to judge without classes.
+            values: ``(m,)`` or ``(m, *y_shape)`` quantities, floating point; None to judge without.
             alpha: the share of real samples that may be flagged, in (0, 1).
             beta: the share of real samples of other classes that may be taken for the target, in
                 (0, 1).
@@ -156,8 +135,9 @@ class Judge:
                 save time; None to fit anew.
 
         Raises:
-            TypeError: samples that are not floating point, or labels that are no integers.
-            ValueError: NaN, duplicates, or too few samples for ``alpha``.
+            TypeError: samples or values that are not floating point, or labels that are no
+                integers.
+            ValueError: NaN, duplicates, or fewer than 12 samples, or 6 of a class.
 
         Example:
             >>> from xhat.core import generator
@@ -166,18 +146,20 @@ class Judge:
             >>> [str(outcome) for outcome in verdicts.outcomes]
             ['genuine', 'out_of_distribution']
         """
-        parts = split_reference(reference, labels, alpha, seed)
+        parts = split_reference(reference, labels, seed, values)
         jury = None if parts.labels is None else default_jury(parts, seed, on_progress, state)
         axes = default_axes(parts, state)
-        return cls.assemble(
-            jury,
-            axes,
-            (parts.reference, parts.labels),
-            (parts.calibration, parts.calibration_labels),
-            alpha,
-            beta=beta,
-            usual=None if state is None else CalibrationStatistics.of(state, axes),
-        )
+        known = parts.reference, parts.labels
+        held = parts.calibration, parts.calibration_labels
+        if state is not None:
+            usual = CalibrationStatistics.of(state, axes)
+        elif parts.crossed:
+            votes = None if jury is None else crossed_votes(jury, lesson_of(parts), seed)
+            usual = cls._learn(jury, axes, held, (votes, crossed_scores(parts, axes, seed)))
+        else:
+            usual = None
+        judge = cls.assemble(jury, axes, known, held, alpha, beta=beta, usual=usual)
+        return replace(judge, values=ValueJudge.fit(parts, seed, on_progress, state))
 
     def state(self) -> dict[str, Tensor]:
         """Return the slow part of a fit as tensors by name: the argument ``state`` of ``fit``.
@@ -185,7 +167,8 @@ class Judge:
         Raises:
             TypeError: the judge was assembled from parts of one's own.
         """
-        return learnt(self.manifold, self.jury) | self.usual.as_tensors()
+        values = {} if self.values is None else self.values.learnt()
+        return learnt(self.manifold, self.jury) | self.usual.as_tensors() | values
 
     @classmethod
     def assemble(
@@ -222,48 +205,55 @@ class Judge:
             raise ValueError("a judge needs at least one manifold axis.")
         known = check_labelled("the reference", *reference, jury)
         x, labels = check_labelled("the calibration samples", *calibration, jury)
-        check_enough(alpha, len(x) // 2, "calibration samples come in two halves")
+        check_fraction("alpha", alpha)
         check_fraction("beta", beta)
+        if len(x) < 4:
+            raise ValueError(f"a judge needs at least 4 calibration samples, but has {len(x)}.")
         if usual is None:
-            usual = cls._learn(jury, tuple(manifold), known, (x, labels))
+            usual = cls._learn(jury, tuple(manifold), (x, labels))
         if jury is not None:
             jury = replace(jury, weights=usual.weights)
         draft = cls(jury, tuple(manifold), _NOTHING, usual, *known, alpha, beta)
         sided = [False] * len(draft._readers) + [b for a in manifold for b in a.two_sided]
-        halves = usual.scores[::2], usual.scores[1::2]
-        return replace(draft, calibration=Calibration.fit(*halves, draft._groups, sided, _BUDGETS))
+        fitted = Calibration.fit(*usual.halves, draft._groups, sided, _BUDGETS)
+        return replace(draft, calibration=fitted)
 
     @classmethod
     def _learn(
         cls,
         jury: Jury | None,
         manifold: tuple[ManifoldAxis, ...],
-        reference: tuple[Tensor, Tensor | None],
         calibration: tuple[Tensor, Tensor | None],
+        crossed: tuple[Tensor | None, Tensor] | None = None,
     ) -> CalibrationStatistics:
-        """Look at the calibration samples."""
+        """Look at the calibration samples; ``crossed``: what held-out fits have seen of them."""
         x, labels = calibration
-        if jury is not None and labels is not None:
-            jury = jury.weighed(jury.probabilities(x[::2]), labels[::2])
-        nothing = CalibrationStatistics((), torch.empty(0), 1.0, {})
-        evidence = cls(jury, manifold, _NOTHING, nothing, *reference, 0.5).look(x, labels)
-        seen, others = evidence.seen, None
-        if jury is not None and labels is not None and evidence.votes is not None:
+        if crossed is not None:
+            votes, scores = crossed
+        else:
+            votes = None if jury is None else jury.probabilities(x)
+            scores = torch.cat([axis.scores(x) for axis in manifold], dim=1)
+        seen, others = None, None
+        if jury is not None and labels is not None and votes is not None:
+            jury = jury.weighed(votes[::2], labels[::2])
+            seen = jury.together(votes)
+            scores = torch.cat((_doubts(seen, votes, labels), scores), dim=1)
             # what the weights were fitted to is seen with weights from the other half
-            swapped = jury.weighed(evidence.votes[1::2], labels[1::2])
-            unfitted = swapped.together(evidence.votes)
-            unfitted[1::2] = jury.together(evidence.votes[1::2])
+            unfitted = jury.weighed(votes[1::2], labels[1::2]).together(votes)
+            unfitted[1::2] = seen[1::2]
             others = asked_for_others(unfitted, labels)
+        every = slice(None) if crossed else slice(None, None, 2)
         return CalibrationStatistics(
             weights=() if jury is None else jury.weights,
-            scores=evidence.scores,
-            unread=1.0 if seen is None else float(torch.quantile(seen[::2, -1], 0.99)),
+            scores=scores,
+            unread=1.0 if seen is None else float(torch.quantile(seen[every, -1], 0.99)),
             fars={
                 each.names[0]: each.far(x[:_ASKED], None if labels is None else labels[:_ASKED])
                 for axis in manifold
                 if (each := axis.neighbours) is not None
             },
             others=others,
+            crossed=crossed is not None,
         )
 
     def without_jury(self) -> "Judge":
@@ -275,8 +265,7 @@ class Judge:
         usual = replace(self.usual, weights=(), scores=scores, unread=1.0, others=None)
         draft = replace(self, jury=None, usual=usual, calibration=_NOTHING)
         sided = [side for axis in self.manifold for side in axis.two_sided]
-        halves = usual.scores[::2], usual.scores[1::2]
-        fitted = Calibration.fit(*halves, draft._groups, sided, _BUDGETS)
+        fitted = Calibration.fit(*usual.halves, draft._groups, sided, _BUDGETS)
         return replace(draft, calibration=fitted)
 
     def judge(
@@ -284,6 +273,7 @@ class Judge:
         x: Tensor,
         target: Tensor | int | None = None,
         *,
+        goal: Wanted | None = None,
         alpha: float | None = None,
         reached: Tensor | None = None,
         constraints: Sequence[Constraint] = (),
@@ -297,39 +287,57 @@ class Judge:
             x: ``(n, *x_shape)``.
             target: ``(n,)`` wanted classes, or one integer for all. Without a jury: what the
                 truth's ``error`` takes, or None.
+            goal: what is wanted, of which ``target`` is the class, if one is. Where no class is,
+                held-out regressors say whether the value is there; where there are none, and no
+                truth, the outcome is undecided.
             alpha: instead of the judge's own ``alpha``.
             reached: ``(n,)``, whether the surrogate gives the target; None if it is not known.
             constraints: what was declared to hold; certified in float64.
             truth: the ground truth, where there is one; it overrules the jury.
-            surrogate: the model that stood in for the truth; the gap between them is measured.
+            surrogate: the model that stood in for the truth. Where its classes are those of the
+                jury, it is asked whether it keeps its answer under small noise; where there is a
+                truth, the gap between them is measured.
             searched: the modules that the search used; a judge that shares weights with them is
                 refused.
 
         Raises:
             TypeError: samples that are not floating point, or targets that are not integers.
             ValueError: other shapes than the reference's, not finite, no target for a jury, too
-                few calibration samples for ``alpha``, or a judge that took part.
+                a judge that took part, or ``alpha`` outside of (0, 1).
         """
         self.check_independent((searched,) if isinstance(searched, nn.Module) else searched)
         alpha = self.alpha if alpha is None else alpha
-        check_enough(alpha, len(self.calibration.whole), "the p-values rest on one half")
+        check_fraction("alpha", alpha)
         x = check_samples(x, self.reference)
         wanted = None if self.jury is None else check_target(target, self.jury.classes, len(x))
         check_reached(reached, len(x))
         structure = certify(constraints, x) if constraints else None
         asked = ask(truth, x, target, surrogate) if truth is not None else None
         evidence = self._compared(self.look(x, wanted), wanted)
-        weighed = self.calibration.weigh(evidence.scores)
-        flagged, groups = weighed.adjusted <= alpha, self._groups
+        if goal is not None and wanted is None and goal.targeted:
+            evidence = self._asked_for(x, goal, evidence, alpha, known=truth is not None)
+        weighed, groups = self.calibration.weigh(evidence.scores), self._groups
+        if evidence.value is not None:
+            weighed, groups = evidence.value.beside(weighed), (JURY, *groups)
+        flagged = weighed.adjusted <= alpha
         copied = self._copied(x, evidence.near)  # what is a real sample is on the manifold
         flagged &= (copied < 0)[:, None] | torch.tensor([group != MANIFOLD for group in groups])
-        nowhere = self._nowhere(evidence)
-        outcomes = decide(evidence, wanted, flagged, groups, nowhere, reached, structure, asked)
+        evidence, nowhere = self._placed(x, evidence)
+        if surrogate is not None and wanted is not None:
+            rows = (flagged.any(dim=1) & ~nowhere).nonzero()[:, 0]
+            kept = torch.full((len(x),), torch.nan, dtype=torch.double)
+            kept[rows] = share_kept(surrogate, x[rows], wanted[rows], self._noise).double()
+            evidence = replace(evidence, kept=kept)
+        share = 1.0 if evidence.value is None else MANIFOLD_SHARE
+        few = len(self.calibration.whole) < samples_needed(share * alpha)
+        outcomes = decide(
+            evidence, wanted, flagged, groups, nowhere, reached, structure, asked, few=few
+        )
         near, labels = evidence.near, self.labels
         return Verdicts(
             outcomes=outcomes,
             target=wanted,
-            axes=self._axes(evidence.scores, weighed),
+            axes=self._axes(evidence, weighed),
             p=weighed.p,
             surprise=weighed.surprise,
             alpha=alpha,
@@ -342,6 +350,12 @@ class Judge:
             truth=asked,
             meaning_test=evidence.meaning,
             copied=copied,
+            kept=evidence.kept,
+            placed=evidence.placed,
+            calibrated=len(self.calibration.whole),
+            shift=self._shift(x, evidence.scores, wanted),
+            value=evidence.value,
+            unasked=evidence.unasked,
         )
 
     def look(self, x: Tensor, target: Tensor | None) -> Evidence:
@@ -350,9 +364,7 @@ class Judge:
         if self.jury is not None and target is not None:
             votes = self.jury.probabilities(x)
             seen = self.jury.together(votes)
-            everyone = torch.cat((seen[:, None], votes), dim=1)
-            wanted = target[:, None, None].expand(-1, everyone.shape[1], 1)
-            columns.append(-everyone.gather(2, wanted)[:, :, 0].clamp_min(_LEAST).log())
+            columns.append(_doubts(seen, votes, target))
         for axis in self.manifold:
             if near is None and (first := axis.neighbours) is not None:
                 near = first.nearest(x, max(first.k, first.k_dimension or 0))
@@ -366,6 +378,8 @@ class Judge:
         searched = tuple(searched)
         if self.jury is not None:
             self.jury.check_independent(searched)
+        if self.values is not None:
+            self.values.regressors.check_independent(searched)
         for axis in self.manifold:
             for module in axis.modules():
                 check_independent(f"the representation {axis.names[0]}", module, searched)
@@ -377,6 +391,14 @@ class Judge:
             return evidence
         sure = seen.gather(1, target[:, None])[:, 0]
         return replace(evidence, meaning=compare_with_others(others, sure, target, self.beta))
+
+    def _asked_for(
+        self, x: Tensor, goal: Wanted, evidence: Evidence, alpha: float, *, known: bool
+    ) -> Evidence:
+        """Ask the regressors for a value, or note that nobody could be asked, nor knows it."""
+        if self.values is None or goal.by_class:
+            return replace(evidence, unasked="" if known else repr(goal))
+        return replace(evidence, value=self.values.ask(x, goal, alpha, self.beta))
 
     def _copied(self, x: Tensor, near: Neighbourhood | None) -> Tensor:
         """Return the row of the reference that each sample is, -1 if none, ``(n,)``."""
@@ -397,25 +419,70 @@ class Judge:
         readers = (JURY,) + (MEMBERS,) * (len(self._readers) - 1) if self._readers else ()
         return readers + (MANIFOLD,) * count
 
-    def _axes(self, scores: Tensor, weighed: Weighed) -> tuple[Axis, ...]:
+    def _axes(self, evidence: Evidence, weighed: Weighed) -> tuple[Axis, ...]:
+        scores, value = evidence.scores, evidence.value
+        axis_p, adjusted = weighed.axis_p, weighed.adjusted
         names = self._readers + tuple(name for axis in self.manifold for name in axis.names)
 
         def values(k: int, group: str) -> tuple[Tensor, float]:
             found, typical = scores[:, k], float(self.calibration.scales[k].known.median())
             return (found, typical) if group == MANIFOLD else ((-found).exp(), math.exp(-typical))
 
-        return tuple(
-            Axis(name, group, *values(k, group), weighed.axis_p[:, k], weighed.adjusted[:, k])
-            for k, (name, group) in enumerate(zip(names, self._groups, strict=True))
+        own = () if value is None else ((VALUE, JURY, value.miss, value.typical),)
+        kinds = zip(names, self._groups, strict=True)
+        told = (*own, *((name, group, *values(k, group)) for k, (name, group) in enumerate(kinds)))
+        return tuple(Axis(*each, axis_p[:, k], adjusted[:, k]) for k, each in enumerate(told))
+
+    def _shift(self, x: Tensor, scores: Tensor, target: Tensor | None) -> Shift | None:
+        """Compare the samples, as a set, with real ones of the classes that are asked for."""
+        first = next((axis.neighbours for axis in self.manifold if axis.neighbours), None)
+        if first is None:
+            return None
+        known, reference, others = self.usual.halves[1], first.reference, self.usual.others
+        if target is not None and others is not None and self.labels is not None:
+            labels = others.isnan().int().argmax(dim=1)
+            labels = labels if self.usual.crossed else labels[1::2]
+            known = known[rows_alike(labels, target)]
+            reference = reference[rows_alike(self.labels, target)]
+        names = [name for axis in self.manifold for name in axis.names]
+        along = slice(len(self._readers), None)
+        return tested(
+            (scores[:, along], known[:, along]),
+            names,
+            (first.seen(x), reference),
+            trusted=not self.usual.crossed,
         )
 
-    def _nowhere(self, evidence: Evidence) -> Tensor:
-        """Return where samples belong to no class, whatever their target, ``(n,)``."""
+    @cached_property
+    def _noise(self) -> Noise:
+        return Noise.of(self.reference)
+
+    @cached_property
+    def _place(self) -> Place:
+        return Place.of(self.reference)
+
+    def _placed(self, x: Tensor, evidence: Evidence) -> tuple[Evidence, Tensor]:
+        """Return where samples belong to no class, whatever their target, ``(n,)``.
+
+        What is read where real samples lie does belong to a class.
+        """
         far = self._far(evidence.scores)
-        if evidence.seen is None:
-            return far
-        clear = evidence.seen[:, :-1].amax(dim=1) > 0.5
-        return (evidence.seen[:, -1] > self.usual.unread) | (far & ~clear)
+        if evidence.seen is None or self.jury is None:
+            return evidence, far
+        nowhere = self._unread(evidence.seen, far)
+        rows = nowhere.nonzero()[:, 0]
+        if x.ndim < 3 or len(rows) == 0:
+            return evidence, nowhere
+        seen = self.jury.together(self.jury.probabilities(self._place.put(x[rows])))
+        read = ~self._unread(seen, far[rows])
+        nowhere[rows] = ~read
+        placed = torch.full_like(evidence.seen, torch.nan)
+        placed[rows[read]] = seen[read]
+        return replace(evidence, placed=placed), nowhere
+
+    def _unread(self, seen: Tensor, far: Tensor) -> Tensor:
+        clear = seen[:, :-1].amax(dim=1) > 0.5
+        return (seen[:, -1] > self.usual.unread) | (far & ~clear)
 
     def _far(self, scores: Tensor) -> Tensor:
         names = [name for axis in self.manifold for name in axis.names]
@@ -426,6 +493,13 @@ class Judge:
         if not beyond:
             return torch.zeros(len(scores), dtype=torch.bool)
         return torch.stack(beyond).float().mean(dim=0) > 0.5
+
+
+def _doubts(seen: Tensor, votes: Tensor, target: Tensor) -> Tensor:
+    """Return how little the jury and its members see of the target, ``(n, 1 + members)``."""
+    everyone = torch.cat((seen[:, None], votes), dim=1)
+    wanted = target[:, None, None].expand(-1, everyone.shape[1], 1)
+    return -everyone.gather(2, wanted)[:, :, 0].clamp_min(_LEAST).log()
 
 
 _BUDGETS = {JURY: 0.6, MEMBERS: 0.1, MANIFOLD: 0.3}  # of the flagged real samples

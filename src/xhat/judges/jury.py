@@ -32,6 +32,7 @@ class Jury:
         names: of the members, for people.
         classes: the number of classes, "none" not counted.
         weights: of the members in the pooled distribution; by default equal, with a sum of 1.
+        note: what is to be known about them, such as that one is missing.
 
     Raises:
         ValueError: no members, or not one name and one weight each.
@@ -46,6 +47,7 @@ class Jury:
     names: tuple[str, ...]
     classes: int
     weights: tuple[float, ...] = ()
+    note: str = ""
 
     def __post_init__(self) -> None:
         """Check the numbers."""

@@ -130,7 +130,7 @@ class Neighbours(ManifoldAxis):
         A sample that looks exactly like one of the reference is not its own neighbour: of a copy it
         is asked how far it is from the others.
         """
-        queries = self._seen(x)
+        queries = self.seen(x)
         distance, index = self._search(queries, k + 1, None)
         most = distance.shape[1]
         exact = torch.stack(  # _search loses the digits of distances near 0
@@ -150,7 +150,7 @@ class Neighbours(ManifoldAxis):
         That is the median distance to the nearest reference samples of another class, or, without
         labels, to reference samples taken at random.
         """
-        queries = self._seen(x)
+        queries = self.seen(x)
         if labels is None or self.labels is None or len(self.labels.unique()) < 2:
             anyone = self.reference[torch.arange(len(queries)) % len(self.reference)]
             return float((queries - anyone.roll(1, 0)).norm(dim=1).median())
@@ -164,7 +164,8 @@ class Neighbours(ManifoldAxis):
         """Return the network that looks, if one does."""
         return modules_of(self.see)
 
-    def _seen(self, x: Tensor) -> Tensor:
+    def seen(self, x: Tensor) -> Tensor:
+        """Return what is seen of samples, from the centre of the reference, ``(n, d)``."""
         return represented(self.see, x) - self._places[0]
 
     def _search(self, queries: Tensor, k: int, which: Tensor | None) -> tuple[Tensor, Tensor]:

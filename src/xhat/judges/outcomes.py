@@ -7,7 +7,18 @@ adds what a search can do besides: miss its target, break a constraint, or leave
 
 from enum import StrEnum
 
-__all__ = ["BY_DISTANCE", "BY_JURY", "BY_TRUTH", "BY_TRUTH_ALONE", "RATHER", "Outcome"]
+__all__ = [
+    "BY_DISTANCE",
+    "BY_JURY",
+    "BY_TRUTH",
+    "BY_TRUTH_ALONE",
+    "BY_VALUE",
+    "FRAGILE_BY_JURY",
+    "FRAGILE_BY_TRUTH",
+    "RATHER",
+    "UNASKED",
+    "Outcome",
+]
 
 
 class Outcome(StrEnum):
@@ -41,8 +52,8 @@ _MEANINGS = {
     Outcome.INFEASIBLE: "a declared constraint is violated",
     Outcome.UNREACHED: "the surrogate itself does not give the target",
     Outcome.OUT_OF_DISTRIBUTION: "far from every class of the reference data",
-    Outcome.ADVERSARIAL: "off the manifold, and held-out judges or the truth do not see the "
-    "target: the surrogate was fooled",
+    Outcome.ADVERSARIAL: "held-out judges or the truth do not see the target, and it is off the "
+    "manifold or its answer does not survive small noise: the surrogate was fooled",
     Outcome.OFF_MANIFOLD: "no natural process makes such an input, though nobody denies the target",
     Outcome.MISTAKEN: "held-out judges or the truth see something else, and nothing else is "
     "unusual: an ordinary error of the surrogate",
@@ -54,10 +65,29 @@ _MEANINGS = {
 
 # The same where it is known who was asked; what is not said here is said above.
 _THERE = "the target is there, but no natural process makes such an input"
+_FRAGILE = "and the surrogate's answer does not survive small noise: the surrogate was fooled"
+FRAGILE_BY_JURY = f"held-out judges see something else, {_FRAGILE}"
+FRAGILE_BY_TRUTH = f"the truth does not confirm the target, {_FRAGILE}"
 RATHER = "on the manifold, and few real samples of other classes show as much of the target"
 BY_DISTANCE = {
     Outcome.OFF_MANIFOLD: "no natural process makes such an input; no class was asked for",
     Outcome.GENUINE: "on the manifold; no class was asked for",
+}
+UNASKED = {
+    Outcome.OFF_MANIFOLD: "no natural process makes such an input; nobody was asked whether the "
+    "goal is met",
+    Outcome.UNDECIDED: "nothing is unusual, but nobody was asked whether the goal is met",
+}
+BY_VALUE = {
+    Outcome.ADVERSARIAL: "off the manifold, and held-out regressors predict another value: "
+    "the surrogate was fooled",
+    Outcome.OFF_MANIFOLD: "no natural process makes such an input, though held-out regressors do "
+    "not deny the value",
+    Outcome.MISTAKEN: "on the manifold, yet held-out regressors predict another value: "
+    "an ordinary error of the surrogate",
+    Outcome.UNDECIDED: "nothing is unusual, but held-out regressors cannot tell whether the goal "
+    "is met",
+    Outcome.GENUINE: "on the manifold, and held-out regressors see the goal met",
 }
 BY_JURY = {
     Outcome.ADVERSARIAL: "off the manifold, and held-out judges do not see the target: "

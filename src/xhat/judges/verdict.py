@@ -1,5 +1,6 @@
 """Verdicts: an outcome for every candidate, and the evidence that led to it, in sentences."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Certificate
+from xhat.judges.conformal import samples_needed
 from xhat.judges.meaning import MeaningTest
 from xhat.judges.neighbours import Neighbourhood
 from xhat.judges.outcomes import (
@@ -15,10 +17,17 @@ from xhat.judges.outcomes import (
     BY_JURY,
     BY_TRUTH,
     BY_TRUTH_ALONE,
+    BY_VALUE,
+    FRAGILE_BY_JURY,
+    FRAGILE_BY_TRUTH,
     RATHER,
+    UNASKED,
     Outcome,
 )
+from xhat.judges.shift import Shift
+from xhat.judges.stability import STABLE
 from xhat.judges.truth import TruthEvidence
+from xhat.judges.values import MANIFOLD_SHARE, ValueTest
 
 __all__ = ["JURY", "MANIFOLD", "MEMBERS", "Axis", "Verdict", "Verdicts"]
 
@@ -70,6 +79,15 @@ class Verdicts:
         meaning_test: whether the target is seen more surely than in real samples of other classes;
             None without a jury.
         copied: ``(n,)``, the row of the reference that a candidate is, -1 if none.
+        kept: ``(n,)``, the share of copies with small noise at which the surrogate gives the
+            target; NaN where it was not asked, None if it never was.
+        placed: ``(n, classes + 1)``, what the jury sees once a sample of no class is put where real
+            ones lie; NaN where nothing, None if it was not asked.
+        calibrated: how many real samples the p-values rest on.
+        shift: whether the candidates, taken together, are like the real samples that the judge was
+            calibrated on; None where nobody compared them.
+        value: what held-out regressors say of a wanted value; None where they were not asked.
+        unasked: the goal, as text, of which nobody was asked whether it is met; empty if none.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -87,6 +105,12 @@ class Verdicts:
     truth: TruthEvidence | None = None
     meaning_test: MeaningTest | None = None
     copied: Tensor | None = None
+    kept: Tensor | None = None
+    placed: Tensor | None = None
+    calibrated: int = 0
+    shift: Shift | None = None
+    value: ValueTest | None = None
+    unasked: str = ""
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -103,6 +127,15 @@ class Verdicts:
         if self.seen is None or self.target is None:
             return torch.full((len(self),), torch.nan)
         return self.seen.gather(1, self.target[:, None])[:, 0]
+
+    @property
+    def p_of_others(self) -> Tensor | None:
+        """The share of real samples that are not what is wanted and look as much like it, ``(n,)``.
+
+        None where neither a class nor a value was looked for.
+        """
+        test = self.value if self.meaning_test is None else self.meaning_test
+        return None if test is None else test.p
 
     def group(self, name: str) -> tuple[Axis, ...]:
         """Return the axes of one group."""
@@ -131,10 +164,14 @@ class Verdict:
     def meaning(self) -> str:
         """What the outcome means, in words that say no more than was asked and seen."""
         whole = self.whole
+        if self.outcome is Outcome.ADVERSARIAL and not self._off:
+            return FRAGILE_BY_JURY if whole.truth is None else FRAGILE_BY_TRUTH
         if whole.truth is not None:
             found = BY_TRUTH if whole.axes else BY_TRUTH_ALONE
+        elif whole.value is not None:
+            found = BY_VALUE
         elif whole.seen is None:
-            found = BY_DISTANCE
+            found = UNASKED if whole.unasked else BY_DISTANCE
         else:
             sees = int(whole.seen[self.index].argmax()) == self._target
             found = BY_JURY if sees else BY_JURY | {Outcome.GENUINE: RATHER}
@@ -158,14 +195,24 @@ class Verdict:
         if self.outcome in (Outcome.GENUINE, Outcome.UNDECIDED):
             if self._copied >= 0:
                 return f"A copy of a real sample is on the manifold. {self._compared()}".strip()
+            share_of = 1.0 if whole.value is None else MANIFOLD_SHARE
+            if whole.calibrated < (needed := samples_needed(share_of * whole.alpha)):
+                return (
+                    f"Nothing can be unusual: {whole.calibrated} real samples tell what is usual, "
+                    f"and it takes {needed} to say that at most {_share(whole.alpha)} look so. "
+                    f"More real samples would help."
+                )
             return (
                 f"Nothing is unusual: {share} of real samples look as unusual on some axis, "
                 f"and it takes {_share(whole.alpha)} or less to be flagged. {self._compared()}"
             ).strip()
-        return (
+        flagged = (
             f"Decided by {axis.name}: only {share} of real samples look as unusual on any axis "
             f"({_share(whole.alpha)} or less is flagged)."
         )
+        if self.outcome is Outcome.ADVERSARIAL and not self._off:
+            return f"{flagged} {self._stability()}"
+        return flagged
 
     def explain(self) -> str:
         """Return the evidence as lines of text: outcome, rule, judges, distances, neighbours."""
@@ -174,7 +221,14 @@ class Verdict:
         lines = [f"{named}: {self.meaning}.", self.rule]
         if whole.votes is not None and whole.target is not None:
             lines += [self._seen(), self._members()]
+        sure = (Outcome.GENUINE, Outcome.UNDECIDED)
+        if whole.value is not None and (whole.truth is not None or self.outcome not in sure):
+            lines.append(f"{whole.value.told(i)}.")
         lines += [self._distance(axis) for axis in whole.group(MANIFOLD)]
+        lines += [self._stability()] if self._stability() else []
+        if whole.placed is not None and not bool(whole.placed[i].isnan().any()):
+            seen = self._classes(whole.placed[i])
+            lines.append(f"Put where real samples lie, it is read: held-out judges see {seen}.")
         if whole.near is not None:
             lines.append(f"Nearest real samples: {', '.join(self.nearest_names())}.")
         if self._copied >= 0:
@@ -184,6 +238,26 @@ class Verdict:
         if whole.truth is not None and bool(whole.truth.holds[i]):
             lines.append(whole.truth.explain(i))
         return "\n".join(lines)
+
+    def _stability(self) -> str:
+        kept = torch.nan if self.whole.kept is None else float(self.whole.kept[self.index])
+        if math.isnan(kept):
+            return ""
+        return (
+            f"With noise that moves it a quarter as far as real neighbours lie apart, the "
+            f"surrogate keeps its answer {_share(kept)} of the time (a natural error: "
+            f"{_share(STABLE)} or more)."
+        )
+
+    @property
+    def _off(self) -> bool:
+        """Whether an axis of the manifold is unusual."""
+        if self._copied >= 0:
+            return False
+        return any(
+            float(axis.adjusted[self.index]) <= self.whole.alpha
+            for axis in self.whole.group(MANIFOLD)
+        )
 
     @property
     def _target(self) -> int:
@@ -198,6 +272,10 @@ class Verdict:
         whole, i = self.whole, self.index
         if whole.truth is not None:
             return ""
+        if whole.value is not None:
+            return whole.value.explain(i)
+        if whole.unasked:
+            return _unasked(whole.unasked)
         if whole.seen is None or whole.meaning_test is None:
             return "No class was asked for."
         test, seen = whole.meaning_test, whole.seen[i]
@@ -245,25 +323,35 @@ class Verdict:
     @property
     def _deciding(self) -> Axis:
         """The most unusual of the axes that the outcome rests on."""
-        whole, axes = self.whole, self.whole.axes
-        if whole.truth is not None or self.outcome in (Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD):
-            axes = whole.group(MANIFOLD)  # the truth overrules the jury
-        elif self._copied >= 0 or self.outcome in (Outcome.MISTAKEN, Outcome.AMBIGUOUS):
-            axes = (*whole.group(JURY), *whole.group(MEMBERS))
+        whole = self.whole
+        manifold = whole.group(MANIFOLD)
+        readers = (*whole.group(JURY), *whole.group(MEMBERS))
+        by_meaning = (Outcome.MISTAKEN, Outcome.AMBIGUOUS, Outcome.ADVERSARIAL)
+        if whole.truth is not None or (
+            self._off and self.outcome in (Outcome.ADVERSARIAL, Outcome.OFF_MANIFOLD)
+        ):
+            axes = manifold  # the truth overrules the jury
+        elif readers and (self._copied >= 0 or self.outcome in by_meaning):
+            axes = readers
+        else:
+            axes = whole.axes
         return min(axes, key=lambda axis: float(axis.adjusted[self.index]))
 
     def _seen(self) -> str:
         whole, i = self.whole, self.index
         if whole.seen is None:
             return ""
-        seen = whole.seen[i]
+        seen = self._classes(whole.seen[i])
+        return f"Held-out judges, asked for {self._target}, see {seen}."
+
+    @staticmethod
+    def _classes(seen: Tensor) -> str:
         best = torch.topk(seen, min(_SHOWN, len(seen)))
-        classes = ", ".join(
+        return ", ".join(
             f"{_class(int(k), len(seen))} {_share(float(p))}"
             for p, k in zip(best.values, best.indices, strict=True)
             if float(p) >= 0.005
         )
-        return f"Held-out judges, asked for {self._target}, see {classes}."
 
     def _members(self) -> str:
         whole, i = self.whole, self.index
@@ -289,6 +377,14 @@ class Verdict:
             f"about {axis.typical:.2f}), {'unusual' if flagged else 'usual'}; "
             f"{_share(float(axis.p[i]))} of real samples are as far out."
         )
+
+
+def _unasked(goal: str) -> str:
+    return (
+        f"Nobody was asked whether {goal} is met: what is known of real samples (values= of the "
+        f"domain, or labels= for a class), or a truth (truth=, with a budget= if it is dear), "
+        f"would tell."
+    )
 
 
 def _class(index: int, total: int) -> str:

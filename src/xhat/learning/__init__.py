@@ -10,6 +10,7 @@ from, and the two are only ever loaded together.
 from xhat.learning.architectures import NETWORKS, architectures, build, network
 from xhat.learning.augment import Jitter, Shift, random_affine, random_rotation, rotate
 from xhat.learning.checkpoints import Card, count_parameters, load_checkpoint, save_checkpoint
+from xhat.learning.contrast import main_contrast
 from xhat.learning.corruptions import CORRUPTIONS, DAMAGE, corrupt
 from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.denoising import DenoisingLoss
@@ -17,9 +18,11 @@ from xhat.learning.dense import DenseVAE
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
 from xhat.learning.precision import has_fast_bfloat16, short_passes, usable_device
+from xhat.learning.signals import ResidualSignal, ScalesSignal
 from xhat.learning.surrogate import SignalCNN, Surrogate, side_of, squared
 from xhat.learning.temperature import Tempered, fit_temperature
 from xhat.learning.training import Augment, EpochRecord, Loss, fit, predict
+from xhat.learning.trees import BoostedTrees, grow_regression_trees, grow_trees
 from xhat.learning.variational import VariationalLoss, fit_vae, rebuilding_loss
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "NETWORKS",
     "VAE",
     "Augment",
+    "BoostedTrees",
     "Card",
     "Denoiser",
     "DenoisingLoss",
@@ -38,6 +42,8 @@ __all__ = [
     "KernelClassifier",
     "Loss",
     "ResidualNet",
+    "ResidualSignal",
+    "ScalesSignal",
     "Shift",
     "SignalCNN",
     "SmallCNN",
@@ -52,8 +58,11 @@ __all__ = [
     "fit",
     "fit_temperature",
     "fit_vae",
+    "grow_regression_trees",
+    "grow_trees",
     "has_fast_bfloat16",
     "load_checkpoint",
+    "main_contrast",
     "network",
     "predict",
     "random_affine",

@@ -18,6 +18,7 @@ from xhat.learning.denoiser_network import Denoiser
 from xhat.learning.dense import DenseVAE
 from xhat.learning.kernels import KernelClassifier
 from xhat.learning.networks import MLP, VAE, ResidualNet, SmallCNN, WideCNN
+from xhat.learning.signals import ResidualSignal, ScalesSignal
 from xhat.learning.surrogate import Surrogate
 
 __all__ = ["NETWORKS", "architectures", "build", "network"]
@@ -36,6 +37,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
         Denoiser,
         DenseVAE,
         Surrogate,
+        ScalesSignal,
+        ResidualSignal,
     )
 }
 """The networks of this room."""

@@ -75,18 +75,16 @@ class Annealed(Method):
     ) -> Result:
         """Search level by level; ``max_steps`` is the number of levels. See ``Method.search``."""
         given = self.checked(options)
-        seed, trace = given.seed, given.trace
+        compute, trace = given.computing, given.trace
         levels = (
             self.levels if given.max_steps is None else check_count("max_steps", given.max_steps)
         )
-        draws, x, parts = generator(seed, "annealed"), x0, []
+        draws, x, parts = generator(compute.seed, "annealed"), x0, []
         frames = [(0, x0)]
         for step, sigma in enumerate(noise_levels(levels, self.noise, power=3.0).tolist(), 1):
             noise = torch.randn(x0.shape, generator=draws)
             plan = self._stage(model, goal, x0, domain, constraints, sigma, noise)
-            found = solve(
-                plan.problem, x, seed=seed, compute=given.compute, **plan.options
-            ).finished()
+            found = solve(plan.problem, x, compute=compute, **plan.options).finished()
             parts.append(found.finished())
             x = found.x
             if trace and step % trace == 0:

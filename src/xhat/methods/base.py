@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from xhat.constraints import Constraint
 from xhat.domain import Domain
-from xhat.engine import Compute, Problem, Progress, Restarts, Result, TargetReached, solve
+from xhat.engine import Compute, Problem, Progress, Restarts, Result, TargetReached, Watch, solve
 from xhat.methods.surroundings import Surroundings
 from xhat.objectives.goals import Goal
 
@@ -52,8 +52,8 @@ class Options:
             search for values ends when the goal is met.
         max_steps: the largest number of steps; None for the method's default.
         restarts: further tries from random points around the start.
-        seed: of every random choice.
-        compute: chunk size, precision, device.
+        seed: of every random choice; None for that of ``compute``.
+        compute: chunk size, precision, device, seed.
         trace: record all candidates every ``trace`` steps; 0 for never.
         on_progress: called with a ``Progress`` as the search goes on.
     """
@@ -61,10 +61,15 @@ class Options:
     confidence: float | None = None
     max_steps: int | None = None
     restarts: Restarts | None = None
-    seed: int = 0
+    seed: int | None = None
     compute: Compute | None = None
     trace: int = 0
     on_progress: Callable[[Progress], None] | None = None
+
+    @property
+    def computing(self) -> Compute:
+        """How to compute, and from which seed."""
+        return Compute.of(self.compute, self.seed)
 
 
 class Method(ABC):
@@ -134,10 +139,8 @@ class Method(ABC):
             plan.problem,
             x0,
             restarts=given.restarts,
-            seed=given.seed,
-            compute=given.compute,
-            trace=given.trace,
-            on_progress=given.on_progress,
+            compute=given.computing,
+            watch=Watch(given.trace, given.on_progress),
             **how,
         )
 

@@ -99,7 +99,7 @@ class Nearest(_FromReal):
             x,
             status=Status.LOOKED_UP,
             confidence=given.confidence,
-            seed=given.seed,
+            seed=given.computing.seed,
             seconds=time.perf_counter() - began,
         )
 

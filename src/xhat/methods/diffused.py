@@ -101,7 +101,7 @@ class Diffused(Method):
         )
         problem = self.plan(model, goal, x0, domain, constraints).problem
         of = _Sampling(self, model, problem, goal, x0, domain, levels)
-        draws = generator(given.seed, "diffusion")
+        draws = generator(given.computing.seed, "diffusion")
         x = of.sampled(draws)
         least = of.lacks(x)
         for _ in range(self.tries - 1):
@@ -116,7 +116,7 @@ class Diffused(Method):
             x,
             status=Status.SAMPLED,
             confidence=0.95 if given.confidence is None else given.confidence,
-            seed=given.seed,
+            seed=given.computing.seed,
             seconds=time.perf_counter() - began,
             steps=levels,
             evaluations=passes,

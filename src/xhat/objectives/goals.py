@@ -75,6 +75,23 @@ class Goal(ABC):
         """The largest miss at which the goal still counts as met."""
         return 0.0
 
+    @property
+    def shared(self) -> bool:
+        """Whether it is one and the same for every candidate."""
+        return self.labels is None or len(self.labels) == 1
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs it names; 1 where it wants the same of all."""
+        return 1
+
+    def inside(self, y: Tensor) -> Tensor:
+        """Return how far inside the goal outputs ``(n, ...)`` are: ``(n,)``, below 0 where outside.
+
+        In the output's unit, for classes in logits: what is farther inside is the surer to be met.
+        """
+        return self.tolerance - self.off(y)
+
     @abstractmethod
     def __repr__(self) -> str:
         """Return how it is written."""
@@ -123,6 +140,10 @@ class Class(Goal):
         """Return 1 where the class is another."""
         return _differs(y, self.labels_for(len(y)))
 
+    def inside(self, y: Tensor) -> Tensor:
+        """Return by how much the class leads the best other one."""
+        return _lead(y, self.labels_for(len(y)))
+
     def __repr__(self) -> str:
         return f"Class({_shown(self.labels)})"
 
@@ -146,6 +167,10 @@ class Avoid(Goal):
     def off(self, y: Tensor) -> Tensor:
         """Return 1 where the class is still this one."""
         return 1 - _differs(y, self.left.expand(len(y)))
+
+    def inside(self, y: Tensor) -> Tensor:
+        """Return by how much the best other class leads this one."""
+        return -_lead(y, self.left.expand(len(y)))
 
     def __repr__(self) -> str:
         return f"Avoid({_shown(self.left)})"
@@ -176,6 +201,10 @@ class Distribution(Goal):
     def off(self, y: Tensor) -> Tensor:
         """Return the total variation distance of the probabilities ``(n, classes)``."""
         return (y.double() - self.p).abs().sum(dim=1) / 2
+
+    def inside(self, y: Tensor) -> Tensor:
+        """Return minus the distance of the probabilities that the logits mean."""
+        return -self.off(y.double().softmax(dim=1))
 
     def __repr__(self) -> str:
         return f"Distribution({_shown(self.p)})"
@@ -212,6 +241,16 @@ class Value(Goal):
         """The tolerance of the value."""
         return self._tolerance
 
+    @property
+    def shared(self) -> bool:
+        """Whether one value is wanted of all."""
+        return len(Match(_unasked, self.value).value) == 1
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs have a value of their own."""
+        return Match(_unasked, self.value).value.shape[1]
+
     def __repr__(self) -> str:
         return f"Value({_shown(self.value)}, {self._tolerance:g})"
 
@@ -239,8 +278,24 @@ class Within(Goal):
 
     def off(self, y: Tensor) -> Tensor:
         """Return how far the farthest output lies beyond the ends."""
+        return (0 - self.inside(y)).clamp_min(0)
+
+    def inside(self, y: Tensor) -> Tensor:
+        """Return how far the output that is nearest to an end is from it."""
         ends, y = Interval(_unasked, self.low, self.high), y.double().reshape(len(y), -1)
-        return torch.maximum(ends.low - y, y - ends.high).clamp_min(0).amax(dim=1)
+        return torch.minimum(y - ends.low, ends.high - y).amin(dim=1)
+
+    @property
+    def shared(self) -> bool:
+        """Whether one interval is wanted of all."""
+        ends = Interval(_unasked, self.low, self.high)
+        return len(ends.low) == len(ends.high) == 1
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs have an interval of their own."""
+        ends = Interval(_unasked, self.low, self.high)
+        return max(ends.low.shape[1], ends.high.shape[1])
 
     def __repr__(self) -> str:
         return f"Within({_shown(self.low)}, {_shown(self.high)})"
@@ -345,6 +400,12 @@ def _differs(y: Tensor, labels: Tensor | None) -> Tensor:
     seen = outputs.argmax(dim=1) if outputs.shape[1] > 1 else outputs[:, 0]
     differ = (seen != labels).double()
     return torch.where(outputs.isnan().any(dim=1), torch.nan, differ)
+
+
+def _lead(y: Tensor, labels: Any) -> Tensor:
+    logits, labels = y.double(), labels[:, None].to(y.device)
+    others = logits.scatter(1, labels, -torch.inf).amax(dim=1)
+    return logits.gather(1, labels)[:, 0] - others
 
 
 def _unasked(x: Tensor) -> Tensor:

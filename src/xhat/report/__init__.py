@@ -31,6 +31,7 @@ from xhat.report.matrices import save_matrices_png
 from xhat.report.model_page import ModelPage, save_gradients_png, save_model_page
 from xhat.report.palette import COLOURS, LegendEntry, legend
 from xhat.report.refinement import save_gaps_png
+from xhat.report.self_test import write_self_test
 from xhat.report.task_page import PageTable, TaskPage, save_task_page
 
 __all__ = [
@@ -53,4 +54,5 @@ __all__ = [
     "save_model_page",
     "save_task_page",
     "save_tradeoff_png",
+    "write_self_test",
 ]

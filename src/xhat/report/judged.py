@@ -15,9 +15,55 @@ from numpy.typing import NDArray
 
 from xhat.judges.outcomes import Outcome
 from xhat.report.checks import SLACK, as_outcome, as_pixels, check_shape
-from xhat.report.palette import ORDER
+from xhat.report.palette import ORDER, label
 
-__all__ = ["JudgedRecord", "select_evenly"]
+__all__ = ["Chosen", "ChosenRow", "JudgedRecord", "select_evenly"]
+
+
+@dataclass(frozen=True)
+class ChosenRow:
+    """One sample that may be believed, or should be simulated next.
+
+    Attributes:
+        index: its number.
+        verified: whether the truth was asked of it.
+        p: the p-value by which it was selected or not; NaN if it was verified.
+        low: the least gap of the surrogate; NaN if nothing is known of it.
+        high: the largest.
+    """
+
+    index: int
+    verified: bool
+    p: float
+    low: float
+    high: float
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether too few were verified to bound the gap."""
+        return bool(np.isinf(self.high))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which samples may be believed together, and which to simulate next.
+
+    Attributes:
+        summary: how many of each, in a sentence.
+        promise: what is guaranteed, and what is not.
+        trusted: those that may be believed.
+        next: those to simulate next, the most promising first.
+    """
+
+    summary: str
+    promise: str
+    trusted: Sequence[ChosenRow]
+    next: Sequence[ChosenRow]
+
+    @property
+    def gaps(self) -> bool:
+        """Whether anything is known of the gap between truth and surrogate."""
+        return any(row.low == row.low for row in (*self.trusted, *self.next))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,6 +87,8 @@ class JudgedRecord:
         nearest: ``(n, q, h, w)`` in [0, 1], the nearest real samples, the nearest first, or None.
         nearest_names: ``(n, q)`` texts beside them; empty for none.
         starts: ``(n, h, w)`` in [0, 1], where the search began, or None.
+        worth: what the verdicts are worth on these data, in a line, or nothing.
+        doubt: why ``genuine`` is unproven on these data, a sentence; the page then does not say it.
 
     Raises:
         TypeError: pictures that are not floating point.
@@ -72,6 +120,8 @@ class JudgedRecord:
     nearest: NDArray[Any] | None = None
     nearest_names: Sequence[Sequence[str]] = ()
     starts: NDArray[Any] | None = None
+    worth: str = ""
+    doubt: str = ""
     levels: tuple[float, ...] = field(init=False)  # of every axis
 
     def __post_init__(self) -> None:
@@ -109,6 +159,11 @@ class JudgedRecord:
         """Return how often each outcome occurs, the best outcome first."""
         found = Counter(self.outcomes)
         return {outcome: found[outcome] for outcome in ORDER if found[outcome]}
+
+    def word(self, outcome: str) -> str:
+        """Return an outcome as this page calls it."""
+        doubted = self.doubt and outcome == Outcome.GENUINE
+        return f"{label(outcome)}, unproven" if doubted else label(outcome)
 
     def changes(self) -> NDArray[np.float32] | None:
         """Return what differs from the start, else from the nearest real sample, ``(n, h, w)``.

@@ -8,6 +8,7 @@ JavaScript the same reasons stand below the gallery, one after another.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from xhat.core import atomic_write
 from xhat.report.drawing import enlarge
-from xhat.report.judged import JudgedRecord, select_evenly
+from xhat.report.judged import Chosen, JudgedRecord, select_evenly
 from xhat.report.pages import Sprite, Sprites, render, segments
 from xhat.report.palette import ORDER, legend
 
@@ -28,6 +29,7 @@ MOST = 240
 
 _SIDE = 96  # pixels to which larger pictures are shrunk, so that the file can be mailed
 _CLASSES = 14  # what a table of votes lists; of more, those that matter
+_LISTED = 20  # rows of the tables of what to believe and what to simulate
 _TARGETS = 40  # rows of the table by target
 _FAINT = 0.05  # a change that never exceeds it is drawn faint
 
@@ -40,6 +42,7 @@ def save_judged_page(
     lead: str,
     facts: Mapping[str, object] | None = None,
     notes: Sequence[str] = (),
+    chosen: Chosen | None = None,
 ) -> Path:
     """Save the page of a judgement: one HTML file with all pictures, styles and the script inside.
 
@@ -50,6 +53,7 @@ def save_judged_page(
         lead: what is seen, in one sentence.
         facts: of the run, such as seed, versions, command and seconds, in the order of reading.
         notes: further paragraphs for "How to read this", such as what the judges are.
+        chosen: which samples may be believed together; None if nobody asked.
 
     Returns:
         The path.
@@ -81,18 +85,28 @@ def save_judged_page(
         total=len(samples),
         views=_views(samples, places, sprites),
         sprites=sprites.known,
-        counts=segments(samples.counts()),
+        counts=_named(samples, segments(samples.counts())),
         targets=_targets(samples, places),
         by_target=_by_target(samples),
-        present=legend(samples.outcomes[i] for i in places),
+        present=[
+            replace(entry, label=samples.word(entry.outcome))
+            for entry in legend(samples.outcomes[i] for i in places)
+        ],
         compared="the start" if samples.starts is not None else "the nearest real sample",
         chart=_chart(samples),
         facts=dict(facts or {}),
         notes=list(notes),
+        chosen=chosen,
+        listed=_LISTED,
     )
     with atomic_write(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
     return Path(path)
+
+
+def _named(samples: JudgedRecord, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return parts of a bar, under the names that this page has for outcomes."""
+    return [part | {"label": samples.word(part["outcome"])} for part in parts]
 
 
 def _views(samples: JudgedRecord, places: list[int], sprites: Sprites) -> list[dict[str, Any]]:
@@ -103,6 +117,7 @@ def _views(samples: JudgedRecord, places: list[int], sprites: Sprites) -> list[d
         {
             "index": i,
             "outcome": samples.outcomes[i],
+            "label": samples.word(samples.outcomes[i]),
             "target": samples.targets[i] if samples.targets is not None else None,
             "number": names[samples.targets[i]] if samples.targets is not None else 0,
             "rule": samples.rules[i],
@@ -233,6 +248,11 @@ def _by_target(samples: JudgedRecord) -> list[dict[str, Any]]:
     found = Counter(zip(samples.targets, samples.outcomes, strict=True))
     rows = [{o: found[t, o] for o in ORDER if found[t, o]} for t in numbers]
     return [
-        {"target": t, "n": sum(row.values()), "counts": row, "segments": segments(row)}
+        {
+            "target": t,
+            "n": sum(row.values()),
+            "counts": row,
+            "segments": _named(samples, segments(row)),
+        }
         for t, row in zip(numbers, rows, strict=True)
     ]

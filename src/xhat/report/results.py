@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xhat.report.changes import as_pictures, save_changes_png
-from xhat.report.judged import JudgedRecord
+from xhat.report.judged import Chosen, ChosenRow, JudgedRecord
 from xhat.report.judged_page import save_judged_page
 
 __all__ = ["write_results"]
@@ -43,16 +43,41 @@ def write_results(found: Any, folder: str | Path) -> Path:
     table = found.write(folder, picture="changes.png" if drawn else None)
     if starts is not None and pictures is not None:
         save_changes_png(folder / "changes.png", starts, pictures, _captions(found))
-    if found.verdicts is None or not hasattr(found.verdicts, "axes") or not found.verdicts.axes:
+    verdicts = found.verdicts
+    if verdicts is None or not hasattr(verdicts, "axes"):  # those of a file are sentences alone
         return table
-    facts = {"goal": found.goal, "method": found.method, "alpha": f"{found.verdicts.alpha:g}"}
+    if not verdicts.axes and found.selection is None:
+        return table
+    facts = {"goal": found.goal, "method": found.method, "alpha": f"{verdicts.alpha:g}"}
     return save_judged_page(
         folder / "report.html",
         _samples(found, low, high),
         title="What was found, and what the judges say",
-        lead=f"{found.summary()}.".capitalize(),
+        lead=f"{found.shifted} {found.counted().capitalize()}.".strip(),
         facts={name: value for name, value in facts.items() if value} | {"inputs": len(found)},
-        notes=(*_NOTES, *(f"{note}." for note in found.notes)),
+        notes=(
+            *(_NOTES if verdicts.axes else ()),
+            *(f"{note[:1].upper()}{note[1:]}." for note in found.notes),
+        ),
+        chosen=_chosen(found),
+    )
+
+
+def _chosen(found: Any) -> Chosen | None:
+    """Return which samples may be believed, for the page; None where that was not asked."""
+    selection = found.selection
+    if selection is None:
+        return None
+
+    def row(i: int) -> ChosenRow:
+        p, low, high = (float(each[i]) for each in (selection.p, selection.low, selection.high))
+        return ChosenRow(i, bool(selection.verified[i]), p, low, high)
+
+    return Chosen(
+        summary=f"{selection.summary()}.".capitalize(),
+        promise=selection.promise(),
+        trusted=[row(i) for i in found.trusted.nonzero()[:, 0].tolist()],
+        next=[row(i) for i in found.next.tolist()],
     )
 
 
@@ -70,10 +95,10 @@ def _captions(found: Any) -> list[str]:
     moved = (found.x - found.x0).flatten(1).norm(dim=1)
     said = []
     for i, status in enumerate(found.sentences):
-        verdict = "not judged" if found.verdicts is None else str(found.verdicts.outcomes[i])
+        verdict = "not judged" if found.verdicts is None else found.word(found.verdicts.outcomes[i])
         sure = float(found.confidence[i])
         said.append(
-            f"input {i}: {verdict.replace('_', ' ')}\n{status}\n"
+            f"input {i}: {verdict}\n{status}\n"
             f"{'' if sure != sure else f'confidence {sure:.2f}, '}moved {float(moved[i]):.2f}"
         )
     return said
@@ -98,9 +123,11 @@ def _samples(found: Any, low: float, high: float) -> JudgedRecord:
     return JudgedRecord(
         outcomes=[str(outcome) for outcome in verdicts.outcomes],
         rules=[verdict.rule for verdict in verdicts],
-        evidence=[f"{verdict.explain()}{_changed(found, i)}" for i, verdict in enumerate(verdicts)],
+        evidence=[_evidence(found, i) for i in range(len(verdicts))],
         axes=[axis.name for axis in verdicts.axes],
-        p_values=torch.stack([axis.adjusted for axis in verdicts.axes], dim=1).numpy(),
+        p_values=np.stack([axis.adjusted.numpy() for axis in verdicts.axes], axis=1)
+        if verdicts.axes
+        else np.empty((len(found), 0)),
         alpha=verdicts.alpha,
         level=verdicts.alpha * (1 + 1e-9),
         targets=None if verdicts.target is None else [_word(words, k) for k in verdicts.target],
@@ -111,7 +138,17 @@ def _samples(found: Any, low: float, high: float) -> JudgedRecord:
         nearest=nearest,
         nearest_names=[verdict.nearest_names() for verdict in verdicts],
         starts=None if pictures is None or bool((found.x == found.x0).all()) else grey(found.x0),
+        worth=found.worth(),
+        doubt="" if found.self_tested is None else found.self_tested.doubt,
     )
+
+
+def _evidence(found: Any, i: int) -> str:
+    """Return the evidence of one verdict, under the name that its outcome has here."""
+    verdict = found.verdicts[i]
+    _, rest = verdict.explain().split(":", 1)
+    believed = "" if found.selection is None else f"\n{found.selection.explain(i)}"
+    return f"{found.word(verdict.outcome)}:{rest}{believed}{_changed(found, i)}"
 
 
 def _changed(found: Any, i: int) -> str:

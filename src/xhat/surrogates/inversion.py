@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from xhat.core import check_count, check_positive, check_range, check_tensor
-from xhat.engine import Adam, Plateau, Problem, Restarts, Result, solve
+from xhat.engine import Adam, Compute, Plateau, Problem, Restarts, Result, solve
 from xhat.objectives import Measurement, Objective
 from xhat.spaces import Box
 
@@ -37,7 +37,6 @@ def invert(
     limit: float = 4.0,
     tries: int = 3,
     max_steps: int = 150,
-    seed: int = 0,
     **options: Any,
 ) -> Result:
     """Return the codes from which ``decoder`` makes what is nearest to ``x``, all searched at once.
@@ -51,8 +50,8 @@ def invert(
         tries: how many starts; those after the first are drawn around it, within a quarter
             of the box.
         max_steps: the step budget of every try.
-        seed: of the draws.
-        **options: of ``xhat.engine.solve``, such as ``stepper`` (``Adam(0.1)`` if left out).
+        **options: of ``xhat.engine.solve``, such as ``stepper`` (``Adam(0.1)`` if left out), or
+            ``compute``, whose seed is that of the draws.
 
     Returns:
         A ``Result`` whose ``x`` are the codes, and whose ``loss`` is the squared distance between
@@ -81,7 +80,7 @@ def invert(
     options = {"stepper": Adam(0.1), "stop": Plateau(20, 1e-3)} | options
     further = Restarts(tries, limit / 4) if check_count("tries", tries) > 1 else None
     problem = Problem(_Rebuilt(decoder, x), Box(-limit, limit))
-    return solve(problem, z, max_steps=max_steps, restarts=further, seed=seed, **options).finished()
+    return solve(problem, z, max_steps=max_steps, restarts=further, **options).finished()
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class Inversion:
             limit=self.limit,
             tries=self.tries,
             max_steps=self.max_steps,
-            seed=self.seed,
+            compute=Compute(seed=self.seed),
         ).x.to(x)
 
 

@@ -1,10 +1,13 @@
 """What is shipped of digits, in the cache of the library."""
 
+from dataclasses import replace
+
 import torch
 
 from xhat.core.cache import cached
 from xhat_zoo import digits
-from xhat_zoo.digits import judging, references
+from xhat_zoo.digits import judging, references, tested
+from xhat_zoo.digits.domain import digits_domain
 from xhat_zoo.digits.judging import digits_judge
 from xhat_zoo.digits.networks import PRECOMPUTED
 
@@ -38,3 +41,14 @@ def test_what_is_shipped_is_what_the_judge_would_learn():
     assert torch.allclose(seen.scores, judge.usual.scores[:60], rtol=5e-3, atol=1e-4)
     others = judge.look(real.images[:60], real.labels[:60].roll(1))
     assert not torch.allclose(others.scores, judge.usual.scores[:60], rtol=5e-3, atol=1e-4)
+
+
+def test_the_domain_tells_the_self_test_that_is_shipped():
+    """If not, ``make remembered`` makes it anew."""
+    found = digits_domain().self_tested
+    assert found is not None
+    assert found.proven
+    assert {"clothes", "letters"} <= {row.name for row in found.rows}
+    assert tested.shipped(digits_judge(), 0.1) is None  # tested at .05
+    other = replace(digits_judge().usual, scores=digits_judge().usual.scores + 1)
+    assert tested.shipped(replace(digits_judge(), usual=other), 0.05) is None

@@ -81,7 +81,7 @@ def jury():
     x = torch.rand(160, 1, 8, 8, generator=generator(0))
     labels = torch.arange(160) % 2
     x[labels == 1] = 1 - x[labels == 1] ** 4
-    members = default_jury(split_reference(x, labels, 0.2, seed=0), seed=0).members
+    members = default_jury(split_reference(x, labels, seed=0), seed=0).members
     return torch.nn.ModuleList(members)
 
 
@@ -94,7 +94,7 @@ def jury():
             "xhat.surrogates.regression",
             False,
         ),  # its loss asks the members, not the network
-        (jury, "xhat.judges.fitting", True),
+        (jury, "xhat.judges.families", True),
     ],
 )
 def test_trainings_without_a_choice_work_in_either_precision(train, room, passes, monkeypatch):

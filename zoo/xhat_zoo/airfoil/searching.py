@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count
-from xhat.engine import Compute, Problem, Progress, Result, solve
+from xhat.engine import Compute, Problem, Progress, Result, Watch, solve
 from xhat_zoo.airfoil.catalogue import catalogue
 from xhat_zoo.airfoil.design import (
     Design,
@@ -148,7 +148,7 @@ def search(
         box.project(x0),
         max_steps=max_steps,
         compute=Compute(precision="float64"),
-        on_progress=on_progress,
+        watch=Watch(on_progress=on_progress),
     ).finished()
     with torch.no_grad():
         seen = flight(result.x.double(), rows)

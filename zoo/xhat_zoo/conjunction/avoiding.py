@@ -32,7 +32,7 @@ _TIMES, _KEEP = 24, 4
 _NEAR = 0.01  # of log10 Pc: a gap that scaling alone makes good
 _SCALINGS = 4  # at most
 _SLACK = 1e-3  # of log10 Pc: how far below the wanted risk a burn may be left
-_ROUNDS, _STEPS = AugmentedLagrangian(rounds=6), 20
+_STEPPER, _STEPS = AugmentedLagrangian(LBFGS(history=5), rounds=6), 20
 _TOLERANCE = 3e-4  # relative; the truth's own scaling makes good what is left
 _SPARE = 1e-3  # of thrust and band, kept for the scaling; more than the tolerance
 _ROUNDING = 1 + 1e-6
@@ -189,11 +189,9 @@ class _Search:
         return solve(
             problem,
             starts,
-            stepper=LBFGS(history=5),
+            stepper=_STEPPER,
             max_steps=_STEPS,
-            multipliers=_ROUNDS,
-            seed=self.seed,
-            compute=Compute(precision="float64", chunk=2048),
+            compute=Compute(precision="float64", chunk=2048, seed=self.seed),
         ).finished()
 
     def _best(self, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 
 from xhat.domain import Domain, References
-from xhat_zoo.digits import networks, splits
+from xhat_zoo.digits import networks, splits, tested
 from xhat_zoo.digits.judging import digits_judge
 from xhat_zoo.digits.references import digits_references
 
@@ -24,14 +24,14 @@ def digits_domain(
         alpha: of the judge.
         references: makes what searches from real samples begin at, when it is needed.
     """
-    data = splits.split("surrogate_train")
-    return Domain(
+    data, judge = splits.split("surrogate_train"), digits_judge(alpha)
+    domain = Domain(
         data.images,
         data.labels,
         kind="image",
         limits=(0.0, 1.0),
         name="digits",
-        judge=digits_judge(alpha),
+        judge=judge,
         networks={
             "robust": networks.surrogate("robust"),
             "autoencoder": networks.vae(),
@@ -39,3 +39,5 @@ def digits_domain(
         },
         references=references,
     )
+    domain.self_tested = tested.shipped(judge, alpha)
+    return domain

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import xhat
 from xhat.core import atomic_folder_check, atomic_write, generator
-from xhat.engine import GradientDescent, Result
+from xhat.engine import GradientDescent, Result, Watch
 from xhat.learning.checkpoints import versions
 from xhat.report import PageTable, TaskPage, save_task_page
 from xhat.task import Stage, Tell
@@ -121,14 +121,14 @@ def run(*, seed: int = 0, on_progress: Tell | None = None) -> Shown:
         errors[name] = measure_field(field, truth, region=region, seed=seed, points=POINTS)
         field = field.double()
         surface[name] = find_surface(
-            field, _in_plane(name, seed), stepper=GradientDescent(_SLOW), trace=1
+            field, _in_plane(name, seed), stepper=GradientDescent(_SLOW), watch=Watch(trace=1)
         )
         inside = shapes.samples_around(truth, 6 * STARTS, seed=seed, near=0.0, deep=1.0)
         medial[name] = find_medial(
             field,
             _flat(name, inside.points[inside.distances < 0]),
             stepper=GradientDescent(_SLOWLY),
-            trace=2,
+            watch=Watch(trace=2),
         )
         balls[name] = largest_ball(field, inside.points[inside.distances < 0][:STARTS])
     tell(Stage("shapes", len(shapes.SHAPES), len(shapes.SHAPES)))
@@ -171,7 +171,7 @@ def search_poses(
         within=(-half, half),
         tries=tries or TRIES,
         seed=seed,
-        on_progress=lambda now: tell(Stage(name, now.done, now.total)),
+        watch=Watch(on_progress=lambda now: tell(Stage(name, now.done, now.total))),
     )
     before = shapes.chunked(shapes.Clearance(room, body), wanted)
     moved = body.moved(result.x.double(), wanted).sqrt()

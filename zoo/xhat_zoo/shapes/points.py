@@ -50,7 +50,7 @@ def find_surface(
         x0: ``(n, 3)``, the starts.
         tolerance: a point is on the surface when ``|f|`` is at most this.
         max_steps: the step budget.
-        **options: passed to ``solve``, such as ``trace``.
+        **options: passed to ``solve``, such as ``watch``.
 
     Returns:
         The points as ``x``; ``reached`` says which are on the field's own surface.
@@ -85,7 +85,7 @@ def find_medial(
         x0: ``(n, 3)``, the starts.
         inside: whether to go deeper into the solid; else farther out, which needs walls.
         max_steps: the step budget.
-        **options: passed to ``solve``, such as ``trace``.
+        **options: passed to ``solve``, such as ``watch``.
 
     Returns:
         The points as ``x``; ``-loss`` is the distance to the surface that the field claims.

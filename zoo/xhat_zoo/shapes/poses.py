@@ -74,8 +74,8 @@ def find_poses(
         within: two corners of the box in which translations lie.
         tries: from the wanted pose, and then from random poses around it; the best is kept.
         max_steps: the step budget of a round of multipliers.
-        seed: of those random poses.
-        **options: passed to ``solve``, such as ``trace``.
+        seed: of those random poses, unless a ``compute`` is given, which has its own.
+        **options: passed to ``solve``, such as ``watch``.
 
     Returns:
         Poses as ``x``, and whether each is ``feasible`` by the surrogate; where none was found,
@@ -99,14 +99,14 @@ def find_poses(
         (Inequality(keeps, name="clearance"),),
         tolerance=_TIGHT,
     )
-    double = wanted.dtype == torch.float64
+    precision = "float64" if wanted.dtype == torch.float64 else "float32"
     settings: dict[str, Any] = {
         "stepper": LBFGS(first=0.05),
         "max_steps": max_steps,
         "restarts": Restarts(tries, _AROUND * float((high - low).max())) if tries > 1 else None,
-        "compute": Compute(chunk=1024, precision="float64" if double else "float32"),
+        "compute": Compute(chunk=1024, precision=precision, seed=seed),
     }
-    return solve(problem, start, seed=seed, **settings | options).finished()
+    return solve(problem, start, **settings | options).finished()
 
 
 class Displacement(Objective):

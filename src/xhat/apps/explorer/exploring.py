@@ -17,8 +17,9 @@ from xhat.apps.explorer.pictures import resized
 from xhat.apps.explorer.question import Question, settings, structures
 from xhat.core import check_choice, check_fraction, check_range, check_tensor, modules_of
 from xhat.domain import Domain
-from xhat.door.auditing import judged, wanted
+from xhat.door.auditing import wanted
 from xhat.door.judged import Judged
+from xhat.door.judging import judged
 from xhat.engine import Progress, Result
 from xhat.judges import Judge
 from xhat.methods import Method, Options, default_method, known_methods

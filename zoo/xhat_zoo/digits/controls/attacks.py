@@ -5,7 +5,7 @@ Only attacks that reached their target count: those that the attacked model take
 Sources: Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018
 (PGD); Carlini, Wagner, "Towards Evaluating the Robustness of Neural Networks", S&P 2017; Rony et
 al., "Decoupling Direction and Norm for Efficient Gradient-Based L2 Adversarial Attacks and
-Defenses", CVPR 2019 (the smallest ball that suffices); Brendel, Rauber, Bethge, "Decision-Based
+Defenses", CVPR 2019 (minimum norm); Brendel, Rauber, Bethge, "Decision-Based
 Adversarial Attacks", ICLR 2018; Carlini, Wagner, "Adversarial Examples Are Not Easily Detected",
 AISec 2017 (attacks that know the detector).
 """
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from xhat.constraints import L2Ball, LinfBall
 from xhat.core import per_row
 from xhat.engine import Adam, Problem, Result, SignDescent, TargetReached, pgd, solve
+from xhat.engine import minimum_norm as nearest_fooling
 from xhat.judges import Jury, Likelihood, Reconstruction
 from xhat.objectives import CrossEntropy, Custom, Margin, Objective, Proximity
 from xhat.spaces import Box
@@ -71,27 +72,10 @@ def carlini_wagner(of: Material) -> Control:
     return _kept(of, best, norm < torch.inf)
 
 
-def minimum_norm(of: Material, rounds: int = 7) -> Control:
-    """The smallest L2 ball in which PGD reaches the target, by bisection for every image."""
-    low, high = torch.zeros(len(of)), torch.full((len(of),), 6.0)
-    best, any_found = of.x.clone(), torch.zeros(len(of), dtype=torch.bool)
-    for _ in range(rounds):
-        radius = (low + high) / 2
-        found = pgd(
-            of.surrogate,
-            of.x,
-            of.target,
-            radius=radius,
-            norm="l2",
-            rate=0.15,
-            steps=40,
-            stop=TargetReached(),
-        ).finished()
-        hit = found.reached
-        best = torch.where(per_row(hit, best), found.x, best)
-        low, high = torch.where(hit, low, radius), torch.where(hit, radius, high)
-        any_found |= hit
-    return _kept(of, best, any_found)
+def minimum_norm(of: Material) -> Control:
+    """The nearest image in L2 that the surrogate takes for the target."""
+    x, reached = nearest_fooling(of.surrogate, of.x, of.target)
+    return _kept(of, x, reached)
 
 
 def boundary(of: Material, steps: int = 600) -> Control:

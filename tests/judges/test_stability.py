@@ -1,0 +1,99 @@
+"""Noise tells an answer that hangs on detail from an error; a place tells odd from foreign."""
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+import xhat
+from tests.judges.world import gaussians
+from xhat.core import generator
+from xhat.judges import Judge, Outcome
+from xhat.judges.placing import Place
+from xhat.judges.stability import STABLE, Noise, share_kept
+
+KNOWN, LABELS = gaussians(600, 0)
+
+
+class Side(nn.Module):
+    """A surrogate that says 0 beyond a border of the first feature."""
+
+    def __init__(self, border):
+        super().__init__()
+        self.border = border
+
+    def forward(self, x):
+        return torch.stack((x[:, 0] - self.border, self.border - x[:, 0]), dim=1)
+
+
+def test_noise_moves_a_quarter_as_far_as_neighbours_lie_apart():
+    x = torch.randn(500, 4, generator=generator(0)) * torch.tensor([1.0, 10, 100, 1000])
+    noise = Noise.of(x)
+    unit = noise.deviation / torch.tensor([1.0, 10, 100, 1000])
+    assert float(unit.max() / unit.min()) < 1.2
+    apart = torch.cdist(x / x.std(dim=0), x / x.std(dim=0)).fill_diagonal_(torch.inf)
+    moved = (noise.draws(200) / x.std(dim=0)).norm(dim=1).mean()
+    assert 0.15 < float(moved / apart.amin(dim=1).median()) < 0.35
+
+
+def test_an_answer_at_the_border_is_kept_half_of_the_time_and_one_far_away_always():
+    noise = Noise.of(KNOWN)
+    x = KNOWN[:3].clone()
+    x[:, 0] = torch.tensor([1.0 + 1e-6, 1.0 + 20 * float(noise.deviation[0]), -50.0])
+    kept = share_kept(Side(1.0), x, torch.tensor([0, 0, 1]), noise)
+    assert 0.1 < kept[0] < STABLE
+    assert kept[1:].tolist() == [1, 1]
+    alone = share_kept(Side(1.0), x[:1], torch.tensor([0]), noise)
+    assert torch.equal(alone, kept[:1])  # whoever is asked with it
+
+
+@pytest.mark.parametrize("answer", [lambda x: x[:, :1], lambda x: x[:, 0]])
+def test_what_gives_no_classes_is_not_asked(answer):
+    assert share_kept(answer, KNOWN[:2], torch.tensor([0, 0]), Noise.of(KNOWN)).isnan().all()
+
+
+def test_a_judge_calls_what_does_not_survive_adversarial_and_what_does_mistaken():
+    judge = Judge.fit(KNOWN, LABELS)
+    new, theirs = gaussians(200, 1)
+    one = new[theirs == 1]
+    wanted = torch.zeros(len(one), dtype=torch.long)
+    everywhere = judge.judge(one, wanted, surrogate=lambda x: torch.eye(2)[[0]].expand(len(x), 2))
+    nowhere = judge.judge(one, wanted, surrogate=lambda x: torch.eye(2)[[1]].expand(len(x), 2))
+    unknown = judge.judge(one, wanted)
+    assert everywhere.outcomes == unknown.outcomes
+    assert unknown.counts()[Outcome.MISTAKEN] > 0.9 * len(one)
+    assert nowhere.counts()[Outcome.ADVERSARIAL] > 0.9 * len(one)
+    verdict = next(v for v in nowhere if v.outcome is Outcome.ADVERSARIAL)
+    assert "does not survive small noise" in verdict.meaning
+    assert "keeps its answer 0.0 % of the time" in verdict.explain()
+
+
+def test_a_random_model_leaves_the_global_generators_alone():
+    before = torch.random.get_rng_state()
+    share_kept(lambda x: torch.rand(len(x), 2), KNOWN[:2], torch.tensor([0, 1]), Noise.of(KNOWN))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_moved_images_are_put_back_in_their_place():
+    images = torch.tensor(load_digits().images).float()[:100, None] / 16
+    wide = nn.functional.pad(images, (6, 6, 6, 6))
+    place = Place.of(wide)
+    for by in ((3, -3), (0, 2), (-2, 0)):
+        assert torch.equal(place.put(wide.roll(by, (2, 3))), place.put(wide))
+    far = wide.roll((9, 0), (2, 3))
+    assert torch.equal(place.put(far), place.put(far).clone())
+    assert float((place.put(wide) - wide).abs().mean()) < 0.1
+
+
+def test_an_image_beside_its_place_is_odd_and_not_foreign(monkeypatch):
+    """What only moved is not out of distribution where the jury reads it in its place."""
+    x, y = load_digits(return_X_y=True)
+    monkeypatch.setattr("xhat.judges.juries._STEPS", 150)
+    few = y < 2
+    images = nn.functional.pad(torch.tensor(x[few]).float().reshape(-1, 1, 8, 8) / 16, (5, 5, 5, 5))
+    labels = torch.tensor(y[few])
+    judge = xhat.Judge.fit(images[:240], labels[:240])
+    moved, wanted = images[240:].roll(4, 3), labels[240:]
+    counts = judge.judge(moved, wanted).counts()
+    assert counts[Outcome.OUT_OF_DISTRIBUTION] <= 0.1 * len(moved)
+    assert counts[Outcome.GENUINE] <= 0.1 * len(moved)
