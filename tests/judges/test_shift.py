@@ -49,7 +49,8 @@ def test_a_set_of_one_class_is_compared_with_that_class():
     new, theirs = gaussians(300, 1)
     ones = new[theirs == 1]
     assert not judge.judge(ones, 1).shift.found
-    assert judge.judge(ones, 0).shift.found  # as samples of the other class they are shifted
+    assert not judge.judge(ones, 0).shift.found  # whatever they are asked for
+    assert judge.judge(ones + 1, 0).shift.found
 
 
 def test_rows_are_as_frequent_as_wanted():

@@ -60,9 +60,9 @@ from xhat.judges.inputs import (
 from xhat.judges.juries import crossed_votes
 from xhat.judges.jury import Jury
 from xhat.judges.meaning import asked_for_others, compare_with_others
-from xhat.judges.neighbours import Neighbourhood
+from xhat.judges.neighbours import Neighbourhood, Neighbours
 from xhat.judges.placing import Place
-from xhat.judges.shift import Shift, rows_alike, tested
+from xhat.judges.shift import Shift, rows_alike, shift_of
 from xhat.judges.stability import Noise, share_kept
 from xhat.judges.statistics import CalibrationStatistics
 from xhat.judges.truth import Truth, ask
@@ -353,7 +353,7 @@ class Judge:
             kept=evidence.kept,
             placed=evidence.placed,
             calibrated=len(self.calibration.whole),
-            shift=self._shift(x, evidence.scores, wanted),
+            shift=self._shift(x, evidence, wanted),
             value=evidence.value,
             unasked=evidence.unasked,
         )
@@ -433,11 +433,25 @@ class Judge:
         told = (*own, *((name, group, *values(k, group)) for k, (name, group) in enumerate(kinds)))
         return tuple(Axis(*each, axis_p[:, k], adjusted[:, k]) for k, each in enumerate(told))
 
-    def _shift(self, x: Tensor, scores: Tensor, target: Tensor | None) -> Shift | None:
-        """Compare the samples, as a set, with real ones of the classes that are asked for."""
+    def _shift(self, x: Tensor, evidence: Evidence, target: Tensor | None) -> Shift | None:
+        """Compare the samples, as a set, with real ones of the classes asked for, and seen.
+
+        The larger p-value counts: a set of real samples that are asked for a wrong class has not
+        moved.
+        """
         first = next((axis.neighbours for axis in self.manifold if axis.neighbours), None)
         if first is None:
             return None
+        places, scores = first.seen(x), evidence.scores
+        found = self._moved(first, places, scores, target)
+        if evidence.seen is None or not found.found:
+            return found
+        seen = evidence.seen[:, :-1].argmax(dim=1)
+        return max(found, self._moved(first, places, scores, seen), key=lambda shift: shift.p)
+
+    def _moved(
+        self, first: Neighbours, places: Tensor, scores: Tensor, target: Tensor | None
+    ) -> Shift:
         known, reference, others = self.usual.halves[1], first.reference, self.usual.others
         if target is not None and others is not None and self.labels is not None:
             labels = others.isnan().int().argmax(dim=1)
@@ -446,10 +460,10 @@ class Judge:
             reference = reference[rows_alike(self.labels, target)]
         names = [name for axis in self.manifold for name in axis.names]
         along = slice(len(self._readers), None)
-        return tested(
+        return shift_of(
             (scores[:, along], known[:, along]),
             names,
-            (first.seen(x), reference),
+            (places, reference),
             trusted=not self.usual.crossed,
         )
 

@@ -4,8 +4,9 @@ A verdict holds for samples that come from where the judge's real samples came f
 hundred photographs of a new camera may look usual, and all together they do not. So the samples are
 compared as a set: on every axis of the judge with the scores of the calibration samples
 (Kolmogorov-Smirnov), and as they are with the reference samples (energy distance, of which the
-p-value comes from permutations). Both look at real samples of the classes that were asked for. The
-smallest p-value is corrected for the number of tests (Bonferroni); so real samples, of the classes
+p-value comes from permutations). Both look at real samples of the classes that were asked for, and
+at those of the classes that the jury sees; a set has moved where it is like neither. The smallest
+p-value is corrected for the number of tests (Bonferroni); so real samples, of the classes
 they are asked for, are called shifted with probability at most ``level``.
 
 Samples that a search has found are not drawn like real ones, and often are shifted: what a judge
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from xhat.core import generator
 
-__all__ = ["LEVEL", "Shift", "axes_shift", "energy_p_value", "rows_alike", "tested"]
+__all__ = ["LEVEL", "Shift", "axes_shift", "energy_p_value", "rows_alike", "shift_of"]
 
 LEVEL = 0.05
 _DRAWS = 499
@@ -137,7 +138,7 @@ def rows_alike(labels: Tensor, target: Tensor) -> Tensor:
     return torch.cat(chosen).sort().values
 
 
-def tested(
+def shift_of(
     scores: tuple[Tensor, Tensor],
     names: Sequence[str],
     places: tuple[Tensor, Tensor],
