@@ -357,6 +357,7 @@ class Judge:
             shift=self._shift(x, evidence, wanted),
             value=evidence.value,
             unasked=evidence.unasked,
+            beta=self.beta,
         )
 
     def look(self, x: Tensor, target: Tensor | None) -> Evidence:
