@@ -26,6 +26,7 @@ def one_pass() -> Generator[None]:
     """Within it, ``once`` asks no function twice about the same samples; they must not change.
 
     Example:
+        >>> import torch
         >>> asked = []
         >>> x = torch.zeros(2, 3)
         >>> with one_pass():
