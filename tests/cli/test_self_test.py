@@ -89,7 +89,7 @@ def test_a_reference_with_values_is_tested_and_audited(xhat, cellar, values):
     known.to_csv(cellar / "ref.csv", index=False)
     frame[::30].drop(columns=kept).to_csv(cellar / "in.csv", index=False)
     reference = ("--reference", "ref.csv", "--values", values, "--beta", "0.2")
-    code, out, err = xhat("self-test", *reference, "--n", "20", "--out", "o")
+    code, _, err = xhat("self-test", *reference, "--n", "20", "--out", "o")
     assert (code, err) == (0, "")
     assert json.loads((cellar / "o" / "selftest.json").read_text())["beta"] == 0.2
     found = Domain.load(cellar / "o" / "domain.safetensors")
