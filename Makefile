@@ -73,6 +73,7 @@ bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py
 	$(BENCH)/bin/python benchmarks/memory.py
 	$(BENCH)/bin/python benchmarks/judging.py
+	$(BENCH)/bin/python benchmarks/verdict_cost.py
 	$(BENCH)/bin/python benchmarks/diffusers_check.py
 
 # Others: make fuzz FUZZ="--n 500 --seed 3".

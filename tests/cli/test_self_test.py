@@ -77,3 +77,39 @@ def test_a_reference_without_a_self_test_says_how_to_make_one(xhat, cellar):
 def test_what_is_wrong_is_said_in_one_sentence(refused, cellar, words, said):
     assert said in refused("self-test", *words, "--out", "none")
     assert not (cellar / "none").exists()
+
+
+@pytest.mark.parametrize("values", ["alcohol", "alcohol,hue", "v.npy"])
+def test_a_reference_with_values_is_tested_and_audited(xhat, cellar, values):
+    domain = wine()
+    frame = pd.DataFrame(domain.x.numpy(), columns=domain.names)
+    kept = ["alcohol"] if values == "v.npy" else values.split(",")
+    np.save(cellar / "v.npy", frame[["alcohol"]].to_numpy())
+    known = frame.drop(columns=kept) if values == "v.npy" else frame
+    known.to_csv(cellar / "ref.csv", index=False)
+    frame[::30].drop(columns=kept).to_csv(cellar / "in.csv", index=False)
+    reference = ("--reference", "ref.csv", "--values", values, "--beta", "0.2")
+    code, _, err = xhat("self-test", *reference, "--n", "20", "--out", "o")
+    assert (code, err) == (0, "")
+    assert json.loads((cellar / "o" / "selftest.json").read_text())["beta"] == 0.2
+    found = Domain.load(cellar / "o" / "domain.safetensors")
+    assert found.values.reshape(len(found), -1).shape[1] == len(kept)
+    assert not set(kept) & set(found.names)
+    code, _, err = xhat("audit", "--inputs", "in.csv", *reference, "--out", "a")
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--values", "alcohol", "--labels", "cultivar"), "give either --labels"),
+        (("--values", "proof"), "has no column 'proof'"),
+        (("--values", "alcohol,proof"), "has no further column 'proof'"),
+    ],
+)
+def test_values_that_are_not_there_are_told(xhat, cellar, words, said):
+    frame = pd.read_csv(cellar / "ref.csv").drop(columns="cultivar")
+    frame.to_csv(cellar / "ref.csv", index=False)
+    code, _, err = xhat("self-test", "--reference", "ref.csv", *words, "--out", "o")
+    assert code != 0
+    assert said in err

@@ -85,6 +85,22 @@ def test_a_judge_is_fitted_once_and_judges():
     assert judge.judge(3 * mine, 0).counts()["genuine"] == 0
 
 
+def test_one_fit_serves_every_level():
+    domain = wine()
+    judge, other = domain.judge(), domain.judge(0.1, 0.2)
+    assert (judge.alpha, judge.beta) == (0.05, 0.05)
+    assert (other.alpha, other.beta) == (0.1, 0.2)
+    assert other.manifold is judge.manifold  # fitted once
+    assert domain.judge(0.1, 0.2) is other
+    with pytest.raises(ValueError, match="beta must"):
+        domain.judge(beta=1.5)
+    given = Domain(domain.x, domain.labels, judge=other)
+    assert given.judge(0.1).beta == 0.2  # its own
+    assert given.judge(0.1, 0.3).beta == 0.3
+    with pytest.raises(ValueError, match=r"was made for alpha = 0\.1"):
+        given.judge()
+
+
 def test_a_file_keeps_samples_judge_and_networks(tmp_path):
     domain = small_digits()
     x = domain.x[:20]

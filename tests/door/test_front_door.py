@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -119,6 +120,39 @@ def test_a_model_in_training_mode_is_left_as_it_was(method):
         xhat.audit(net, x0, 3, domain=domain)
     assert net[0].training
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("budget", [None, 2])
+def test_training_mode_is_warned_of_once_whoever_asks_the_model(budget):
+    domain, net = small_digits(), torch.nn.Sequential(torch.nn.Dropout(0.1), small_classifier())
+    net.eval()[0].train()
+    x0 = domain.x[domain.halves[1][:3]]
+    calls = (
+        lambda: xhat.optimize(net, x0, 3, domain=domain, truth=lambda x: net(x[None])[0]),
+        lambda: xhat.audit(net, x0, 3, domain=domain, truth=lambda x: net(x[None])[0]),
+        lambda: xhat.audit(net, x0, 3, truth=lambda x: net(x[None])[0], budget=budget),
+    )
+    for call in calls:
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            call()
+        said = [str(each.message) for each in heard if each.category is InputWarning]
+        assert sum("Dropout is in training mode" in each for each in said) == 1, said
+        assert net[0].training
+
+
+def test_audited_samples_were_not_searched_and_levels_are_kept(tmp_path):
+    domain = wine()
+    checked = xhat.audit(None, domain.x[:4], domain=domain)
+    assert checked.summary().startswith("4 audited; ")
+    checked = xhat.audit(None, domain.x[:4], "a", domain=domain, alpha=0.1, beta=0.2)
+    assert checked.verdicts.beta == 0.2
+    for name in ("f.npz", "f.parquet"):
+        checked.save(tmp_path / name)
+        again = xhat.Judged.load(tmp_path / name)
+        assert (again.verdicts.alpha, again.verdicts.beta) == (0.1, 0.2)
+    tested = domain.self_test(n=20, alpha=0.1, beta=0.2)
+    assert (tested.alpha, tested.beta) == (0.1, 0.2)
 
 
 def test_a_file_keeps_verdicts_and_the_path(tmp_path):

@@ -247,6 +247,8 @@ def test_files_tables_and_pages_keep_the_selection(tmp_path):
     assert page.name == "report.html"
     assert "Which to believe, and which to simulate next" in text
     assert "of which at most 10 % are expected to be false" in text
+    assert "undecided" in map(str, checked.verdicts.outcomes)
+    assert "no domain was given, so nobody judges it; a larger budget would help" in text
 
 
 def test_verdicts_alone_trust_fewer_where_most_are_of_another_class(tmp_path):
@@ -266,6 +268,11 @@ def test_verdicts_alone_trust_fewer_where_most_are_of_another_class(tmp_path):
     fine.save(tmp_path / "f.parquet")
     assert torch.equal(xhat.Judged.load(tmp_path / "f.parquet").trusted, fine.trusted)
     assert "verified" not in pd.read_parquet(tmp_path / "f.parquet").columns
+    strict = xhat.audit(None, x, labels, domain=domain, fdr=1e-4)
+    assert "simulate next" not in strict.selection.explain(int(strict.next[0]))
+    text = strict.report(tmp_path / "r").read_text("utf-8")
+    assert "Which to believe" in text
+    assert "imulate next" not in text  # there is no truth that could be asked
     plain = xhat.audit(None, x * 3, domain=domain)  # no class was asked for
     assert plain.selection is None
     assert len(plain.next) == 0

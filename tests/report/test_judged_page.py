@@ -256,4 +256,7 @@ def test_what_may_be_believed_is_told_with_its_gaps_and_in_a_few_rows(save):
     without = save(chosen=Chosen("None.", "", [], []))
     assert without.count('<p class="sub">None.</p>') == 2
     assert "gap of the surrogate" not in without
+    alone = save(chosen=Chosen("None.", "", [], None))
+    assert "Which to believe</h2>" in alone
+    assert "imulate next" not in alone
     assert "simulate next" not in save()

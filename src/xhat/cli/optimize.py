@@ -17,7 +17,6 @@ from xhat.cli.wanted import Wanted, domain_of, limits_of, samples_of
 if TYPE_CHECKING:
     from xhat.door.judged import Judged
     from xhat.engine import Progress, Result
-    from xhat.judges import Outcome
 
 __all__ = ["audit_command", "optimize_command"]
 
@@ -34,6 +33,13 @@ Labels = Annotated[
     str | None,
     typer.Option(
         help="Their classes: a column of --reference, or a file.", rich_help_panel="What is real"
+    ),
+]
+Values = Annotated[
+    str | None,
+    typer.Option(
+        help="Their values, instead of classes: columns of --reference (a,b), or a file.",
+        rich_help_panel="What is real",
     ),
 ]
 Kind = Annotated[
@@ -106,6 +112,7 @@ def optimize_command(
     ] = False,
     reference: Reference = None,
     labels: Labels = None,
+    values: Values = None,
     kind: Kind = None,
     truth: TruthName = None,
     constraint: Annotated[
@@ -142,7 +149,7 @@ def optimize_command(
         from xhat.engine import Compute
 
         goal = wanted.goal()
-        domain = domain_of(reference, labels, kind, bounds, fixed, seed, alpha)
+        domain = domain_of(reference, labels, kind, bounds, fixed, seed, alpha, values)
         network, starts = load_model(model), samples_of(inputs, "the inputs", domain)
         limits = None if domain is not None or bounds is None else limits_of(bounds)
         if device is not None:
@@ -201,6 +208,7 @@ def audit_command(
     at_most: AtMostValue = None,
     reference: Reference = None,
     labels: Labels = None,
+    values: Values = None,
     kind: Kind = None,
     truth: TruthName = None,
     budget: Annotated[
@@ -228,7 +236,7 @@ def audit_command(
         from xhat.door.auditing import audit
 
         goal = wanted.goal() if wanted.said else None
-        domain = domain_of(reference, labels, kind, None, None, seed, alpha)
+        domain = domain_of(reference, labels, kind, None, None, seed, alpha, values)
         samples = samples_of(inputs, "the samples", domain)
         results = inputs.suffix in (".parquet", ".npz")
         starts = as_starts(read_data(inputs, "the samples")) if results else None
@@ -254,7 +262,7 @@ def audit_command(
         for outcome, count in found.verdicts.counts().items():
             if count:
                 told = found.word(outcome) if outcome == "genuine" else outcome
-                console.print(f"{count:6d}  {told}: {_meaning(found, outcome)}")
+                console.print(f"{count:6d}  {told}: {found.meaning(outcome)}")
         if len(found) == 1:
             console.print(f"\n{found.verdicts[0].explain()}", markup=False)
         _say_worth(found)
@@ -262,19 +270,14 @@ def audit_command(
     console.print(f"Open {page}", markup=False)
 
 
-def _meaning(found: "Judged", outcome: "Outcome") -> str:
-    """Return what an outcome means for the samples that have it; in general, where they differ."""
-    verdicts: Any = found.verdicts
-    said = {each.meaning for each in verdicts if each.outcome is outcome}
-    return said.pop() if len(said) == 1 else outcome.meaning
-
-
 def _say_selected(found: "Judged") -> None:
     """Say which samples to believe, and which to simulate next."""
     if found.selection is None:
         return
     console.print(f"\n{found.selection.summary()}.".capitalize(), markup=False)
-    rows = {"Believe": found.trusted.nonzero()[:, 0], "Simulate next": found.next}
+    rows = {"Believe": found.trusted.nonzero()[:, 0]}
+    if found.selection.by_truth:
+        rows["Simulate next"] = found.next
     for what, numbers in rows.items():
         listed = ", ".join(map(str, numbers[:_LISTED].tolist())) or "none"
         more = f", … ({len(numbers)} in all)" if len(numbers) > _LISTED else ""

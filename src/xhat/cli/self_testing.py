@@ -7,7 +7,7 @@ import typer
 
 from xhat.cli.app import Out, Seed, app
 from xhat.cli.names import DEFAULT_TASK, HALVES
-from xhat.cli.optimize import Kind, Labels, Reference
+from xhat.cli.optimize import Beta, Kind, Labels, Reference, Values
 from xhat.cli.shell import console, errors, progress_bar
 from xhat.cli.wanted import domain_of, samples_of
 
@@ -28,6 +28,7 @@ def self_test_command(
     ] = None,
     reference: Reference = None,
     labels: Labels = None,
+    values: Values = None,
     kind: Kind = None,
     foreign: Annotated[
         list[Path] | None,
@@ -39,6 +40,7 @@ def self_test_command(
         str | None, typer.Option(help="To be attacked, too, as package.module:attribute.")
     ] = None,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
+    beta: Beta = None,
     n: Annotated[
         int | None,
         typer.Option(help=f"Samples of each control. \\[default: {_SAMPLES}; of a task 300]"),
@@ -58,7 +60,8 @@ def self_test_command(
     """Judge samples whose right verdict is known: how far can verdicts be trusted?"""
     from xhat.core import claimed_folder
 
-    own = {"--labels": labels, "--kind": kind, "--foreign": foreign or None, "--model": model}
+    own = {"--labels": labels, "--values": values, "--kind": kind}
+    own |= {"--foreign": foreign or None, "--model": model}
     tasks = {"TASK": task, "--half": half, "--weights": weights}
     given = {name for name, said in (tasks if reference is not None else own).items() if said}
     if given:
@@ -66,12 +69,13 @@ def self_test_command(
         raise ValueError(f"{', '.join(sorted(given))} goes with {other}.")
     with claimed_folder(out):
         if reference is None:
-            told = {"alpha": alpha, "n": n, "half": half, "weights": weights, "seed": seed}
+            told = {"alpha": alpha, "beta": beta, "n": n, "half": half}
+            told |= {"weights": weights, "seed": seed}
             _of_task(task or DEFAULT_TASK, out, told)
             return
         from xhat.cli.inputs import load_model
 
-        domain = domain_of(reference, labels, kind, None, None, seed, alpha)
+        domain = domain_of(reference, labels, kind, None, None, seed, alpha, values)
         assert domain is not None  # noqa: S101 - there is a reference
         elsewhere = {
             path.stem: samples_of(path, "the foreign data", domain) for path in foreign or ()
@@ -81,6 +85,7 @@ def self_test_command(
                 foreign=elsewhere or None,
                 model=None if model is None else load_model(model),
                 alpha=alpha,
+                beta=beta,
                 seed=seed,
                 on_progress=update,
                 n=_SAMPLES if n is None else n,

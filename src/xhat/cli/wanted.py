@@ -71,6 +71,7 @@ def domain_of(
     fixed: str | None,
     seed: int,
     alpha: float = 0.05,
+    values: str | None = None,
 ) -> "Domain | None":
     """Return the domain that a command's options describe, or None.
 
@@ -83,18 +84,24 @@ def domain_of(
     from xhat.task import task, tasks
 
     if reference is not None and str(reference) in tasks():
-        told = {"--labels": labels, "--kind": kind, "--bounds": bounds, "--fixed": fixed}
+        told = {"--labels": labels, "--values": values, "--kind": kind}
+        told |= {"--bounds": bounds, "--fixed": fixed}
         for name, said in told.items():
             if said is not None:
                 raise ValueError(f"{name} goes with real samples of your own; {reference} has its.")
         return task(str(reference)).domain(alpha)
     if reference is None:
-        for name, said in {"--labels": labels, "--kind": kind, "--fixed": fixed}.items():
+        told = {"--labels": labels, "--values": values, "--kind": kind, "--fixed": fixed}
+        for name, said in told.items():
             if said is not None:
                 raise ValueError(f"{name} goes with --reference, the real samples.")
         return None
     if reference.suffix == ".safetensors":
         return Domain.load(reference)
+    if labels is not None and values is not None:
+        raise ValueError("give either --labels, classes, or --values, quantities.")
+    if values is not None:
+        return _of_values(reference, values, kind, bounds, fixed, seed)
     of_file = labels is not None and Path(labels).suffix in (".npy", ".csv", ".parquet")
     data = read_data(reference, "the reference", None if of_file else labels)
     known = read_labels(labels) if of_file and labels is not None else data.labels
@@ -106,12 +113,38 @@ def domain_of(
     return Domain(
         data.frame() if data.names else data.x,
         known,
-        kind=kind,
-        limits=None if bounds is None else limits_of(bounds),
-        fixed=() if fixed is None else tuple(fixed.split(",")),
         name=reference.stem,
         seed=seed,
+        **_described(kind, bounds, fixed),
     )
+
+
+def _of_values(
+    reference: Path, values: str, kind: str | None, bounds: str | None, fixed: str | None, seed: int
+) -> "Domain":
+    """Return a domain with values: columns of its table, or those of a file beside it."""
+    from xhat.domain import Domain
+    from xhat.domain.reading import read_data, read_labels, read_values
+
+    if Path(values).suffix in (".npy", ".csv", ".parquet"):
+        data, y = read_data(reference, "the reference"), read_labels(values, "the values")
+    else:
+        data, y = read_values(reference, values.split(","))
+    return Domain(
+        data.frame() if data.names else data.x,
+        values=y,
+        name=reference.stem,
+        seed=seed,
+        **_described(kind, bounds, fixed),
+    )
+
+
+def _described(kind: str | None, bounds: str | None, fixed: str | None) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "limits": None if bounds is None else limits_of(bounds),
+        "fixed": () if fixed is None else tuple(fixed.split(",")),
+    }
 
 
 def images_of(reference: Path, labels: str | None) -> "Domain":

@@ -111,9 +111,10 @@ def evaluation_mode(*modules: nn.Module, warn: bool = True) -> Iterator[None]:
     """
     training = list({id(m): m for top in modules for m in top.modules() if m.training}.values())
     if training and warn:
-        names = ", ".join(sorted({type(m).__name__ for m in modules if m.training}))
+        whole = [module for module in modules if module.training] or training
+        names = ", ".join(sorted({type(module).__name__ for module in whole}))
         warnings.warn(
-            f"{names or 'A model'} is in training mode, where one candidate can change another "
+            f"{names} is in training mode, where one candidate can change another "
             f"(batch normalisation, dropout); evaluation mode is used meanwhile and training "
             f"mode is restored after. Call model.eval() to silence this.",
             InputWarning,

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ __all__ = ["Domain"]
 Progress = Callable[[str, int, int], None]
 Structure = Callable[[Space, Tensor], Space]
 _GRIDS = ("image", "field")
+_BETA = 0.05  # of a judge that is fitted here, unless another is asked for
 _RANGE = 3.5  # standard deviations that are about the range of what is evenly distributed
 _DARK = 127  # images of larger numbers are taken for bytes
 _HALF, _LESS, _FEW = 0.5, 0.3, 1_000  # share of samples for searches; where there are fewer than
@@ -105,7 +107,9 @@ class Domain:
             check_choice("the name of a network", part, PARTS)
         self.given = frozenset(networks or ()) | ({"judge"} if judge is not None else set())
         self._networks: dict[str, nn.Module] = dict(networks or {})
-        self._judges: dict[float, Judge] = {} if judge is None else {judge.alpha: judge}
+        self._judges: dict[tuple[float, float], Judge] = {}
+        if judge is not None:
+            self._judges[judge.alpha, judge.beta] = judge
         self._references = references
         self._structure: Structure | None = None
         self.judge_state: Mapping[str, Tensor] | None = None
@@ -262,35 +266,51 @@ class Domain:
         first, second = order.tensor_split([round(share * len(once))])
         return first.sort().values, second.sort().values
 
-    def judge(self, alpha: float = 0.05, on_progress: Progress | None = None) -> Judge:
-        """Return the judge of this domain, fitted once.
+    def judge(
+        self,
+        alpha: float = 0.05,
+        beta: float | None = None,
+        on_progress: Progress | None = None,
+    ) -> Judge:
+        """Return the judge of this domain, fitted once, whatever the levels.
 
         Args:
             alpha: the probability, in (0, 1), with which a real sample may be flagged.
+            beta: the probability, in (0, 1), with which a real sample of another class may be taken
+                for the target; None for that of the judge that the domain was given, else .05.
             on_progress: called with a stage's name, and how far it is.
 
         Raises:
             ValueError: too few samples, of all or of a class.
         """
         check_fraction("alpha", alpha)
-        if alpha not in self._judges:
-            if "judge" in self.given:
+        known, given = next(iter(self._judges.values()), None), "judge" in self.given
+        if beta is None:
+            beta = known.beta if given and known is not None else _BETA
+        check_fraction("beta", beta)
+        if (levels := (alpha, beta)) not in self._judges:
+            if known is None:
+                known = self._fitted(on_progress)
+            elif given and alpha != known.alpha:
                 raise ValueError(
-                    f"the judge of {self.name} was made for alpha = {next(iter(self._judges)):g}; "
-                    f"make the domain with a judge for {alpha:g}."
+                    f"the judge of {self.name} was made for alpha = {known.alpha:g}; make the "
+                    f"domain with a judge for {alpha:g}."
                 )
-            mine = self.halves[1]
-            self._judges[alpha] = Judge.fit(
-                self.x[mine],
-                None if self.labels is None else self.labels[mine],
-                values=None if self.values is None else self.values[mine],
-                alpha=alpha,
-                seed=self.seed,
-                on_progress=on_progress,
-                state=self.judge_state,
-            )
-            self.judge_state = self._judges[alpha].state()
-        return self._judges[alpha]
+            self._judges[levels] = replace(known, alpha=alpha, beta=beta)
+        return self._judges[levels]
+
+    def _fitted(self, on_progress: Progress | None) -> Judge:
+        mine = self.halves[1]
+        judge = Judge.fit(
+            self.x[mine],
+            None if self.labels is None else self.labels[mine],
+            values=None if self.values is None else self.values[mine],
+            seed=self.seed,
+            on_progress=on_progress,
+            state=self.judge_state,
+        )
+        self.judge_state = judge.state()
+        return judge
 
     def self_test(
         self,
@@ -300,6 +320,7 @@ class Domain:
         model: Callable[[Tensor], Tensor] | None = None,
         n: int = 200,
         alpha: float = 0.05,
+        beta: float | None = None,
         seed: int = 0,
         on_progress: Progress | None = None,
     ) -> SelfTest:
@@ -316,6 +337,7 @@ class Domain:
             model: of your own, ``(n, *x_shape)`` to logits ``(n, classes)``, that is attacked, too.
             n: samples of each control, where there are as many.
             alpha: of the judge.
+            beta: of the judge, likewise; see ``judge``.
             seed: of every random choice.
             on_progress: called as ``(stage, done, total)``.
 
@@ -338,6 +360,7 @@ class Domain:
             model=model,
             n=n,
             alpha=alpha,
+            beta=beta,
             seed=seed,
             on_progress=on_progress,
         )

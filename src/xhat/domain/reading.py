@@ -10,6 +10,7 @@ a folder               PNG pictures of one size, in subfolders named after their
 
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,7 +24,7 @@ from xhat.core import UnreadableFileError, extra
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Data", "read_data", "read_labels"]
+__all__ = ["Data", "read_data", "read_labels", "read_values"]
 
 _BAD_ARRAY = (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError)
 _BAD_PICTURE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error)
@@ -113,6 +114,32 @@ def read_labels(text: str, what: str = "the labels") -> np.ndarray:
             f"{what} in {path} must be one column, but there are {table.num_columns}."
         )
     return table.column(0).to_numpy()
+
+
+def read_values(path: str | Path, columns: Sequence[str]) -> tuple[Data, np.ndarray]:
+    """Return what the other columns of a table hold, and the values in these, ``(n, columns)``.
+
+    Raises:
+        UnreadableFileError: no table, no such columns, or no others.
+    """
+    path, kept = Path(path), list(columns)
+    if path.suffix not in (".csv", ".parquet"):
+        raise UnreadableFileError(
+            f"{path} is no table, so it has no column {kept[0]!r}; give the values as a .npy file."
+        )
+    data = _table(path, "the reference", kept[0])
+    names, first = list(data.names or ()), np.asarray(data.labels)[:, None]
+    for name in kept[1:]:
+        if name not in names:
+            raise UnreadableFileError(
+                f"{path} has no further column {name!r}; its columns are {', '.join(names)}."
+            )
+    others = [k for k, name in enumerate(names) if name not in kept]
+    if not others:
+        raise UnreadableFileError(f"{path} has no columns besides the values.")
+    rest = [names.index(name) for name in kept[1:]]
+    left = Data(data.x[:, others], names=tuple(names[k] for k in others))
+    return left, np.concatenate([first, data.x[:, rest]], axis=1)
 
 
 def _array(path: Path, what: str) -> np.ndarray:

@@ -44,6 +44,7 @@ def self_test(
     model: Model | None,
     n: int,
     alpha: float,
+    beta: float | None,
     seed: int,
     on_progress: Progress | None,
 ) -> SelfTest:
@@ -53,7 +54,7 @@ def self_test(
     elsewhere = _foreign(domain, foreign)
     own = None if held is None else _held(domain, held)
     chosen = None if model is None else _users(domain, model)
-    judge = domain.judge(alpha, on_progress)
+    judge = domain.judge(alpha, beta, on_progress)
     with own_randomness(seed, torch.device("cpu")):
         of = _material(domain, judge, own, elsewhere, chosen, n, seed, tell)
         rows, known = [], kinds(of)

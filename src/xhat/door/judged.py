@@ -12,7 +12,7 @@ from torch import Tensor
 from xhat.core import atomic_folder_check, atomic_write
 from xhat.domain import Domain, SelfTest
 from xhat.domain.tested import NOT_TESTED
-from xhat.engine import Result
+from xhat.engine import Result, Status
 from xhat.engine.files import usual_suffix
 from xhat.judges import Outcome, Selection, Verdicts
 
@@ -33,6 +33,11 @@ class KeptVerdict:
     rule: str
     evidence: str
 
+    @property
+    def meaning(self) -> str:
+        """What the outcome means in general."""
+        return self.outcome.meaning
+
     def explain(self) -> str:
         """Return the evidence as lines of text."""
         return self.evidence
@@ -46,11 +51,13 @@ class KeptVerdicts:
         verdicts: one per input.
         p: ``(n,)``, the share of real samples that are at least as unusual.
         alpha: the share of real samples that may be flagged.
+        beta: the share of real samples of other classes that may be called genuine.
     """
 
     verdicts: tuple[KeptVerdict, ...]
     p: Tensor
     alpha: float
+    beta: float
 
     def __len__(self) -> int:
         return len(self.verdicts)
@@ -115,6 +122,10 @@ class Judged(Result):
         return nothing if self.selection is None else self.selection.next
 
     @property
+    def _from_elsewhere(self) -> bool:
+        return all(status is Status.NOT_SEARCHED for status in self.status)
+
+    @property
     def self_tested(self) -> SelfTest | None:
         """How far the verdicts can be trusted on these data; None where nobody has tested it."""
         return self.kept_test if self.domain is None else self.domain.self_tested
@@ -129,6 +140,12 @@ class Judged(Result):
         """Return an outcome in words; by a judge that lacks the power, genuine is unproven."""
         tested = self.self_tested
         return str(outcome).replace("_", " ") if tested is None else tested.word(outcome)
+
+    def meaning(self, outcome: Outcome) -> str:
+        """Return what an outcome means for the inputs that have it; in general, if they differ."""
+        verdicts = self.verdicts if self.verdicts is not None else ()
+        said = {each.meaning for each in verdicts if each.outcome is outcome}
+        return said.pop() if len(said) == 1 else outcome.meaning
 
     def worth(self) -> str:
         """Return what the verdicts are worth on these data, in one line.
@@ -149,7 +166,7 @@ class Judged(Result):
         reached = (
             f"{int(self.reached.sum())} of {len(self)} reached"
             if self.targeted
-            else (f"{len(self)} searched")
+            else f"{len(self)} {'audited' if self._from_elsewhere else 'searched'}"
         )
         if self.verdicts is None:
             return f"{reached}; not judged: give a domain (or a truth) for verdicts"
@@ -200,7 +217,7 @@ class Judged(Result):
     def _metadata(self, **more: Any) -> dict[str, str]:
         about: dict[str, Any] = {"goal": self.goal, "method": self.method}
         if self.verdicts is not None:
-            about["alpha"] = self.verdicts.alpha
+            about |= {"alpha": self.verdicts.alpha, "beta": self.verdicts.beta}
         if self.selection is not None:
             about["selection"] = {"fdr": self.selection.fdr, "signed": self.selection.signed}
         if self.self_tested is not None:
@@ -216,7 +233,8 @@ class Judged(Result):
         if "alpha" in about:
             told = (columns[name] for name in ("verdict", "rule", "evidence"))
             each = tuple(KeptVerdict(Outcome(o), r, e) for o, r, e in zip(*told, strict=True))
-            verdicts = KeptVerdicts(each, torch.from_numpy(columns["p"].copy()), about["alpha"])
+            p, beta = torch.from_numpy(columns["p"].copy()), about.get("beta", 0.05)
+            verdicts = KeptVerdicts(each, p, about["alpha"], beta)  # older files lack beta
         more: dict[str, Any] = {name: about.get(name, "") for name in ("goal", "method")}
         if (of := about.get("selection")) is not None:
             more["selection"] = Selection.of_columns(columns, of["fdr"], signed=of["signed"])

@@ -1,7 +1,7 @@
 """Verdicts for a result: by a domain's judge, by the truth, or by both."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.constraints import Certificate, Constraint
-from xhat.core import check_fraction, evaluation_mode, modules_of, own_randomness
+from xhat.core import evaluation_mode, modules_of, own_randomness
 from xhat.domain import Domain
 from xhat.door.judged import Judged
 from xhat.door.verifying import reasons_of
@@ -17,7 +17,15 @@ from xhat.engine import Result
 from xhat.judges import Judge, Outcome, Simulator, Truth, TruthEvidence, Verdicts, ask
 from xhat.objectives.goals import Goal
 
-__all__ = ["as_truth", "at_rest", "failures", "judge_of", "judged", "outcomes_by_truth"]
+__all__ = [
+    "as_truth",
+    "asked_again",
+    "at_rest",
+    "failures",
+    "judge_of",
+    "judged",
+    "outcomes_by_truth",
+]
 
 Model = Callable[[Tensor], Tensor]
 _NAMED = 10  # samples on which the truth failed
@@ -47,18 +55,21 @@ def judged(
     if domain is None:
         if true is None:
             raise ValueError("the truth is asked whether a goal is met; give the goal.")
-        verdicts = _by_truth(found, true, model, labels, reached)
+        with asked_again(model):
+            verdicts = _by_truth(found, true, model, labels, reached)
     else:
-        verdicts = judge_of(domain, alpha, beta, labels, on_progress).judge(
-            found.x,
-            labels,
-            goal=goal,
-            reached=reached,
-            constraints=constraints,
-            truth=true,
-            surrogate=model,
-            searched=searched,
-        )
+        judge = judge_of(domain, alpha, beta, labels, on_progress)
+        with asked_again(model):
+            verdicts = judge.judge(
+                found.x,
+                labels,
+                goal=goal,
+                reached=reached,
+                constraints=constraints,
+                truth=true,
+                surrogate=model,
+                searched=searched,
+            )
     if true is not None and verdicts.truth is not None:
         notes = (*found.notes, *failures(true, verdicts.truth, torch.arange(len(found))))
         found = replace(found, notes=notes)
@@ -73,9 +84,7 @@ def judge_of(
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Judge:
     """Return the judge of a domain at two levels; without a jury where no class is wanted."""
-    judge = domain.judge(alpha, on_progress)
-    if beta is not None:
-        judge = replace(judge, beta=check_fraction("beta", beta))
+    judge = domain.judge(alpha, beta, on_progress)
     return judge.without_jury() if judge.jury is not None and labels is None else judge
 
 
@@ -84,6 +93,11 @@ def at_rest(model: Model, *, warn: bool = True) -> Iterator[None]:
     """Ask a model in evaluation mode, and leave it and torch's global generators as they were."""
     with evaluation_mode(*modules_of(model), warn=warn), own_randomness(0, torch.device("cpu")):
         yield
+
+
+def asked_again(model: Model | None) -> AbstractContextManager[None]:
+    """Ask a model that was asked before, which warned where there is something to be warned of."""
+    return nullcontext() if model is None else at_rest(model, warn=False)
 
 
 def as_truth(truth: Any, goal: Goal) -> Truth:

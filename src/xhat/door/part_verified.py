@@ -40,7 +40,10 @@ class _Unasked(Verdict):
     @property
     def meaning(self) -> str:
         if self.outcome is Outcome.UNDECIDED:
-            return "the truth was not asked, and there is no judge"
+            return (
+                "the truth was not asked of it, and no domain was given, so nobody judges it; a "
+                "larger budget would help, or real samples: domain=…"
+            )
         return super().meaning
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xhat.core import check_count, generator
 from xhat.door.judged import Judged
-from xhat.door.judging import as_truth, at_rest, failures
+from xhat.door.judging import as_truth, asked_again, at_rest, failures
 from xhat.door.part_verified import with_truth
 from xhat.judges import Judge, Outcome, Truth, TruthEvidence, ask
 from xhat.judges.conformal import samples_needed
@@ -135,12 +135,13 @@ def select_by_truth(
     choice = _Choice(checked, model, goal, pool, rows, fdr)
     if not len(rows):
         return replace(checked, selection=choice.select(None, ours=False), notes=notes)
-    evidence = ask(
-        asked if asked is truth else _of_rows(asked, goal, rows, len(checked)),
-        checked.x[rows],
-        0.0 if labels is None else labels[rows],
-        model,
-    )
+    with asked_again(model):
+        evidence = ask(
+            asked if asked is truth else _of_rows(asked, goal, rows, len(checked)),
+            checked.x[rows],
+            0.0 if labels is None else labels[rows],
+            model,
+        )
     selection = choice.select(evidence, ours=asked is not truth)
     notes = (*notes, *failures(asked, evidence, rows), *choice.too_few(selection))
     verdicts = with_truth(checked, judge, labels, rows, evidence, asked_model=model is not None)

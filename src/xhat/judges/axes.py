@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.core import check_finite, evaluation_mode, modules_of
+from xhat.judges.passes import ROWS, answered, once
 
 if TYPE_CHECKING:
     from xhat.judges.neighbours import Neighbours
@@ -31,7 +32,6 @@ __all__ = [
 
 Representation = Callable[[Tensor], Tensor]
 _MOST_FEATURES = 4096  # beyond it, the covariance takes over 100 MB and minutes
-_ROWS = 500  # looked at together, which bounds the memory
 
 
 def pixels(x: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class Penultimate:
         hook = self._layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
             with torch.no_grad(), evaluation_mode(self.model):
-                self.model(x)
+                answered(self.model, x, self.model(x))
         finally:
             hook.remove()
         return seen[-1].flatten(1)
@@ -81,7 +81,7 @@ class Penultimate:
 def represented(see: Representation, x: Tensor) -> Tensor:
     """Return the representation ``see(x)``, computed in batches and without gradients."""
     with torch.no_grad(), evaluation_mode(*modules_of(see)):
-        return torch.cat([see(part) for part in x.split(_ROWS)])
+        return torch.cat([once(see, part) for part in x.split(ROWS)])
 
 
 class ManifoldAxis(ABC):

@@ -61,6 +61,7 @@ from xhat.judges.juries import crossed_votes
 from xhat.judges.jury import Jury
 from xhat.judges.meaning import asked_for_others, compare_with_others
 from xhat.judges.neighbours import Neighbourhood, Neighbours
+from xhat.judges.passes import one_pass
 from xhat.judges.placing import Place
 from xhat.judges.shift import Shift, rows_alike, shift_of
 from xhat.judges.stability import Noise, share_kept
@@ -356,21 +357,23 @@ class Judge:
             shift=self._shift(x, evidence, wanted),
             value=evidence.value,
             unasked=evidence.unasked,
+            beta=self.beta,
         )
 
     def look(self, x: Tensor, target: Tensor | None) -> Evidence:
         """Return the scores of samples ``(n, *x_shape)`` as samples of their classes ``(n,)``."""
         votes, seen, columns, near = None, None, [], None
-        if self.jury is not None and target is not None:
-            votes = self.jury.probabilities(x)
-            seen = self.jury.together(votes)
-            columns.append(_doubts(seen, votes, target))
-        for axis in self.manifold:
-            if near is None and (first := axis.neighbours) is not None:
-                near = first.nearest(x, max(first.k, first.k_dimension or 0))
-                columns.append(first.scores_of(near))
-            else:
-                columns.append(axis.scores(x))
+        with one_pass():  # features first: who looks at them has the votes of that network, too
+            for axis in self.manifold:
+                if near is None and (first := axis.neighbours) is not None:
+                    near = first.nearest(x, max(first.k, first.k_dimension or 0))
+                    columns.append(first.scores_of(near))
+                else:
+                    columns.append(axis.scores(x))
+            if self.jury is not None and target is not None:
+                votes = self.jury.probabilities(x)
+                seen = self.jury.together(votes)
+                columns.insert(0, _doubts(seen, votes, target))
         return Evidence(torch.cat(columns, dim=1), votes, seen, near)
 
     def check_independent(self, searched: Iterable[nn.Module]) -> None:
@@ -452,18 +455,19 @@ class Judge:
     def _moved(
         self, first: Neighbours, places: Tensor, scores: Tensor, target: Tensor | None
     ) -> Shift:
-        known, reference, others = self.usual.halves[1], first.reference, self.usual.others
+        known, others, rows = self.usual.halves[1], self.usual.others, None
         if target is not None and others is not None and self.labels is not None:
             labels = others.isnan().int().argmax(dim=1)
             labels = labels if self.usual.crossed else labels[1::2]
             known = known[rows_alike(labels, target)]
-            reference = reference[rows_alike(self.labels, target)]
+            rows = rows_alike(self.labels, target)
         names = [name for axis in self.manifold for name in axis.names]
         along = slice(len(self._readers), None)
         return shift_of(
             (scores[:, along], known[:, along]),
             names,
-            (places, reference),
+            (places, first.reference),
+            rows,
             trusted=not self.usual.crossed,
         )
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from xhat.core import evaluation_mode
 from xhat.judges.independence import check_independent
+from xhat.judges.passes import ROWS, once
 
 __all__ = ["Jury", "pooled"]
 
@@ -73,7 +74,7 @@ class Jury:
             ValueError: a member gives another number of logits.
         """
         with torch.no_grad(), evaluation_mode(*self.members):
-            return torch.cat([self._look(part) for part in x.split(500)])
+            return torch.cat([self._look(part) for part in x.split(ROWS)])
 
     def together(self, votes: Tensor) -> Tensor:
         """Return the pooled distribution, ``(n, classes + 1)``, of the members' distributions."""
@@ -104,7 +105,7 @@ class Jury:
     def _look(self, x: Tensor) -> Tensor:
         seen = []
         for name, member in zip(self.names, self.members, strict=True):
-            logits = member(x)
+            logits = once(member, x)
             if logits.shape != (len(x), self.classes + 1):
                 raise ValueError(
                     f"the judge {name} must give {self.classes + 1} logits, the last for none of "

@@ -21,11 +21,10 @@ from torch import Tensor, nn
 
 from xhat.core import check_finite, modules_of
 from xhat.judges.axes import ManifoldAxis, Representation, pixels, represented
+from xhat.judges.nearest import Points
 
 __all__ = ["Neighbourhood", "Neighbours", "local_dimension"]
 
-_QUERIES = 256  # 256 x 25,000 distances are 26 MB
-_SAME = 3  # neighbours among which a copy is looked for
 _COPY = 1e-4  # of the distance to the last neighbour: nearer than that is the same sample
 
 
@@ -96,12 +95,11 @@ class Neighbours(ManifoldAxis):
             _ = self._places  # as the network is now
 
     @cached_property
-    def _places(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The centre, the reference from there, and its squared norms."""
+    def _places(self) -> tuple[Tensor, Points]:
+        """The centre, and the reference from there."""
         seen = self._known()
         centre = seen.mean(dim=0)  # of distances far from 0, float32 loses the digits
-        reference = seen - centre
-        return centre, reference, reference.square().sum(dim=1)
+        return centre, Points.of(seen - centre)
 
     @property
     def neighbours(self) -> "Neighbours":
@@ -111,7 +109,7 @@ class Neighbours(ManifoldAxis):
     @property
     def reference(self) -> Tensor:
         """What is seen of the reference, ``(m, d)``, from its centre."""
-        return self._places[1]
+        return self._places[1].places
 
     def scores(self, x: Tensor) -> Tensor:
         """Return the mean distance to the nearest, and the local dimension if asked for."""
@@ -130,18 +128,12 @@ class Neighbours(ManifoldAxis):
         A sample that looks exactly like one of the reference is not its own neighbour: of a copy it
         is asked how far it is from the others.
         """
-        queries = self.seen(x)
-        distance, index = self._search(queries, k + 1, None)
+        distance, index = self._places[1].nearest(self.seen(x), k + 1)
         most = distance.shape[1]
-        exact = torch.stack(  # _search loses the digits of distances near 0
-            [(queries - self.reference[index[:, j]]).norm(dim=1) for j in range(min(_SAME, most))],
-            dim=1,
-        ).min(dim=1)
-        same = exact.values <= _COPY * distance[:, -1]
-        kept = torch.arange(min(k, most)).expand(len(queries), -1)
-        kept = kept + (same[:, None] & (kept >= exact.indices[:, None]))
+        same = distance[:, 0] <= _COPY * distance[:, -1]
+        kept = torch.arange(min(k, most)).expand(len(x), -1) + same[:, None].long()
         kept = kept.clamp_max(most - 1)
-        copied = index.gather(1, exact.indices[:, None])[:, 0].where(same, torch.tensor(-1))
+        copied = index[:, 0].where(same, torch.tensor(-1))
         return Neighbourhood(distance.gather(1, kept), index.gather(1, kept), copied)
 
     def far(self, x: Tensor, labels: Tensor | None) -> float:
@@ -155,7 +147,9 @@ class Neighbours(ManifoldAxis):
             anyone = self.reference[torch.arange(len(queries)) % len(self.reference)]
             return float((queries - anyone.roll(1, 0)).norm(dim=1).median())
         apart = [
-            self._search(queries[labels == label], self.k, self.labels != label)[0].mean(1)
+            Points.of(self.reference[self.labels != label])
+            .nearest(queries[labels == label], self.k)[0]
+            .mean(dim=1)
             for label in labels.unique()
         ]
         return float(torch.cat(apart).median())
@@ -167,22 +161,6 @@ class Neighbours(ManifoldAxis):
     def seen(self, x: Tensor) -> Tensor:
         """Return what is seen of samples, from the centre of the reference, ``(n, d)``."""
         return represented(self.see, x) - self._places[0]
-
-    def _search(self, queries: Tensor, k: int, which: Tensor | None) -> tuple[Tensor, Tensor]:
-        _, reference, norms = self._places
-        if which is not None:
-            reference, norms = reference[which], norms[which]
-        distances, places = [], []
-        for part in queries.split(_QUERIES):
-            squared = torch.addmm(norms, part, reference.T, alpha=-2)
-            found = squared.topk(min(k, len(reference)), dim=1, largest=False)
-            exact = found.values + part.square().sum(dim=1, keepdim=True)
-            distances.append(exact.clamp_min(0).sqrt())
-            places.append(found.indices)
-        index = torch.cat(places)
-        if which is not None:
-            index = which.nonzero()[:, 0][index]
-        return torch.cat(distances), index
 
 
 def local_dimension(distance: Tensor) -> Tensor:

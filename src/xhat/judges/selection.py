@@ -227,10 +227,10 @@ class Selection:
         place = (self.next == i).nonzero()
         if not len(place):
             return "It is not considered: a constraint, the model or a judge speaks against it."
-        return (
-            f"Not believed at a false discovery rate of {rate} (p = {short(p)}); number "
-            f"{int(place[0]) + 1} of those to simulate next.{self._gap(i)}"
-        )
+        left = f"Not believed at a false discovery rate of {rate} (p = {short(p)})"
+        if not self.by_truth:
+            return f"{left}."
+        return f"{left}; number {int(place[0]) + 1} of those to simulate next.{self._gap(i)}"
 
     def _gap(self, i: int) -> str:
         low, high = float(self.low[i]), float(self.high[i])

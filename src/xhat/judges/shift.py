@@ -86,12 +86,15 @@ def axes_shift(
     return sorted(found)
 
 
-def energy_p_value(x: Tensor, reference: Tensor, seed: int = 0) -> float:
+def energy_p_value(
+    x: Tensor, reference: Tensor, rows: Tensor | None = None, seed: int = 0
+) -> float:
     """Return the share of permutations at which two sets lie as far apart as they do.
 
     Args:
         x: ``(n, d)``; of more than 500, 500 are drawn.
         reference: ``(m, d)``, likewise.
+        rows: ``(k,)``, of the reference, from which are drawn; None for all.
         seed: of what is drawn.
 
     Example:
@@ -101,10 +104,10 @@ def energy_p_value(x: Tensor, reference: Tensor, seed: int = 0) -> float:
         0.002
     """
     draws = generator(seed, "judge", "shift")
-    x, reference = (
-        each[torch.randperm(len(each), generator=draws)[:_MOST]] for each in (x, reference)
-    )
-    both = torch.cat((x, reference))
+    rows = torch.arange(len(reference)) if rows is None else rows
+    x = x[torch.randperm(len(x), generator=draws)[:_MOST]]
+    drawn = rows[torch.randperm(len(rows), generator=draws)[:_MOST]]
+    both = torch.cat((x, reference[drawn]))
     apart = torch.cdist(both, both)
     total, n = len(apart), len(x)
     mine = torch.zeros(_DRAWS + 1, total)
@@ -142,6 +145,8 @@ def shift_of(
     scores: tuple[Tensor, Tensor],
     names: Sequence[str],
     places: tuple[Tensor, Tensor],
+    rows: Tensor | None = None,
+    *,
     trusted: bool,
 ) -> Shift:
     """Return whether a set of samples has shifted.
@@ -150,13 +155,15 @@ def shift_of(
         scores: of the samples and of calibration samples, ``(n, axes)`` and ``(b, axes)``.
         names: of the axes.
         places: of the samples and of reference samples, ``(n, d)`` and ``(m, d)``.
+        rows: ``(k,)``, of the reference, that are compared; None for all.
         trusted: whether the calibration samples were scored by what the samples are scored by; else
             the axes only tell what has moved.
     """
     n = len(places[0])
-    if n < _LEAST or min(len(scores[1]), len(places[1])) < _LEAST:
+    known = len(places[1]) if rows is None else len(rows)
+    if n < _LEAST or min(len(scores[1]), known) < _LEAST:
         return Shift(1.0, (), LEVEL, n)
-    energy = energy_p_value(*places)
+    energy = energy_p_value(*places, rows)
     along = axes_shift(*scores, names)
     p = energy
     if trusted:

@@ -88,6 +88,7 @@ class Verdicts:
             calibrated on; None where nobody compared them.
         value: what held-out regressors say of a wanted value; None where they were not asked.
         unasked: the goal, as text, of which nobody was asked whether it is met; empty if none.
+        beta: the probability with which a real sample of another class may be taken for the target.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -111,6 +112,7 @@ class Verdicts:
     shift: Shift | None = None
     value: ValueTest | None = None
     unasked: str = ""
+    beta: float = 0.05
 
     def __len__(self) -> int:
         return len(self.outcomes)

@@ -6,7 +6,7 @@ distribution over the classes that every judge saw. Pictures are there where sam
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,18 +52,19 @@ class Chosen:
         summary: how many of each, in a sentence.
         promise: what is guaranteed, and what is not.
         trusted: those that may be believed.
-        next: those to simulate next, the most promising first.
+        next: those to simulate next, the most promising first; None where there is no truth that
+            could be asked.
     """
 
     summary: str
     promise: str
     trusted: Sequence[ChosenRow]
-    next: Sequence[ChosenRow]
+    next: Sequence[ChosenRow] | None
 
     @property
     def gaps(self) -> bool:
         """Whether anything is known of the gap between truth and surrogate."""
-        return any(row.low == row.low for row in (*self.trusted, *self.next))
+        return any(row.low == row.low for row in (*self.trusted, *(self.next or ())))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -88,6 +89,8 @@ class JudgedRecord:
         nearest_names: ``(n, q)`` texts beside them; empty for none.
         starts: ``(n, h, w)`` in [0, 1], where the search began, or None.
         worth: what the verdicts are worth on these data, in a line, or nothing.
+        meanings: what outcomes mean for these samples, by outcome, where that is more than what
+            they mean in general.
         doubt: why ``genuine`` is unproven on these data, a sentence; the page then does not say it.
 
     Raises:
@@ -121,6 +124,7 @@ class JudgedRecord:
     nearest_names: Sequence[Sequence[str]] = ()
     starts: NDArray[Any] | None = None
     worth: str = ""
+    meanings: Mapping[Outcome, str] = field(default_factory=dict[Outcome, str])
     doubt: str = ""
     levels: tuple[float, ...] = field(init=False)  # of every axis
 

@@ -49,6 +49,7 @@ def write_results(found: Any, folder: str | Path) -> Path:
     if not verdicts.axes and found.selection is None:
         return table
     facts = {"goal": found.goal, "method": found.method, "alpha": f"{verdicts.alpha:g}"}
+    facts |= {"beta": f"{verdicts.beta:g}"}
     return save_judged_page(
         folder / "report.html",
         _samples(found, low, high),
@@ -77,7 +78,7 @@ def _chosen(found: Any) -> Chosen | None:
         summary=f"{selection.summary()}.".capitalize(),
         promise=selection.promise(),
         trusted=[row(i) for i in found.trusted.nonzero()[:, 0].tolist()],
-        next=[row(i) for i in found.next.tolist()],
+        next=[row(i) for i in found.next.tolist()] if selection.by_truth else None,
     )
 
 
@@ -113,7 +114,11 @@ def _samples(found: Any, low: float, high: float) -> JudgedRecord:
         return None if drawn is None else drawn.mean(axis=-1)
 
     pictures, nearest = grey(found.x), None
-    reference = None if found.domain is None else found.domain.judge(verdicts.alpha).reference
+    reference = (
+        None
+        if found.domain is None
+        else found.domain.judge(verdicts.alpha, verdicts.beta).reference
+    )
     if pictures is not None and near is not None and reference is not None:
         shown = grey(reference[near.index[:, :_NEAREST].flatten()])
         nearest = None if shown is None else shown.reshape(len(found), -1, *shown.shape[1:])
@@ -139,6 +144,7 @@ def _samples(found: Any, low: float, high: float) -> JudgedRecord:
         nearest_names=[verdict.nearest_names() for verdict in verdicts],
         starts=None if pictures is None or bool((found.x == found.x0).all()) else grey(found.x0),
         worth=found.worth(),
+        meanings={outcome: found.meaning(outcome) for outcome in set(verdicts.outcomes)},
         doubt="" if found.self_tested is None else found.self_tested.doubt,
     )
 

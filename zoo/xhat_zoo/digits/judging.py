@@ -17,6 +17,7 @@ from xhat.judges import (
     Reconstruction,
     represented,
 )
+from xhat.judges.passes import once
 from xhat.learning import VAE, load_checkpoint
 from xhat_zoo import digits
 from xhat_zoo.digits import mnist
@@ -124,4 +125,4 @@ class _Rebuilt:
     model: VAE
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.model.decode(self.model.encode(x))
+        return self.model.decode(once(self.model.encode, x))

@@ -7,7 +7,7 @@ nothing was chosen on.
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Group
@@ -15,7 +15,7 @@ from rich.table import Table
 from torch import Tensor
 
 import xhat
-from xhat.core import atomic_folder_check, atomic_write
+from xhat.core import atomic_folder_check, atomic_write, check_fraction
 from xhat.judges import Judge, Verdicts
 from xhat.learning.checkpoints import hardware, versions
 from xhat.metrics import auroc, fpr_at_tpr
@@ -164,6 +164,7 @@ def show(
     out: str | Path,
     *,
     alpha: float = 0.05,
+    beta: float = 0.05,
     n: int = 300,
     half: str = "reported",
     weights: str | Path | None = None,
@@ -173,7 +174,7 @@ def show(
     """Run the self-test of the judge of digits, write it, and put it into words."""
     tell = on_progress or (lambda _: None)
     tell(Stage("judges", 0, 1))
-    tested = digits_judge(alpha, weights)
+    tested = replace(digits_judge(alpha, weights), beta=check_fraction("beta", beta))
     tell(Stage("judges", 1, 1))
     found = self_test(
         tested,
@@ -182,7 +183,9 @@ def show(
         seed=seed,
         on_progress=lambda name, done, total: tell(Stage(name, done, total)),
     )
-    command = f"xhat self-test --half {half} --n {n} --alpha {alpha:g} --seed {seed}"
+    command = (
+        f"xhat self-test --half {half} --n {n} --alpha {alpha:g} --beta {beta:g} --seed {seed}"
+    )
     return Shown(write(found, out, command=command), _said(found))
 
 

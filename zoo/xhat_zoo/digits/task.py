@@ -78,7 +78,7 @@ class Digits(Task):
         on_progress: Tell | None = None,
         options: Options = NOTHING,
     ) -> Shown:
-        """Judge 37 kinds of controls; options are ``alpha, n, half, weights, seed``."""
+        """Judge 37 kinds of controls; options are ``alpha, beta, n, half, weights, seed``."""
         from xhat_zoo.digits import selftest
 
         return selftest.show(out, on_progress=on_progress, **options)
