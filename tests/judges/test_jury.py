@@ -139,3 +139,14 @@ def test_members_are_left_as_they_were():
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     net.eval()
     torch.testing.assert_close(jury.probabilities(x[3:4]), whole[3:4])
+
+
+def test_pressed_for_a_class_all_must_name_the_same_and_not_be_certain_that_there_is_none():
+    jury = Jury((Fixed(0.0, 0.0, 0.0), Fixed(0.0, 0.0, 0.0)), ("a", "b"), 2)
+    odd, split, unsure = [0.27, 0.03, 0.7], [0.03, 0.27, 0.7], [0.2, 0.1, 0.7]
+    nothing = [0.018, 0.002, 0.98]
+    votes = torch.tensor([[odd, odd], [odd, split], [odd, unsure], [nothing, nothing]])
+    agreed, seen = jury.pressed(votes)
+    assert agreed.tolist() == [True, False, False, False]
+    assert seen[0].tolist() == pytest.approx([0.9, 0.1, 0.0])
+    torch.testing.assert_close(seen.sum(dim=1), torch.ones(4))
