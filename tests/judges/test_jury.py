@@ -141,12 +141,10 @@ def test_members_are_left_as_they_were():
     torch.testing.assert_close(jury.probabilities(x[3:4]), whole[3:4])
 
 
-def test_pressed_for_a_class_all_must_name_the_same_and_not_be_certain_that_there_is_none():
+def test_pressed_for_a_class_nobody_says_none():
     jury = Jury((Fixed(0.0, 0.0, 0.0), Fixed(0.0, 0.0, 0.0)), ("a", "b"), 2)
-    odd, split, unsure = [0.27, 0.03, 0.7], [0.03, 0.27, 0.7], [0.2, 0.1, 0.7]
-    nothing = [0.018, 0.002, 0.98]
-    votes = torch.tensor([[odd, odd], [odd, split], [odd, unsure], [nothing, nothing]])
-    agreed, seen = jury.pressed(votes)
-    assert agreed.tolist() == [True, False, False, False]
+    odd, other = [0.27, 0.03, 0.7], [0.02, 0.08, 0.9]
+    seen = jury.pressed(torch.tensor([[odd, odd], [odd, other], [[0.0, 0.0, 1.0]] * 2]))
     assert seen[0].tolist() == pytest.approx([0.9, 0.1, 0.0])
-    torch.testing.assert_close(seen.sum(dim=1), torch.ones(4))
+    assert seen[1].tolist() == pytest.approx([0.6, 0.4, 0.0])  # the roots of 9 * 1/4
+    assert seen[2].tolist() == pytest.approx([0.5, 0.5, 0.0])

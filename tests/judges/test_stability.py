@@ -8,7 +8,7 @@ from torch import nn
 import xhat
 from tests.judges.world import gaussians
 from xhat.core import generator
-from xhat.judges import Judge, Outcome
+from xhat.judges import Judge, Jury, Neighbours, Outcome
 from xhat.judges.placing import Place
 from xhat.judges.stability import STABLE, Noise, share_kept
 
@@ -134,3 +134,27 @@ def test_an_image_beside_its_place_is_odd_and_not_foreign(monkeypatch):
     counts = judge.judge(moved, wanted).counts()
     assert counts[Outcome.OUT_OF_DISTRIBUTION] <= 0.1 * len(moved)
     assert counts[Outcome.GENUINE] <= 0.1 * len(moved)
+
+
+class Doubtful(nn.Module):
+    """Reads which half of an image is bright, and that there is nothing where all of it is."""
+
+    def forward(self, x):
+        left, right = x[..., :4].mean(dim=(1, 2, 3)), x[..., 4:].mean(dim=(1, 2, 3))
+        return torch.stack((30 * left, 30 * right, 100 * (left.minimum(right) - 0.1)), dim=1)
+
+
+def test_what_began_as_a_class_and_resembles_no_other_is_not_foreign():
+    labels = torch.arange(240) % 2
+    bright = (torch.arange(8) // 4 == labels[:, None]).float()[:, None, None].expand(-1, 1, 8, 8)
+    real = (bright + 0.05 * torch.randn(bright.shape, generator=generator(0))).abs()
+    axes = (Neighbours("nearest", real[:120], labels=labels[:120]),)
+    known, held = (real[:120], labels[:120]), (real[120:], labels[120:])
+    judge = Judge.assemble(Jury((Doubtful().eval(),), ("halves",), 2), axes, known, held)
+    x0, x = real[labels == 0], (real + 0.5)[labels == 0]
+    wanted, reached = torch.ones(len(x), dtype=torch.long), torch.ones(len(x), dtype=torch.bool)
+    unknown = judge.judge(x, wanted, reached=reached)
+    assert unknown.counts()[Outcome.OUT_OF_DISTRIBUTION] == len(x)
+    assert judge.judge(x, wanted, reached=reached, x0=x0).counts()[Outcome.ADVERSARIAL] == len(x)
+    other = judge.judge(x, torch.zeros_like(wanted), reached=reached, x0=real[labels == 1])
+    assert other.counts()[Outcome.OUT_OF_DISTRIBUTION] == len(x)

@@ -17,8 +17,8 @@ The outcome of what is flagged follows in this order (see ``Outcome``):
    target → unreached
 2. flagged, and the jury gives "none of the classes" more than it gives to 99 in 100 real samples,
    or sees no class clearly in what is farther from all real samples than another class typically
-   is, also when the sample is put where real ones lie (``Place``), and the members, pressed for a
-   class, do not all name the same (``Jury.pressed``) → out of distribution
+   is, also when the sample is put where real ones lie (``Place``), and the jury, pressed for a
+   class, does not name that of the search's start (``Jury.pressed``) → out of distribution
 3. flagged on the manifold: the jury (or the truth) sees the target → off manifold; else →
    adversarial
 4. flagged by meaning alone: the majority goes to another class, or the truth says no → mistaken, if
@@ -74,6 +74,7 @@ from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
 __all__ = ["Judge"]
 
 _LEAST = 1e-6  # the probability below which a class is as good as not seen
+_STILL = 0.9  # of a pressed jury, that the class of the start is still there
 _ASKED = 400  # real samples that tell what is far
 
 
@@ -331,14 +332,14 @@ class Judge:
         flagged = weighed.adjusted <= alpha
         copied = self._copied(x, evidence.near)  # what is a real sample is on the manifold
         flagged &= (copied < 0)[:, None] | torch.tensor([group != MANIFOLD for group in groups])
+        if x0 is not None and wanted is not None and (surrogate is not None or reached is not None):
+            evidence = replace(evidence, start=self._started(x, x0, wanted, surrogate))
         evidence, nowhere = self._placed(x, evidence)
         if surrogate is not None and wanted is not None:
             rows = (flagged.any(dim=1) & ~nowhere & _moved(x, x0)).nonzero()[:, 0]
             kept = torch.full((len(x),), torch.nan, dtype=torch.double)
             kept[rows] = share_kept(surrogate, x[rows], wanted[rows], self._noise).double()
             evidence = replace(evidence, kept=kept)
-        if x0 is not None and wanted is not None and (surrogate is not None or reached is not None):
-            evidence = replace(evidence, start=self._started(x, x0, wanted, surrogate))
         share = 1.0 if evidence.value is None else MANIFOLD_SHARE
         few = len(self.calibration.whole) < samples_needed(share * alpha)
         outcomes = decide(
@@ -490,8 +491,8 @@ class Judge:
     def _placed(self, x: Tensor, evidence: Evidence) -> tuple[Evidence, Tensor]:
         """Return where samples belong to no class, whatever their target, ``(n,)``.
 
-        What is read where real samples lie does belong to a class, and so does that of which all
-        members, pressed for a class, say the same (``Jury.pressed``).
+        What is read where real samples lie does belong to a class, and so does what the jury,
+        pressed for a class (``Jury.pressed``), still takes for that of its start.
         """
         far = self._far(evidence.scores)
         if evidence.seen is None or self.jury is None:
@@ -503,12 +504,14 @@ class Judge:
         votes = self.jury.probabilities(self._place.put(x[rows]))
         seen = self.jury.together(votes)
         read = ~self._unread(seen, far[rows])
-        agreed, pressed = self.jury.pressed(votes)
-        pressed = torch.where(read[:, None], seen, pressed)
-        read |= agreed
+        if evidence.start is not None:  # what began as a class, and resembles no other, still is it
+            pressed = self.jury.pressed(votes)
+            first = pressed.max(dim=1)
+            still = ~read & (first.indices == evidence.start[rows]) & (first.values > _STILL)
+            seen[still], read = pressed[still], read | still
         nowhere[rows] = ~read
         placed = torch.full_like(evidence.seen, torch.nan)
-        placed[rows[read]] = pressed[read]
+        placed[rows[read]] = seen[read]
         return replace(evidence, placed=placed), nowhere
 
     def _started(

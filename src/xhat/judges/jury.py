@@ -20,8 +20,6 @@ from xhat.judges.independence import check_independent
 __all__ = ["Jury", "pooled"]
 
 _DRAWN = 5.0  # samples' worth of pull towards equal weights
-_SURE = 0.8  # of each member that is pressed for a class
-_CERTAIN = 0.95  # of the jury that there is none: it is not pressed
 _LEAST = 1e-6  # a probability below it is as good as it; no single member can veto alone
 
 
@@ -81,27 +79,15 @@ class Jury:
         """Return the pooled distribution, ``(n, classes + 1)``, of the members' distributions."""
         return pooled(votes, torch.tensor(self.weights))
 
-    def pressed(self, votes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where all members name the same class if they must name one, and what they see.
-
-        Juries learn what is of no class from examples, and whatever looks odd resembles these.
-        Yet what is only odd is read the same by all, and what is of no class differently.
+    def pressed(self, votes: Tensor) -> Tensor:
+        """Return the pooled distribution of members who must name a class, that of none 0.
 
         Args:
             votes: ``(n, members, classes + 1)``.
-
-        Returns:
-            ``(n,)``, whether each gives one class at least four fifths of what it gives to
-            classes at all, and together they are not all but certain that there is none; and
-            ``(n, classes + 1)``, the pooled distribution over classes, that of none 0.
         """
         classes = votes[:, :, :-1].clamp_min(_LEAST)
-        classes = classes / classes.sum(dim=2, keepdim=True)
-        seen = pooled(classes, torch.tensor(self.weights))
-        first = seen.argmax(dim=1)[:, None, None].expand(-1, classes.shape[1], 1)
-        agreed = classes.gather(2, first)[:, :, 0].amin(dim=1) >= _SURE
-        agreed &= self.together(votes)[:, -1] < _CERTAIN
-        return agreed, torch.cat((seen, torch.zeros_like(seen[:, :1])), dim=1)
+        seen = pooled(classes / classes.sum(dim=2, keepdim=True), torch.tensor(self.weights))
+        return torch.cat((seen, torch.zeros_like(seen[:, :1])), dim=1)
 
     def weighed(self, votes: Tensor, labels: Tensor) -> "Jury":
         """Return the jury with the weights at which ``labels`` are likeliest.
