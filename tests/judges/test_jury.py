@@ -139,3 +139,12 @@ def test_members_are_left_as_they_were():
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     net.eval()
     torch.testing.assert_close(jury.probabilities(x[3:4]), whole[3:4])
+
+
+def test_pressed_for_a_class_nobody_says_none():
+    jury = Jury((Fixed(0.0, 0.0, 0.0), Fixed(0.0, 0.0, 0.0)), ("a", "b"), 2)
+    odd, other = [0.27, 0.03, 0.7], [0.02, 0.08, 0.9]
+    seen = jury.pressed(torch.tensor([[odd, odd], [odd, other], [[0.0, 0.0, 1.0]] * 2]))
+    assert seen[0].tolist() == pytest.approx([0.9, 0.1, 0.0])
+    assert seen[1].tolist() == pytest.approx([0.6, 0.4, 0.0])  # the roots of 9 * 1/4
+    assert seen[2].tolist() == pytest.approx([0.5, 0.5, 0.0])

@@ -58,3 +58,15 @@ def test_large_samples_are_looked_at_in_parts(monkeypatch):
     whole = axis.scores(NEW)
     monkeypatch.setattr("xhat.judges.local._AT_ONCE", 5_000)
     torch.testing.assert_close(axis.scores(NEW), whole)
+
+
+def test_signals_that_are_smoother_than_they_should_be_are_seen_whatever_their_unit():
+    ticks = torch.linspace(0, 6, 60)
+    phase = torch.rand(400, 1, 1, generator=generator(0))
+    grain = 2e-3 * torch.randn(400, 1, 60, generator=generator(1))
+    for unit in (1.0, 1e-4):
+        real = unit * ((ticks + 6 * phase).sin() + grain)
+        spectrum, _ = local_axes(real[:300])
+        least = spectrum.scores(real[300:]).quantile(0.95)
+        smooth = F.avg_pool1d(real[300:], 5, 1, 2, count_include_pad=False)
+        assert float((spectrum.scores(smooth) > least).float().mean()) > 0.9

@@ -8,7 +8,7 @@ from torch import nn
 import xhat
 from tests.judges.world import gaussians
 from xhat.core import generator
-from xhat.judges import Judge, Outcome
+from xhat.judges import Judge, Jury, Neighbours, Outcome
 from xhat.judges.placing import Place
 from xhat.judges.stability import STABLE, Noise, share_kept
 
@@ -68,6 +68,43 @@ def test_a_judge_calls_what_does_not_survive_adversarial_and_what_does_mistaken(
     assert "keeps its answer 0.0 % of the time" in verdict.explain()
 
 
+def test_what_is_still_seen_as_its_start_was_no_ordinary_error():
+    judge = Judge.fit(KNOWN, LABELS)
+    new, theirs = gaussians(200, 1)
+    one, two = new[theirs == 1], new[theirs == 2]
+    wanted = torch.zeros(len(one), dtype=torch.long)
+
+    def everywhere(x):  # but at the starts, and as surely under noise
+        near = torch.cdist(x, one + 0.01).amin(dim=1) < torch.cdist(x, one).amin(dim=1)
+        return torch.stack((near.float(), 1 - near.float()), dim=1)
+
+    moved, reached = one + 0.01, torch.ones(len(one), dtype=torch.bool)
+    for told in ({"surrogate": everywhere}, {"reached": reached}):
+        found = judge.judge(moved, wanted, x0=one, **told)
+        assert found.start.tolist().count(1) > 0.95 * len(one)
+        assert found.counts()[Outcome.ADVERSARIAL] > 0.9 * len(one)
+    verdict = next(v for v in found if v.outcome is Outcome.ADVERSARIAL)
+    assert "what the search began with is still seen" in verdict.meaning
+    assert "from what held-out judges see as 1, and they still do" in verdict.explain()
+    # which nobody can say of what began as something else, nor of what was not searched
+    for x0 in (two[:1].expand_as(one), moved, None):
+        counts = judge.judge(moved, wanted, x0=x0, reached=reached).counts()
+        assert counts[Outcome.MISTAKEN] > 0.9 * len(one)
+    assert judge.judge(moved, wanted, x0=one).start is None  # who knows what the surrogate says
+    with pytest.raises(ValueError, match="the starts must have one row per candidate"):
+        judge.judge(moved, wanted, x0=one[:2])
+
+
+def test_what_was_not_searched_does_not_hang_on_detail():
+    judge = Judge.fit(KNOWN, LABELS)
+    new, theirs = gaussians(200, 1)
+    one = new[theirs == 1]
+    wanted = torch.zeros(len(one), dtype=torch.long)
+    fooled = {"surrogate": lambda x: torch.eye(2)[[1]].expand(len(x), 2)}
+    assert judge.judge(one, wanted, **fooled).counts()[Outcome.ADVERSARIAL] > 0.9 * len(one)
+    assert judge.judge(one, wanted, x0=one, **fooled).counts()[Outcome.ADVERSARIAL] < 0.1 * len(one)
+
+
 def test_a_random_model_leaves_the_global_generators_alone():
     before = torch.random.get_rng_state()
     share_kept(lambda x: torch.rand(len(x), 2), KNOWN[:2], torch.tensor([0, 1]), Noise.of(KNOWN))
@@ -97,3 +134,27 @@ def test_an_image_beside_its_place_is_odd_and_not_foreign(monkeypatch):
     counts = judge.judge(moved, wanted).counts()
     assert counts[Outcome.OUT_OF_DISTRIBUTION] <= 0.1 * len(moved)
     assert counts[Outcome.GENUINE] <= 0.1 * len(moved)
+
+
+class Doubtful(nn.Module):
+    """Reads which half of an image is bright, and that there is nothing where all of it is."""
+
+    def forward(self, x):
+        left, right = x[..., :4].mean(dim=(1, 2, 3)), x[..., 4:].mean(dim=(1, 2, 3))
+        return torch.stack((30 * left, 30 * right, 100 * (left.minimum(right) - 0.1)), dim=1)
+
+
+def test_what_began_as_a_class_and_resembles_no_other_is_not_foreign():
+    labels = torch.arange(240) % 2
+    bright = (torch.arange(8) // 4 == labels[:, None]).float()[:, None, None].expand(-1, 1, 8, 8)
+    real = (bright + 0.05 * torch.randn(bright.shape, generator=generator(0))).abs()
+    axes = (Neighbours("nearest", real[:120], labels=labels[:120]),)
+    known, held = (real[:120], labels[:120]), (real[120:], labels[120:])
+    judge = Judge.assemble(Jury((Doubtful().eval(),), ("halves",), 2), axes, known, held)
+    x0, x = real[labels == 0], (real + 0.5)[labels == 0]
+    wanted, reached = torch.ones(len(x), dtype=torch.long), torch.ones(len(x), dtype=torch.bool)
+    unknown = judge.judge(x, wanted, reached=reached)
+    assert unknown.counts()[Outcome.OUT_OF_DISTRIBUTION] == len(x)
+    assert judge.judge(x, wanted, reached=reached, x0=x0).counts()[Outcome.ADVERSARIAL] == len(x)
+    other = judge.judge(x, torch.zeros_like(wanted), reached=reached, x0=real[labels == 1])
+    assert other.counts()[Outcome.OUT_OF_DISTRIBUTION] == len(x)

@@ -120,6 +120,7 @@ def audit(
         alpha=alpha,
         beta=beta,
         searched=(),
+        started=x0 is not None,
         on_progress=on_progress,
     )
     if budget is None or asked is None:

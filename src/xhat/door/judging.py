@@ -43,6 +43,7 @@ def judged(
     beta: float | None = None,
     searched: Sequence[nn.Module],
     method: str = "",
+    started: bool = True,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Judged:
     """Return a result with the verdicts that can be had."""
@@ -69,6 +70,7 @@ def judged(
                 truth=true,
                 surrogate=model,
                 searched=searched,
+                x0=found.x0 if started else None,
             )
     if true is not None and verdicts.truth is not None:
         notes = (*found.notes, *failures(true, verdicts.truth, torch.arange(len(found))))

@@ -31,9 +31,12 @@ class Evidence:
         meaning: whether the target is seen more surely than in real samples of other classes; None
             where that was not compared.
         placed: ``(n, classes + 1)``, what the jury sees in samples of no class once they are put
-            where real ones lie; NaN where nothing, or where it was not asked; None if it never was.
+            where real ones lie, or it is pressed for a class; NaN where nothing, or where it was
+            not asked; None if it never was.
         kept: ``(n,)``, the share of noisy copies at which the surrogate gives the target; NaN where
             it was not asked, None if it never was.
+        start: ``(n,)``, the class of what the sample was searched from; -1 where that tells
+            nothing, None where it is not known.
         value: whether held-out regressors see a wanted value; None where they were not asked.
         unasked: the goal, as text, of which nobody was asked whether it is met; empty if there is
             none.
@@ -46,6 +49,7 @@ class Evidence:
     meaning: MeaningTest | None = None
     placed: Tensor | None = None
     kept: Tensor | None = None
+    start: Tensor | None = None
     value: ValueTest | None = None
     unasked: str = ""
 
@@ -86,12 +90,19 @@ def decide(
     meaning = torch.tensor([group != MANIFOLD for group in groups])
     off = flagged[:, ~meaning].any(dim=1)
     doubted, sees = flagged[:, meaning].any(dim=1), yes
+    odd, still = ~yes, ~yes
     another, unsure = ~yes, ~yes if evidence.meaning is None else ~evidence.meaning.seen
     if evidence.read is not None and target is not None:
         most = evidence.read.max(dim=1)
         sees = (most.indices == target) & (most.values > 0.5)
         another = ~sees & (most.values > 0.5)
+        # what is missing goes to no class: the judges are not split, it only looks odd
+        odd = evidence.read.topk(2, dim=1).indices[:, 1] == evidence.read.shape[1] - 1
         unsure |= most.indices != target
+        if evidence.placed is not None:
+            odd |= ~evidence.placed[:, 0].isnan()
+        if evidence.start is not None:
+            still = most.indices == evidence.start
     if evidence.value is not None:
         another, sees, unsure = doubted, ~doubted, ~evidence.value.seen
     if evidence.unasked:
@@ -104,8 +115,8 @@ def decide(
         (Outcome.INFEASIBLE, ~yes if structure is None else ~structure.feasible),
         (Outcome.UNREACHED, ~yes if reached is None else ~reached.cpu()),
         (Outcome.OUT_OF_DISTRIBUTION, (off | doubted) & nowhere),
-        (Outcome.ADVERSARIAL, (off & ~sees) | (doubted & another & fragile)),
-        (Outcome.OFF_MANIFOLD, off),
+        (Outcome.ADVERSARIAL, (off & ~sees) | (doubted & another & (fragile | still))),
+        (Outcome.OFF_MANIFOLD, off | (doubted & sees & odd)),
         (Outcome.MISTAKEN, doubted & another),
         (Outcome.AMBIGUOUS, doubted),
         (Outcome.UNDECIDED, unsure | few),

@@ -17,12 +17,14 @@ The outcome of what is flagged follows in this order (see ``Outcome``):
    target → unreached
 2. flagged, and the jury gives "none of the classes" more than it gives to 99 in 100 real samples,
    or sees no class clearly in what is farther from all real samples than another class typically
-   is, also when the sample is put where real ones lie (``Place``) → out of distribution
+   is, also when the sample is put where real ones lie (``Place``), and the jury, pressed for a
+   class, does not name that of the search's start (``Jury.pressed``) → out of distribution
 3. flagged on the manifold: the jury (or the truth) sees the target → off manifold; else →
    adversarial
 4. flagged by meaning alone: the majority goes to another class, or the truth says no → mistaken, if
-   the surrogate keeps its answer under small noise (``share_kept``), or is not known; else →
-   adversarial. No majority: the judges are split → ambiguous
+   the surrogate keeps its answer under small noise (``share_kept``), or is not known, and the class
+   is not that of the search's start; else → adversarial. The target is seen, but for some
+   probability of no class → off manifold. The judges are split between classes → ambiguous
 5. nothing is flagged: too few real samples to notice; or the target is not what the jury sees
    first, or not seen more surely than in real samples of other classes; or nobody was asked
    whether the goal is met → undecided; else → genuine
@@ -37,7 +39,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.constraints import Constraint, certify
-from xhat.core import check_fraction
+from xhat.core import check_fraction, check_rows
 from xhat.judges.axes import ManifoldAxis
 from xhat.judges.conformal import Calibration, Weighed, samples_needed
 from xhat.judges.deciding import Evidence, decide
@@ -64,7 +66,7 @@ from xhat.judges.neighbours import Neighbourhood, Neighbours
 from xhat.judges.passes import one_pass
 from xhat.judges.placing import Place
 from xhat.judges.shift import Shift, rows_alike, shift_of
-from xhat.judges.stability import Noise, share_kept
+from xhat.judges.stability import Noise, gives, share_kept
 from xhat.judges.statistics import CalibrationStatistics
 from xhat.judges.truth import Truth, ask
 from xhat.judges.values import MANIFOLD_SHARE, VALUE, ValueJudge, Wanted
@@ -73,6 +75,7 @@ from xhat.judges.verdict import JURY, MANIFOLD, MEMBERS, Axis, Verdicts
 __all__ = ["Judge"]
 
 _LEAST = 1e-6  # the probability below which a class is as good as not seen
+_STILL = 0.9  # of a pressed jury, that the class of the start is still there
 _ASKED = 400  # real samples that tell what is far
 
 
@@ -281,6 +284,7 @@ class Judge:
         truth: Truth | None = None,
         surrogate: Callable[[Tensor], Tensor] | None = None,
         searched: Iterable[nn.Module] | nn.Module = (),
+        x0: Tensor | None = None,
     ) -> Verdicts:
         """Return a verdict on every candidate.
 
@@ -300,16 +304,22 @@ class Judge:
                 truth, the gap between them is measured.
             searched: the modules that the search used; a judge that shares weights with them is
                 refused.
+            x0: ``(n, *x_shape)``, from where the samples were searched, if that is known. What
+                still shows the class of its start, while the surrogate gives the target, is no
+                ordinary error; what is its start was not searched, and does not hang on detail.
 
         Raises:
             TypeError: samples that are not floating point, or targets that are not integers.
-            ValueError: other shapes than the reference's, not finite, no target for a jury, too
+            ValueError: other shapes than the reference's, not finite, no target for a jury,
                 a judge that took part, or ``alpha`` outside of (0, 1).
         """
         self.check_independent((searched,) if isinstance(searched, nn.Module) else searched)
         alpha = self.alpha if alpha is None else alpha
         check_fraction("alpha", alpha)
         x = check_samples(x, self.reference)
+        if x0 is not None:
+            x0 = check_samples(x0, self.reference)
+            check_rows("the starts", x0, len(x))
         wanted = None if self.jury is None else check_target(target, self.jury.classes, len(x))
         check_reached(reached, len(x))
         structure = certify(constraints, x) if constraints else None
@@ -323,9 +333,11 @@ class Judge:
         flagged = weighed.adjusted <= alpha
         copied = self._copied(x, evidence.near)  # what is a real sample is on the manifold
         flagged &= (copied < 0)[:, None] | torch.tensor([group != MANIFOLD for group in groups])
+        if x0 is not None and wanted is not None and (surrogate is not None or reached is not None):
+            evidence = replace(evidence, start=self._started(x, x0, wanted, surrogate))
         evidence, nowhere = self._placed(x, evidence)
         if surrogate is not None and wanted is not None:
-            rows = (flagged.any(dim=1) & ~nowhere).nonzero()[:, 0]
+            rows = (flagged.any(dim=1) & ~nowhere & _moved(x, x0)).nonzero()[:, 0]
             kept = torch.full((len(x),), torch.nan, dtype=torch.double)
             kept[rows] = share_kept(surrogate, x[rows], wanted[rows], self._noise).double()
             evidence = replace(evidence, kept=kept)
@@ -353,6 +365,7 @@ class Judge:
             copied=copied,
             kept=evidence.kept,
             placed=evidence.placed,
+            start=evidence.start,
             calibrated=len(self.calibration.whole),
             shift=self._shift(x, evidence, wanted),
             value=evidence.value,
@@ -482,7 +495,8 @@ class Judge:
     def _placed(self, x: Tensor, evidence: Evidence) -> tuple[Evidence, Tensor]:
         """Return where samples belong to no class, whatever their target, ``(n,)``.
 
-        What is read where real samples lie does belong to a class.
+        What is read where real samples lie does belong to a class, and so does what the jury,
+        pressed for a class (``Jury.pressed``), still takes for that of its start.
         """
         far = self._far(evidence.scores)
         if evidence.seen is None or self.jury is None:
@@ -491,12 +505,40 @@ class Judge:
         rows = nowhere.nonzero()[:, 0]
         if x.ndim < 3 or len(rows) == 0:
             return evidence, nowhere
-        seen = self.jury.together(self.jury.probabilities(self._place.put(x[rows])))
+        votes = self.jury.probabilities(self._place.put(x[rows]))
+        seen = self.jury.together(votes)
         read = ~self._unread(seen, far[rows])
+        if evidence.start is not None:  # what began as a class, and resembles no other, still is it
+            pressed = self.jury.pressed(votes)
+            first = pressed.max(dim=1)
+            still = ~read & (first.indices == evidence.start[rows]) & (first.values > _STILL)
+            seen[still], read = pressed[still], read | still
         nowhere[rows] = ~read
         placed = torch.full_like(evidence.seen, torch.nan)
         placed[rows[read]] = seen[read]
         return replace(evidence, placed=placed), nowhere
+
+    def _started(
+        self,
+        x: Tensor,
+        x0: Tensor,
+        target: Tensor,
+        surrogate: Callable[[Tensor], Tensor] | None,
+    ) -> Tensor:
+        """Return what the jury sees in the starts, ``(n,)``; -1 where that tells nothing.
+
+        So it is where a sample is its start, or where the start is of no class, or is the target
+        already, to the jury or to the surrogate.
+        """
+        if self.jury is None:
+            return torch.full((len(x),), -1)
+        seen = self.jury.together(self.jury.probabilities(x0)).max(dim=1)
+        told = (seen.values > 0.5) & (seen.indices < self.jury.classes) & (seen.indices != target)
+        told &= _moved(x, x0)
+        if surrogate is not None:
+            said = gives(surrogate, x0.expand_as(x), target)
+            told &= torch.zeros_like(told) if said is None else ~said
+        return seen.indices.where(told, -1)
 
     def _unread(self, seen: Tensor, far: Tensor) -> Tensor:
         clear = seen[:, :-1].amax(dim=1) > 0.5
@@ -511,6 +553,13 @@ class Judge:
         if not beyond:
             return torch.zeros(len(scores), dtype=torch.bool)
         return torch.stack(beyond).float().mean(dim=0) > 0.5
+
+
+def _moved(x: Tensor, x0: Tensor | None) -> Tensor:
+    """Return whether samples are not their starts, ``(n,)``."""
+    if x0 is None:
+        return torch.ones(len(x), dtype=torch.bool)
+    return (x != x0).flatten(1).any(dim=1)
 
 
 def _doubts(seen: Tensor, votes: Tensor, target: Tensor) -> Tensor:

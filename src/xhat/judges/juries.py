@@ -32,7 +32,8 @@ __all__ = ["Member", "crossed_votes", "dealt", "folds", "jury_of", "networks_of"
 _FEW = 1_500  # known samples below which each is held out once
 _FOLDS, _HELD = 3, 7  # where they are few; else one in seven is held out
 _WIDE = 1_024  # columns above which no trees are grown
-_STEPS = 700  # of training a network on a grid; a third as many for each of three
+_STEPS = 700  # of training a network on a grid; for each of three as many for a thousand samples,
+_LEAST_STEPS = 1 / 3  # and fewer for fewer, but never less than this share
 _SHOWN, _MET = 0.5, 0.2  # samples of no class for each of a class: in training, and afterwards
 
 Progress = Callable[[str, int, int], None]
@@ -109,7 +110,9 @@ def _families(lesson: Lesson) -> tuple[Family, ...]:
 def networks_of(lesson: Lesson, outputs: int) -> tuple[Network, ...]:
     """Return the networks for samples of this kind, with so many outputs."""
     shape = tuple(lesson.x.shape[1:])
-    steps = _STEPS // 3 if len(lesson.x) < _FEW else _STEPS
+    steps = _STEPS
+    if len(lesson.x) < _FEW:
+        steps = round(_STEPS * min(1, max(_LEAST_STEPS, len(lesson.x) / 1_000)))
     if len(shape) == 3:
         view = Grid(lesson)
         inside = {"classes": outputs, "channels": view.channels}

@@ -80,6 +80,16 @@ class Jury:
         """Return the pooled distribution, ``(n, classes + 1)``, of the members' distributions."""
         return pooled(votes, torch.tensor(self.weights))
 
+    def pressed(self, votes: Tensor) -> Tensor:
+        """Return the pooled distribution of members who must name a class, that of none 0.
+
+        Args:
+            votes: ``(n, members, classes + 1)``.
+        """
+        classes = votes[:, :, :-1].clamp_min(_LEAST)
+        seen = pooled(classes / classes.sum(dim=2, keepdim=True), torch.tensor(self.weights))
+        return torch.cat((seen, torch.zeros_like(seen[:, :1])), dim=1)
+
     def weighed(self, votes: Tensor, labels: Tensor) -> "Jury":
         """Return the jury with the weights at which ``labels`` are likeliest.
 

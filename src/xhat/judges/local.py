@@ -22,7 +22,7 @@ __all__ = ["Patches", "Spectrum", "local_axes"]
 _SIDE = {1: 9, 2: 5, 3: 3}  # of a patch, by the number of axes
 _BANDS = 8
 _KNOWN = 50_000  # patches from which their covariance is estimated
-_FLOOR = 0.01  # of the deviation of values: noise that counts for nothing
+_FLOOR = {1: 1e-4, 2: 0.01, 3: 0.01}  # of the deviation: noise that counts for nothing, by axes
 _AT_ONCE = 5_000_000  # numbers in patches that are looked at together
 _STRANGEST = 0.05  # of the patches of a sample, whose mean is its score
 
@@ -82,7 +82,7 @@ class Patches(ManifoldAxis):
         sample, *place = (torch.randint(end, (_KNOWN,), generator=draws) for end in ends)
         # what is indexed comes first: (patches, channels, side, ...)
         rows = view[sample, :, *place].flatten(1)
-        noise = (_FLOOR * reference.std()).square().clamp_min(1e-12)
+        noise = _floor(reference)
         values, vectors = torch.linalg.eigh(torch.cov(rows.T).reshape(rows.shape[1], -1))
         self.mean, self.whitening = rows.mean(dim=0), vectors / (values.clamp_min(0) + noise).sqrt()
 
@@ -115,5 +115,11 @@ def local_axes(reference: Tensor) -> tuple[ManifoldAxis, ...]:
     """Return what looks at samples from near, for ``(m, channels, ...)`` real samples."""
     if min(reference.shape[2:]) < 4 or reference.ndim - 2 not in _SIDE:
         return ()
-    floor = float((_FLOOR * reference.std()).square().clamp_min(1e-12))
-    return Likelihood("spectrum", reference, Spectrum(floor)), Patches(reference)
+    spectrum = Spectrum(float(_floor(reference)))
+    return Likelihood("spectrum", reference, spectrum), Patches(reference)
+
+
+def _floor(reference: Tensor) -> Tensor:
+    """Return the power that counts for nothing: bytes are grained, and signals may be smooth."""
+    share = _FLOOR[reference.ndim - 2]
+    return (share * reference.std()).square().clamp_min(1e-20)

@@ -16,6 +16,8 @@ __all__ = [
     "FRAGILE_BY_JURY",
     "FRAGILE_BY_TRUTH",
     "RATHER",
+    "STILL_BY_JURY",
+    "STILL_BY_TRUTH",
     "UNASKED",
     "Outcome",
 ]
@@ -53,7 +55,8 @@ _MEANINGS = {
     Outcome.UNREACHED: "the surrogate itself does not give the target",
     Outcome.OUT_OF_DISTRIBUTION: "far from every class of the reference data",
     Outcome.ADVERSARIAL: "held-out judges or the truth do not see the target, and it is off the "
-    "manifold or its answer does not survive small noise: the surrogate was fooled",
+    "manifold, or its answer does not survive small noise, or what the search began with is still "
+    "seen: the surrogate was fooled",
     Outcome.OFF_MANIFOLD: "no natural process makes such an input, though nobody denies the target",
     Outcome.MISTAKEN: "held-out judges or the truth see something else, and nothing else is "
     "unusual: an ordinary error of the surrogate",
@@ -68,6 +71,9 @@ _THERE = "the target is there, but no natural process makes such an input"
 _FRAGILE = "and the surrogate's answer does not survive small noise: the surrogate was fooled"
 FRAGILE_BY_JURY = f"held-out judges see something else, {_FRAGILE}"
 FRAGILE_BY_TRUTH = f"the truth does not confirm the target, {_FRAGILE}"
+_BEGAN = "what the search began with is still seen: the surrogate was fooled"
+STILL_BY_JURY = f"held-out judges see something else, and {_BEGAN}"
+STILL_BY_TRUTH = f"the truth does not confirm the target, and {_BEGAN}"
 RATHER = "on the manifold, and few real samples of other classes show as much of the target"
 BY_DISTANCE = {
     Outcome.OFF_MANIFOLD: "no natural process makes such an input; no class was asked for",

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from xhat.core import evaluation_mode, generator, modules_of, own_randomness
 
-__all__ = ["STABLE", "Noise", "share_kept"]
+__all__ = ["STABLE", "Noise", "gives", "share_kept"]
 
 STABLE = 2 / 3  # of the copies, at which an answer is kept that does not hang on detail
 _DRAWS = 20
@@ -77,6 +77,13 @@ class Noise:
         return torch.minimum(torch.maximum(x + noise, x.minimum(self.low)), x.maximum(self.high))
 
 
+def gives(surrogate: Callable[[Tensor], Tensor], x: Tensor, target: Tensor) -> Tensor | None:
+    """Return whether the surrogate gives the target, ``(n,)``; None where it gives no classes."""
+    modules = modules_of(surrogate)
+    with torch.no_grad(), evaluation_mode(*modules, warn=False), own_randomness(0, x.device):
+        return _said(surrogate, x, target)
+
+
 def share_kept(
     surrogate: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, noise: Noise
 ) -> Tensor:
@@ -96,8 +103,15 @@ def share_kept(
     modules = modules_of(surrogate)
     with torch.no_grad(), evaluation_mode(*modules, warn=False), own_randomness(0, x.device):
         for each in noise.draws(_DRAWS if len(x) else 0).to(x):
-            answer = surrogate(noise.added(x, each))
-            if not isinstance(answer, Tensor) or answer.ndim != 2 or answer.shape[1] < 2:
+            said = _said(surrogate, noise.added(x, each), target)
+            if said is None:
                 return torch.full((len(x),), torch.nan)
-            kept.append((answer.argmax(dim=1) == target.to(answer.device)).cpu())
+            kept.append(said)
     return torch.stack(kept).double().mean(dim=0) if kept else torch.empty(0, dtype=torch.double)
+
+
+def _said(surrogate: Callable[[Tensor], Tensor], x: Tensor, target: Tensor) -> Tensor | None:
+    answer = surrogate(x)
+    if not isinstance(answer, Tensor) or answer.ndim != 2 or answer.shape[1] < 2:
+        return None
+    return (answer.argmax(dim=1) == target.to(answer.device)).cpu()

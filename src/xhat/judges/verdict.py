@@ -21,6 +21,8 @@ from xhat.judges.outcomes import (
     FRAGILE_BY_JURY,
     FRAGILE_BY_TRUTH,
     RATHER,
+    STILL_BY_JURY,
+    STILL_BY_TRUTH,
     UNASKED,
     Outcome,
 )
@@ -82,7 +84,9 @@ class Verdicts:
         kept: ``(n,)``, the share of copies with small noise at which the surrogate gives the
             target; NaN where it was not asked, None if it never was.
         placed: ``(n, classes + 1)``, what the jury sees once a sample of no class is put where real
-            ones lie; NaN where nothing, None if it was not asked.
+            ones lie, or it is pressed for a class; NaN where nothing, None if it was not asked.
+        start: ``(n,)``, the class that the jury sees in what a candidate was searched from; -1
+            where that tells nothing, None where it is not known.
         calibrated: how many real samples the p-values rest on.
         shift: whether the candidates, taken together, are like the real samples that the judge was
             calibrated on; None where nobody compared them.
@@ -108,6 +112,7 @@ class Verdicts:
     copied: Tensor | None = None
     kept: Tensor | None = None
     placed: Tensor | None = None
+    start: Tensor | None = None
     calibrated: int = 0
     shift: Shift | None = None
     value: ValueTest | None = None
@@ -129,6 +134,13 @@ class Verdicts:
         if self.seen is None or self.target is None:
             return torch.full((len(self),), torch.nan)
         return self.seen.gather(1, self.target[:, None])[:, 0]
+
+    @property
+    def read(self) -> Tensor | None:
+        """What the jury sees of each candidate, where it sees most, ``(n, classes + 1)``."""
+        if self.seen is None or self.placed is None:
+            return self.seen
+        return torch.where(self.placed.isnan(), self.seen, self.placed)
 
     @property
     def p_of_others(self) -> Tensor | None:
@@ -167,6 +179,8 @@ class Verdict:
         """What the outcome means, in words that say no more than was asked and seen."""
         whole = self.whole
         if self.outcome is Outcome.ADVERSARIAL and not self._off:
+            if not self._fragile:
+                return STILL_BY_JURY if whole.truth is None else STILL_BY_TRUTH
             return FRAGILE_BY_JURY if whole.truth is None else FRAGILE_BY_TRUTH
         if whole.truth is not None:
             found = BY_TRUTH if whole.axes else BY_TRUTH_ALONE
@@ -213,7 +227,7 @@ class Verdict:
             f"({_share(whole.alpha)} or less is flagged)."
         )
         if self.outcome is Outcome.ADVERSARIAL and not self._off:
-            return f"{flagged} {self._stability()}"
+            return f"{flagged} {self._stability() if self._fragile else self._began()}"
         return flagged
 
     def explain(self) -> str:
@@ -227,10 +241,13 @@ class Verdict:
         if whole.value is not None and (whole.truth is not None or self.outcome not in sure):
             lines.append(f"{whole.value.told(i)}.")
         lines += [self._distance(axis) for axis in whole.group(MANIFOLD)]
-        lines += [self._stability()] if self._stability() else []
+        lines += [told for told in (self._stability(), self._began()) if told]
         if whole.placed is not None and not bool(whole.placed[i].isnan().any()):
             seen = self._classes(whole.placed[i])
-            lines.append(f"Put where real samples lie, it is read: held-out judges see {seen}.")
+            lines.append(
+                f"Put where real samples lie, or pressed for a class, held-out judges read it: "
+                f"they see {seen}."
+            )
         if whole.near is not None:
             lines.append(f"Nearest real samples: {', '.join(self.nearest_names())}.")
         if self._copied >= 0:
@@ -249,6 +266,22 @@ class Verdict:
             f"With noise that moves it a quarter as far as real neighbours lie apart, the "
             f"surrogate keeps its answer {_share(kept)} of the time (a natural error: "
             f"{_share(STABLE)} or more)."
+        )
+
+    @property
+    def _fragile(self) -> bool:
+        """Whether the surrogate's answer does not survive small noise."""
+        return self.whole.kept is not None and float(self.whole.kept[self.index]) < STABLE
+
+    def _began(self) -> str:
+        start = -1 if self.whole.start is None else int(self.whole.start[self.index])
+        read = self.whole.read
+        if start < 0 or read is None:
+            return ""
+        same = int(read[self.index].argmax()) == start
+        return (
+            f"It was searched from what held-out judges see as {start}, and they "
+            f"{'still do' if same else 'no longer do'}."
         )
 
     @property
