@@ -177,13 +177,17 @@ def test_a_network_learns_what_it_is_for(part, monkeypatch):
     told, known = [], small_digits()
     domain = Domain(known.x[:400], known.labels[:400])
     net = domain.network(part, lambda *said: told.append(said))
-    assert told[-1] == (part, told[-1][2], told[-1][2])
+    assert told[-1] == ("robust" if part == "prior" else part, told[-1][2], told[-1][2])
     assert domain.network(part) is net
     x, y = known.x[800:900], known.labels[800:900]
     if part == "robust":
         assert (net(x).argmax(dim=1) == y).float().mean() > 0.5
     elif part == "autoencoder":
         assert (net.decode(net.encode(x)) - x).square().mean() < x.var()
+    elif part == "prior":
+        u = net.coordinates.into(x)
+        noisy = u + 2 * torch.randn(u.shape, generator=torch.Generator().manual_seed(0))
+        assert (net.denoised(noisy, 2.0, y, None) - u).square().mean() < 0.7 * u.var()
     else:
         noisy = x + 0.5 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
         assert (net(noisy, torch.tensor([0.5]), y) - x).square().mean() < 0.15
@@ -230,8 +234,8 @@ def test_networks_serve_images_of_any_size_and_range():
             TypeError,
             "the column 'town' is not numbers",
         ),
-        (lambda: wine().network("robust"), ValueError, "images and fields only"),
-        (lambda: wine().network("oracle"), ValueError, "must be one of robust"),
+        (lambda: wine().network("denoiser"), ValueError, "images and fields only"),
+        (lambda: wine().network("oracle"), ValueError, "must be one of prior, robust"),
         (lambda: Domain(RANDOM.random((50, 8, 8))).network("robust"), ValueError, "no classes"),
         (lambda: Domain(RANDOM.random((9, 3))).judge(), ValueError, "needs at least 12 real"),
     ],

@@ -134,11 +134,11 @@ def test_tables_are_served_by_those_that_need_no_images():
     domain = wine()
     goal, x0 = Class([1, 2, 0]), domain.x[[0, 60, 150]]
     served = [name for name in EVERY if method(name).missing(domain, goal) is None]
-    assert served == ["nearest", "pgd", "plain", "proximal"]
+    assert served == ["flow", "nearest", "pgd", "plain", "proximal"]
     for name in served:
         found = method(name).search(cultivar, goal, x0, domain)
         assert found.feasible.all()
-        if name != "pgd":
+        if name not in ("flow", "pgd"):
             assert found.reached.all(), name
     bound = domain.scale * 0.3
     found = method("pgd").search(cultivar, goal, x0, domain)
@@ -157,9 +157,16 @@ def test_features_of_any_unit_are_searched_alike():
 
 def test_the_default_is_for_the_kind_of_data():
     images, table = small_digits(), wine()
-    assert default_method(images, Class(1)).name == "xhat"
+    assert default_method(images, Class(1)).name == "flow"
     assert default_method(images, Most()).name == "plain"
-    assert default_method(table, Class(1)).name == "proximal"
+    assert default_method(table, Class(1)).name == "flow"
+    many = Domain(np.random.default_rng(0).random((2_500, 8, 8)), np.arange(2_500) % 2)
+    assert default_method(many, Class(1)).name == "xhat"
+    unknown = Domain(table.x)
+    assert default_method(unknown, Class(1)).name == "proximal"
+    few = Domain(table.x[::9], table.labels[::9])
+    assert default_method(few, Class(1)).name == "proximal"
+    assert "takes 12 samples or more" in str(method("flow").missing(few, Class(1)))
     assert default_method(Surroundings(torch.rand(1, 3)), Class(1)).name == "proximal"
 
 

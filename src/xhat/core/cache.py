@@ -24,7 +24,7 @@ from torch import Tensor
 from xhat.core.files import atomic_folder_check, atomic_write, sha256_of
 from xhat.core.locks import locked
 
-__all__ = ["cached", "fingerprint", "kept"]
+__all__ = ["cached", "fingerprint", "kept", "unfinished"]
 
 _DIGEST = "digest"
 
@@ -81,6 +81,23 @@ def kept(path: Path, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tens
         found = dict(make())
         _write(path, found)
     return found
+
+
+def unfinished(name: str, made_from: str) -> Path | None:
+    """Return a file for work that was interrupted; None where nothing can be kept.
+
+    Args:
+        name: a readable part of the file's name.
+        made_from: a hash of everything that the work depends on.
+    """
+    folder = _folder()
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder / f"{name}-{made_from[:32]}.unfinished" if os.access(folder, os.W_OK) else None
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from xhat.constraints import Bounds
 from xhat.core import check_choice, check_fraction, check_mask, check_tensor, generator
 from xhat.domain.data import as_labels, as_samples, as_values, kind_of, shaped
-from xhat.domain.networks import PARTS, Frame, made
+from xhat.domain.networks import ANY_KIND, PARTS, Frame, Known, doubts, made
 from xhat.domain.references import References, chosen
 from xhat.domain.self_testing import self_test
 from xhat.domain.tested import SelfTest
@@ -367,19 +367,19 @@ class Domain:
         return self.self_tested
 
     def network(self, part: str, on_progress: Progress | None = None) -> Any:
-        """Return a network that knows this domain, trained once.
+        """Return what knows this domain, a network or a prior in closed form, fitted once.
 
         Args:
             part: a name in ``PARTS``.
             on_progress: called with the name, and how many epochs of how many are done.
 
         Raises:
-            ValueError: the samples are no images or fields, or have no classes where they are
-                needed; the message says what to do.
+            ValueError: the samples are no images or fields, or too few, or have no classes, where
+                that is needed; the message says what to do.
         """
         check_choice("the name of a network", part, PARTS)
         if part not in self._networks:
-            if self.kind not in _GRIDS:
+            if self.kind not in _GRIDS and part not in ANY_KIND:
                 raise ValueError(
                     f"the network {part!r} can be trained on images and fields only, but these are "
                     f"{self.kind}s; give one of your own: Domain(…, networks={{{part!r}: …}})."
@@ -391,9 +391,12 @@ class Domain:
                 )
             mine = self.halves[0]
             labels = None if self.labels is None else self.labels[mine]
-            self._networks[part] = made(
-                part, self.frame, self.x[mine], labels, self.seed, on_progress
-            )
+            values = None if self.values is None else self.values[mine]
+            doubt = None
+            if part == "prior" and labels is not None:  # what is read with doubt is no target
+                doubt = doubts(self.network("robust", on_progress), self.x[mine], labels)
+            given = Known(self.x[mine], labels, values, doubt)
+            self._networks[part] = made(part, self.frame, given, self.seed, on_progress)
         return self._networks[part]
 
     def trained(self) -> dict[str, nn.Module]:

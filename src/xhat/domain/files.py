@@ -39,7 +39,8 @@ def save(domain: "Domain", path: str | Path) -> None:
         if (known := getattr(domain, name)) is not None:
             tensors[name] = known
     tensors |= {f"judge.{name}": value for name, value in (domain.judge_state or {}).items()}
-    for part, model in domain.trained().items():
+    trained = {name: model for name, model in domain.trained().items() if _kept(name, model)}
+    for part, model in trained.items():
         tensors |= {f"network.{part}.{key}": value for key, value in model.state_dict().items()}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     about = {
@@ -47,7 +48,7 @@ def save(domain: "Domain", path: str | Path) -> None:
         **{name: getattr(domain, name) for name in ("kind", "name", "seed", "declared")},
         **{name: getattr(domain, name) for name in ("classes", "names", "units")},
         "self_tested": None if domain.self_tested is None else domain.self_tested.to_dict(),
-        "networks": {part: _arguments(part, model) for part, model in domain.trained().items()},
+        "networks": {part: _arguments(part, model) for part, model in trained.items()},
     }
     text = json.dumps(about)
     with atomic_write(path) as temporary:
@@ -111,8 +112,15 @@ def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(lead): value for key, value in tensors.items() if key.startswith(lead)}
 
 
+def _kept(part: str, model: Any) -> bool:
+    """Return whether a file keeps it: a prior in closed form is made again at once."""
+    return part != "prior" or model.name != "kernel"
+
+
 def _arguments(part: str, model: Any) -> dict[str, Any]:
     """Return what an architecture is told besides the domain."""
+    if part == "prior":
+        return {"classes": model.classes, "quantities": model.quantities}
     if part == "autoencoder":
         return {"latent": model.net.latent}
     return {"mean": model.net.mean, "spread": model.net.spread} if part == "denoiser" else {}

@@ -1,6 +1,8 @@
-"""Networks that know a domain of images, trained on its samples where a method needs them.
+"""What knows a domain, fitted to its samples where a method needs it.
 
 ========================  ======================================================================
+``prior``                 where samples lie, seen from a start and towards what is wanted
+                          (``xhat.priors``)
 ``robust``                a classifier that was trained against an adversary; its gradient with
                           respect to the input looks like the classes (Tsipras et al., "Robustness
                           May Be at Odds with Accuracy", ICLR 2019)
@@ -8,9 +10,10 @@
 ``denoiser``              the mean of an image given its noisy version, for each class and for all
 ========================  ======================================================================
 
-The networks see images of one size with values from 0 to 1; ``Frame`` brings any image there and
-back. All are trained on the half of the samples that searches may use, with a fixed seed, for about
-a fixed number of steps, so that the time does not depend on how many samples there are.
+The first two serve any kind of data, the others images and fields. Networks of images see one size
+with values from 0 to 1; ``Frame`` brings any image there and back. All are fitted to the half of
+the samples that searches may use, with a fixed seed, for about a fixed number of steps, so that the
+time does not depend on how many samples there are.
 """
 
 from collections.abc import Callable
@@ -18,28 +21,46 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xhat.learning import VAE, Denoiser, EpochRecord, Shift, build, fit_vae, side_of, squared
+from xhat.learning import (
+    VAE,
+    Denoiser,
+    EpochRecord,
+    Shift,
+    build,
+    fit_vae,
+    predict,
+    side_of,
+    squared,
+)
+from xhat.priors import fit_prior, untrained
 from xhat.surrogates import Adversarial, apart, train_classifier, train_denoiser
 from xhat.surrogates.recipes import RADIUS
 
 __all__ = [
+    "ANY_KIND",
     "PARTS",
     "Frame",
     "FramedAutoencoder",
     "FramedClassifier",
     "FramedDenoiser",
+    "Known",
     "again",
+    "doubts",
     "made",
 ]
 
 Progress = Callable[[str, int, int], None]
-PARTS = ("robust", "autoencoder", "denoiser")
-"""Names of the networks that a domain can train."""
+PARTS = ("prior", "robust", "autoencoder", "denoiser")
+"""Names of what a domain can fit."""
+ANY_KIND = ("prior", "robust")
+"""Those of them that serve any kind of data."""
 
 _BATCH = 128
-_STEPS = {"robust": 900, "autoencoder": 1_800, "denoiser": 1_800}  # about a minute each at 28 x 28
+_STEPS = {"robust": 900, "autoencoder": 1_800, "denoiser": 1_800, "guard": 600}
+_SMALLEST = 16  # samples of a batch
 _LATENT = 16
 _WIDTH = 24  # of the denoiser
 _LARGE = 16  # pixels along a side from which a shift by one pixel changes nothing that matters
@@ -123,24 +144,88 @@ class FramedDenoiser(nn.Module):
         return self.frame.out(self.net(self.frame.into(x), sigma / self.unit, label))
 
 
+def guard(x: Tensor, labels: Tensor, seed: int, on_progress: Progress | None) -> nn.Module:
+    """Return a classifier of signals or rows, trained against an adversary.
+
+    Args:
+        x: ``(m, *x_shape)``, in the domain's own units.
+        labels: ``(m,)``.
+        seed: of the training.
+        on_progress: called with the name, and how many epochs of how many are done.
+    """
+    classes = int(labels.max()) + 1
+    net: Any = build("Surrogate", seed=seed, shape=list(x.shape[1:]), classes=classes)
+    table = x.ndim == 2
+    offset = x.mean(dim=0, keepdim=True) if table else x.mean().reshape(1)
+    unit = x.std(dim=0, keepdim=True) if table else x.std().reshape(1)
+    net.adjusted(offset, torch.where(unit > 0, unit, torch.ones_like(unit)))
+    units = net.units(x)
+    batch = min(_BATCH, max(_SMALLEST, len(x) // 4), len(x))
+    against = Adversarial(eps=RADIUS * apart(units, labels, seed), norm="l2", steps=4, ramp=0.4)
+    train_classifier(
+        units,
+        labels,
+        model=net.net,
+        classes=classes,
+        seed=seed,
+        terms=[against],
+        limits=(units.amin(dim=0), units.amax(dim=0)) if table else _ends(units),
+        jitter=None,
+        on_epoch=_told("robust", on_progress),
+        epochs=max(2, round(_STEPS["guard"] * batch / len(x))),
+        batch_size=batch,
+        learning_rate=2e-3,
+        weight_decay=0.05,
+        average=0.99,
+    )
+    return _framed(net)
+
+
+def _ends(x: Tensor) -> tuple[float, float]:
+    low, high = torch.aminmax(x)
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Known:
+    """The half of a domain's samples that searches may use.
+
+    Attributes:
+        x: ``(m, *x_shape)``, in the domain's own units.
+        labels: ``(m,)``; None for none.
+        values: ``(m, ...)``; None for none.
+        doubt: ``(m,)``, how unsure the guard is of each; None for none.
+    """
+
+    x: Tensor
+    labels: Tensor | None = None
+    values: Tensor | None = None
+    doubt: Tensor | None = None
+
+
+def doubts(guard: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of the label of every sample, ``(m,)``."""
+    return F.cross_entropy(predict(guard, x), labels, reduction="none")
+
+
 def made(
-    name: str,
-    frame: Frame,
-    x: Tensor,
-    labels: Tensor | None,
-    seed: int,
-    on_progress: Progress | None,
+    name: str, frame: Frame, known: Known, seed: int, on_progress: Progress | None
 ) -> nn.Module:
-    """Return a network of ``PARTS``, trained.
+    """Return what ``PARTS`` names, fitted.
 
     Args:
         name: of it.
         frame: of the images.
-        x: ``(m, channels, h, w)``, in the domain's own units.
-        labels: ``(m,)``; the classifier needs them.
+        known: the samples.
         seed: of the training.
         on_progress: called with the name, and how many epochs of how many are done.
     """
+    x, labels = known.x, known.labels
+    if name == "prior":
+        told = known.values, known.doubt
+        return fit_prior(x, labels, *told, seed=seed, on_progress=on_progress)
+    if name == "robust" and labels is not None and x.ndim != 4:
+        return guard(x, labels, seed, on_progress)
     unit = frame.into(x).clamp(0, 1)
     schedule: dict[str, Any] = {
         "epochs": max(2, round(_STEPS[name] * _BATCH / len(x))),
@@ -183,6 +268,11 @@ def made(
 
 def again(name: str, frame: Frame, classes: int, arguments: dict[str, Any]) -> nn.Module:
     """Return an untrained network of the same layers, to load weights into."""
+    if name == "prior":
+        return untrained(frame.shape, **arguments)
+    if name == "robust" and len(frame.shape) != 3:
+        net: Any = build("Surrogate", seed=0, shape=list(frame.shape), classes=classes)
+        return net
     if name == "autoencoder":
         net = build("VAE", seed=0, channels=frame.shape[0], size=frame.side, **arguments)
         return FramedAutoencoder(frame, net)  # pyright: ignore[reportArgumentType]

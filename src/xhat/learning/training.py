@@ -9,15 +9,18 @@ Source: Loshchilov, Hutter, "Decoupled Weight Decay Regularization", ICLR 2019; 
 by Averaging", 1992.
 """
 
+import pickle
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xhat.core import check_fraction, check_positive, generator
+from xhat.core import atomic_write, check_fraction, check_positive, generator
 from xhat.learning.precision import short_passes
 
 __all__ = ["Augment", "EpochRecord", "Loss", "fit", "predict"]
@@ -51,6 +54,7 @@ def fit(
     autocast: bool = False,
     average: float | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    keep: Path | None = None,
 ) -> tuple[EpochRecord, ...]:
     """Train ``model`` in place and leave it in evaluation mode.
 
@@ -70,6 +74,9 @@ def fit(
         average: decay of an exponential moving average of the weights per step, in (0, 1); the
             averaged weights are what the model holds in the end.
         on_epoch: called with a record after each epoch.
+        keep: a file in which the training is kept after each epoch and from which it goes on, to
+            the same weights; gone when it is done. Its name must change with everything that the
+            training depends on. None to keep nothing.
 
     Returns:
         One record per epoch.
@@ -114,8 +121,10 @@ def fit(
     if autocast:
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     model.train()
-    records, start = [], time.perf_counter()
-    for epoch in range(1, epochs + 1):
+    state = _State(model, optimizer, cycle, averaged, (order, draws))
+    records = [] if keep is None else state.read(keep)
+    start = time.perf_counter() - (records[-1].seconds if records else 0.0)
+    for epoch in range(len(records) + 1, epochs + 1):
         total = 0.0
         for rows in torch.randperm(len(inputs), generator=order).split(batch_size):
             x, y = inputs[rows], targets[rows]
@@ -136,11 +145,15 @@ def fit(
                 f"the training loss became {total} in epoch {epoch} of {epochs}; "
                 f"lower the learning rate ({learning_rate:g})."
             )
+        if keep is not None:
+            state.write(keep, records)
         if on_epoch is not None:
             on_epoch(records[-1])
     if averaged is not None:
         averaged.copy_to_model()
     model.eval()
+    if keep is not None:
+        keep.unlink(missing_ok=True)
     return tuple(records)
 
 
@@ -184,3 +197,43 @@ class _Average:
     def copy_to_model(self) -> None:
         for value, parameter in zip(self.values, self.parameters, strict=True):
             parameter.copy_(value)
+
+
+@dataclass(frozen=True)
+class _State:
+    """All that a training is, between two epochs."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    cycle: torch.optim.lr_scheduler.LRScheduler
+    averaged: _Average | None
+    generators: tuple[torch.Generator, ...]
+
+    def write(self, path: Path, records: list[EpochRecord]) -> None:
+        known: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "cycle": self.cycle.state_dict(),
+            "generators": [each.get_state() for each in self.generators],
+            "records": [asdict(record) for record in records],
+        }
+        if self.averaged is not None:
+            known["averaged"] = {"steps": self.averaged.steps, "values": self.averaged.values}
+        with atomic_write(path) as temporary:
+            torch.save(known, temporary)
+
+    def read(self, path: Path) -> list[EpochRecord]:
+        """Take the state of a file; leave everything as it is where there is none to be read."""
+        try:
+            known = torch.load(path, weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+            return []
+        self.model.load_state_dict(known["model"])
+        self.optimizer.load_state_dict(known["optimizer"])
+        self.cycle.load_state_dict(known["cycle"])
+        for each, state in zip(self.generators, known["generators"], strict=True):
+            each.set_state(state)
+        if self.averaged is not None:
+            self.averaged.steps = known["averaged"]["steps"]
+            self.averaged.values = list(known["averaged"]["values"])
+        return [EpochRecord(**record) for record in known["records"]]

@@ -13,6 +13,7 @@ trained by the domain where they are missing.
 ``Guarded``                   the same, also through an adversarially trained classifier
 ``InLatentSpace``             the latent space of an autoencoder
 ``Guided``                    the same, also through that classifier, with a prior
+``Flow``                      from the start along the data, by a prior and the model's gradient
 ``Bent``                      the nearest real sample of the target, bent towards the start
 ``Nearest``                   that sample as it is: what every other method must be better than
 ``Annealed``                  a denoiser as the prior, from much noise to little
@@ -27,6 +28,7 @@ from xhat.methods.base import Method, Options, Plan
 from xhat.methods.bent import Bent, Nearest
 from xhat.methods.diffused import Diffused
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
+from xhat.methods.flow import Flow
 from xhat.methods.latent import Guided, InLatentSpace
 from xhat.methods.registry import default_method, known_methods, method
 from xhat.methods.surroundings import Surroundings
@@ -35,6 +37,7 @@ __all__ = [
     "Annealed",
     "Bent",
     "Diffused",
+    "Flow",
     "Guarded",
     "Guided",
     "InBall",

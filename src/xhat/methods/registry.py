@@ -9,6 +9,7 @@ from xhat.methods.base import Around, Method
 from xhat.methods.bent import Bent, Nearest
 from xhat.methods.diffused import Diffused
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
+from xhat.methods.flow import Flow
 from xhat.methods.latent import Guided, InLatentSpace
 from xhat.objectives.goals import Goal
 
@@ -17,7 +18,8 @@ __all__ = ["GROUP", "default_method", "known_methods", "method"]
 GROUP = "xhat.methods"
 """The group of entry points by which another package's methods are found."""
 _OURS = (
-    Pixels, InBall, NearStart, Guarded, InLatentSpace, Guided, Bent, Nearest, Annealed, Diffused,
+    Pixels, InBall, NearStart, Guarded, InLatentSpace, Guided, Flow, Bent, Nearest, Annealed,
+    Diffused,
 )  # fmt: skip
 
 
@@ -59,10 +61,13 @@ def method(name: str) -> Method:
 def default_method(domain: Around, goal: Goal) -> Method:
     """Return the best of these methods for a domain and a goal.
 
-    For classes of images that is ``xhat``, for other classes features near the start; for values
-    there is nothing to trade them for.
+    Where real samples say where what is wanted lies, ``flow``; for many images, of which its prior
+    would take long to train, ``xhat``. Without samples, features near the start for classes, and
+    the features themselves for values, for which there is nothing to trade them.
     """
-    best = Bent()
-    if best.missing(domain, goal) is None:
-        return best
+    flow, bent = Flow(), Bent()
+    if flow.missing(domain, goal) is None and flow.knows(domain, goal):
+        if bent.missing(domain, goal) is not None or flow.quick(domain):
+            return flow
+        return bent
     return NearStart() if goal.by_class else Pixels()

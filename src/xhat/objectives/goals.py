@@ -92,6 +92,14 @@ class Goal(ABC):
         """
         return self.tolerance - self.off(y)
 
+    def aim(self, y: Tensor) -> Tensor | None:
+        """Return the outputs that meet the goal and are nearest to ``(n, outputs)``, or None.
+
+        None where that is no question: for classes, and where more is always better.
+        """
+        del y
+        return None
+
     @abstractmethod
     def __repr__(self) -> str:
         """Return how it is written."""
@@ -236,6 +244,10 @@ class Value(Goal):
         wanted = Match(_unasked, self.value).value
         return (y.double().reshape(len(y), -1) - wanted).abs().amax(dim=1)
 
+    def aim(self, y: Tensor) -> Tensor:
+        """Return the value."""
+        return Match(_unasked, self.value).value.to(y).expand(len(y), y.shape[1])
+
     @property
     def tolerance(self) -> float:
         """The tolerance of the value."""
@@ -284,6 +296,13 @@ class Within(Goal):
         """Return how far the output that is nearest to an end is from it."""
         ends, y = Interval(_unasked, self.low, self.high), y.double().reshape(len(y), -1)
         return torch.minimum(y - ends.low, ends.high - y).amin(dim=1)
+
+    def aim(self, y: Tensor) -> Tensor:
+        """Return what is inside by a tenth of the interval, where that has two ends."""
+        ends = Interval(_unasked, self.low, self.high)
+        low, high = ends.low.to(y), ends.high.to(y)
+        margin = torch.where((high - low).isfinite(), 0.1 * (high - low), torch.zeros(()).to(y))
+        return torch.minimum(torch.maximum(y, low + margin), high - margin)
 
     @property
     def shared(self) -> bool:

@@ -36,6 +36,7 @@ def digits_domain(
             "robust": networks.surrogate("robust"),
             "autoencoder": networks.vae(),
             "denoiser": networks.denoiser(),
+            "prior": networks.prior(),
         },
         references=references,
     )

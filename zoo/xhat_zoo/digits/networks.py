@@ -9,6 +9,7 @@ from torch import nn
 
 from xhat.core import check_choice
 from xhat.learning import VAE, Card, Denoiser, load_checkpoint
+from xhat.priors import LearnedPrior
 
 __all__ = [
     "AUTOENCODER",
@@ -22,6 +23,7 @@ __all__ = [
     "denoiser",
     "guard",
     "judge",
+    "prior",
     "surrogate",
     "vae",
 ]
@@ -68,6 +70,18 @@ def judge(name: str) -> nn.Module:
     return load_checkpoint(WEIGHTS, check_choice("judge", name, JUDGES))[0]
 
 
+def prior() -> LearnedPrior:
+    """Return the shipped prior of digits, which sees a start and the wanted digit, frozen.
+
+    Raises:
+        UnreadableFileError: its files are missing or damaged.
+    """
+    model = load_checkpoint(WEIGHTS, "prior")[0]
+    if not isinstance(model, LearnedPrior):
+        raise TypeError(f"the checkpoint prior holds a {type(model).__name__}.")
+    return model
+
+
 def vae() -> VAE:
     """Return the shipped variational autoencoder, frozen.
 
@@ -97,7 +111,7 @@ def card(name: str) -> Card:
 
     Args:
         name: one of ``SURROGATES``, ``GUARDS``, ``JUDGES``, ``AUTOENCODER``, ``"vae"`` or
-            ``"denoiser"``.
+            ``"denoiser"``, ``"prior"``.
     """
-    known = (*SURROGATES, *GUARDS, "vae", "denoiser", *JUDGES, AUTOENCODER)
+    known = (*SURROGATES, *GUARDS, "vae", "denoiser", "prior", *JUDGES, AUTOENCODER)
     return load_checkpoint(WEIGHTS, check_choice("name", name, known))[1]

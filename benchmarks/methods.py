@@ -1,0 +1,213 @@
+"""Which method for which data: every method that serves a field, on the fields of verdicts.py.
+
+    python benchmarks/methods.py [--only NAME ...] [--seeds 1] [--starts 200]
+
+Of every field a ``Domain`` is made as a user would, and a small network is trained on its half for
+searches. Every method searches from real samples that were held out to random other classes. The
+domain's judge, which saw neither, says what is genuine; real samples of the wanted classes, also
+held out, are the control on the same sheet. Distances are over that to the nearest real sample of
+the target which searches know, coverage and Fréchet distance over what as many real samples score.
+The middle frames of a path are looked at along the manifold alone, beside straight blends between
+the same ends.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import torch
+from record import provenance, table, write
+from torch import Tensor, nn
+from verdict_data import DATA, Data
+from verdicts import _domain, _first
+
+from xhat.core import generator
+from xhat.domain import Domain
+from xhat.domain.opponents import stand_in
+from xhat.methods import Options, method
+from xhat.metrics import coverage, frechet_distance
+from xhat.objectives.goals import Class
+from xhat.priors import coordinates_of
+
+NAME = "methods"
+FIELDS = (
+    "rotated MNIST", "Fashion-MNIST", "8x8 digits", "rendered shapes", "GunPoint",
+    "ItalyPowerDemand", "JapaneseVowels", "mnist1d", "wine", "breast cancer",
+)  # fmt: skip
+IMAGES = ("nearest", "flow", "xhat", "latent", "latent-robust", "plain")
+OTHERS = ("nearest", "flow", "proximal", "plain")
+FEATURES = 40  # principal directions in which sets are compared
+
+
+def measured(name: str, seed: int, starts: int) -> dict[str, Any]:
+    """Return what every method does on one field."""
+    data = DATA[name]()
+    order = torch.randperm(len(data.x), generator=generator(seed, "methods", name))
+    order = order[_first(data.x[order])]
+    known, held = order[: data.known], order[data.known :]
+    domain = _domain(name, data, known, seed)
+    judge = domain.judge()
+    model = _model(domain, seed)
+    x0, labels = data.x[held][:starts], data.labels[held][:starts]
+    classes = int(data.labels.max()) + 1
+    draws = generator(seed, "methods", "targets", name)
+    target = (labels + torch.randint(1, classes, labels.shape, generator=draws)) % classes
+    seconds = {}
+    for part in ("prior", "robust", "autoencoder") if x0.ndim == 4 else ("robust", "prior"):
+        began = time.process_time()
+        domain.network(part)
+        seconds[part] = time.process_time() - began
+    of = _Measures(domain, judge, data, held, target)
+    rows = [of.real(), *(_one(each, model, target, x0, domain, of) for each in _served(x0))]
+    return {"field": name, "seed": seed, "n": len(x0), "fit": seconds, "rows": rows}
+
+
+def _served(x0: Tensor) -> tuple[str, ...]:
+    return IMAGES if x0.ndim == 4 else OTHERS
+
+
+def _one(
+    name: str, model: nn.Module, target: Tensor, x0: Tensor, domain: Domain, of: "_Measures"
+) -> dict[str, Any]:
+    how = method(name)
+    how.prepare(domain)
+    trace = {"trace": 1} if name == "flow" else {}
+    began = time.process_time()
+    found = how.search(model, Class(target), x0, domain, options=Options(**trace))
+    seconds = time.process_time() - began
+    row = of.of(name, x0, found.x) | {"ms": 1e3 * seconds / len(x0)}
+    row["reached"] = float(found.reached.float().mean())
+    if found.trajectory is not None:
+        middle = found.trajectory.x[1:-1]
+        share = torch.linspace(0, 1, len(middle) + 2)[1:-1].reshape(-1, *(1,) * x0.ndim)
+        row["frames"] = of.on_manifold(middle)
+        row["blends"] = of.on_manifold(x0 + share * (found.x - x0))
+    return row
+
+
+class _Measures:
+    """What is said of any set of results for the same starts and targets."""
+
+    def __init__(
+        self, domain: Domain, judge: Any, data: Data, held: Tensor, target: Tensor
+    ) -> None:
+        self.judge, self.target, self.unit = judge, target, domain.scale
+        mine = domain.halves[0]
+        self.known = domain.x[mine], domain.labels[mine]
+        coordinates = coordinates_of(domain.x[mine])
+        flat = coordinates.into(domain.x[mine]).flatten(1)
+        _, _, ways = torch.pca_lowrank(flat, q=min(FEATURES, *flat.shape))
+        self.features = lambda x: (coordinates.into(x).flatten(1) @ ways).double()
+        draws = generator(0, "methods", "real")
+        x, labels = data.x[held], data.labels[held]
+        self.sample = torch.stack(
+            [x[_any(labels == k, draws)] for k in target.tolist()]
+        )  # real ones of the wanted classes
+        rest = [x[_any(labels == k, draws)] for k in target.tolist()]
+        self.reference = self.features(torch.stack(rest))
+
+    def real(self) -> dict[str, Any]:
+        return self.of("real samples", None, self.sample)
+
+    def of(self, name: str, x0: Tensor | None, x: Tensor) -> dict[str, Any]:
+        verdicts = self.judge.judge(x, self.target)
+        row = {
+            "method": name,
+            "genuine": _share(verdicts),
+            "outcomes": {str(k): v for k, v in verdicts.counts().items() if v},
+            "coverage": coverage(self.features(x), self.reference).coverage,
+            "frechet": frechet_distance(self.features(x), self.reference),
+        }
+        if x0 is not None:
+            moved, least = self._far(x0, x), self._least(x0)
+            row["ratio"] = float((moved / least).median())
+            row["nearer"] = float((moved < least).float().mean())
+        return row
+
+    def on_manifold(self, frames: Tensor) -> float:
+        alone = self.judge.without_jury()
+        return sum(_share(alone.judge(each)) for each in frames) / len(frames)
+
+    def _far(self, x0: Tensor, x: Tensor) -> Tensor:
+        return ((x - x0) / self.unit).flatten(1).norm(dim=1)
+
+    def _least(self, x0: Tensor) -> Tensor:
+        x, labels = self.known
+        far = torch.cdist((x0 / self.unit).flatten(1), (x / self.unit).flatten(1))
+        far[self.target[:, None] != labels[None]] = torch.inf
+        return far.amin(dim=1)
+
+
+def _any(which: Tensor, draws: torch.Generator) -> int:
+    rows = which.nonzero()[:, 0]
+    return int(rows[torch.randint(len(rows), (1,), generator=draws)])
+
+
+def _share(verdicts: Any) -> float:
+    return sum(str(each) == "genuine" for each in verdicts.outcomes) / len(verdicts.outcomes)
+
+
+def _model(domain: Domain, seed: int) -> nn.Module:
+    mine = domain.halves[0]
+    classes = len(domain.classes)
+    return stand_in(domain.x[mine], domain.labels[mine], classes, seed, lambda *_: None)
+
+
+def _text(records: list[dict[str, Any]]) -> str:
+    parts = [
+        "Shares of held-out starts. `moved`: distance over that to the nearest real sample of the "
+        "target, median; `nearer`: share of results that are nearer; coverage and Fréchet distance "
+        "over those of real samples at the same n; `frames`: share of the states on the way that "
+        "are on the manifold, and of straight blends between the same ends; processor time, one "
+        "thread.\n"
+    ]
+    head = (
+        "method", "genuine", "over real", "reached", "moved", "nearer", "coverage", "Fréchet",
+        "frames", "blends", "ms",
+    )  # fmt: skip
+    for record in records:
+        fits = ", ".join(f"{part} {s:.0f} s" for part, s in record["fit"].items())
+        real = record["rows"][0]
+        lines = [_line(row, real) for row in record["rows"]]
+        title = f"{record['n']} starts, seed {record['seed']}; {fits}\n\n"
+        parts.append(f"\n### {record['field']}\n\n{title}{table(head, lines)}")
+    return "".join(parts)
+
+
+def _line(row: dict[str, Any], real: dict[str, Any]) -> list[str]:
+    def over(key: str) -> str:
+        return _said(row[key] / max(real[key], 1e-9))
+
+    said = {key: _said(row.get(key)) for key in ("reached", "ratio", "nearer", "frames", "blends")}
+    return [
+        f"`{row['method']}`", _said(row["genuine"], 3), over("genuine"), said["reached"],
+        said["ratio"], said["nearer"], over("coverage"), over("frechet"), said["frames"],
+        said["blends"], _said(row.get("ms"), 1),
+    ]  # fmt: skip
+
+
+def _said(value: float | None, digits: int = 2) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def main() -> None:
+    """Measure, and write what was measured as soon as there is something."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=FIELDS, choices=FIELDS)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--starts", type=int, default=200)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    records: list[dict[str, Any]] = []
+    for name in given.only:
+        for seed in range(given.seeds):
+            records.append(measured(name, seed, given.starts))
+            record = {
+                "provenance": provenance(seed, ("torch", "scikit-learn", "xhat")),
+                "fields": records,
+            }
+            write(NAME, record, _text(records))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Searches along the data: where they begin, what they pass, and whom they answer to."""
+
+import pytest
+import torch
+from sklearn.datasets import load_diabetes
+
+from tests.domains import cultivar, small_classifier, small_digits, wine
+from xhat.domain import Domain
+from xhat.engine import Status
+from xhat.methods import Flow, Options
+from xhat.objectives.goals import Class, Most, Within
+
+
+@pytest.fixture(scope="module")
+def digits():
+    domain = small_digits()
+    rows = domain.halves[1][:60]
+    target = (domain.labels[rows] + 3) % 10
+    found = Flow().search(
+        small_classifier(), Class(target), domain.x[rows], domain, options=Options(trace=1)
+    )
+    return domain, rows, target, found
+
+
+def test_results_are_genuine_and_nearer_than_the_nearest_real_sample(digits):
+    domain, rows, target, found = digits
+    verdicts = domain.judge().judge(found.x, target)
+    assert sum(str(outcome) == "genuine" for outcome in verdicts.outcomes) >= 52
+    known = domain.halves[0]
+    far = torch.cdist(domain.x[rows].flatten(1), domain.x[known].flatten(1))
+    far[target[:, None] != domain.labels[known]] = torch.inf
+    moved = (found.x - found.x0).flatten(1).norm(dim=1)
+    assert float((moved / far.amin(dim=1)).median()) < 1.05
+
+
+def test_every_frame_is_a_state_of_the_search_and_on_the_manifold(digits):
+    domain, _, _, found = digits
+    path = found.trajectory
+    assert path.steps == tuple(range(11))
+    assert torch.equal(path.x[0], found.x0)
+    assert torch.equal(path.x[-1], found.x)
+    manifold = domain.judge().without_jury()
+    middle = path.x[5]
+    on = [str(outcome) == "genuine" for outcome in manifold.judge(middle).outcomes]
+    blend = manifold.judge(found.x0 + 0.5 * (found.x - found.x0)).outcomes
+    assert sum(on) >= 50
+    assert sum(on) >= sum(str(outcome) == "genuine" for outcome in blend)
+
+
+def test_what_is_the_target_already_stays(digits):
+    domain, rows, _, _ = digits
+    found = Flow().search(small_classifier(), Class(domain.labels[rows]), domain.x[rows], domain)
+    assert float((found.x == found.x0).flatten(1).all(dim=1).float().mean()) > 0.6
+
+
+def test_tables_are_searched_along_their_rows():
+    domain = wine()
+    x0 = domain.x[domain.halves[1]][:20]
+    target = (domain.labels[domain.halves[1]][:20] + 1) % 3
+    found = Flow().search(cultivar, Class(target), x0, domain)
+    assert int(found.reached.sum()) >= 18
+    assert {status is Status.TARGET_REACHED for status in found.status} >= {True}
+    genuine = domain.judge().judge(found.x, target).outcomes
+    assert sum(str(outcome) == "genuine" for outcome in genuine) >= 16
+
+
+def test_a_value_is_reached_where_the_data_have_it():
+    data = load_diabetes()
+    x, y = torch.tensor(data.data).float(), torch.tensor(data.target).float()
+    domain = Domain(x, values=y)
+    weights = torch.linalg.lstsq(torch.cat((x, torch.ones(len(x), 1)), 1), y[:, None]).solution
+
+    def model(rows):
+        return rows @ weights[:-1, 0] + weights[-1, 0]
+
+    x0 = x[domain.halves[1]][model(x[domain.halves[1]]) < 120][:20]
+    goal = Within(180.0, 220.0)
+    found = Flow().search(model, goal, x0, domain)
+    assert float(found.reached.float().mean()) > 0.9
+    assert bool(((model(found.x) >= 180) & (model(found.x) <= 220))[found.reached].all())
+
+
+def test_a_goal_that_the_domain_does_not_know_is_steered_by_the_model_alone():
+    domain = wine()
+    x0 = domain.x[domain.halves[1]][:20]
+    found = Flow().search(lambda x: x[:, 0], Most(), x0, domain)
+    assert float((found.x[:, 0] > x0[:, 0]).float().mean()) > 0.8
+
+
+def test_an_interrupt_leaves_an_answer():
+    domain, calls = wine(), []
+
+    def model(x):
+        calls.append(len(x))
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return cultivar(x)
+
+    x0 = domain.x[[0, 60]]
+    found = Flow().search(model, Class([1, 2]), x0, domain)
+    assert found.x.shape == x0.shape
+    assert set(found.status) <= {Status.INTERRUPTED, Status.TARGET_REACHED}
+    assert Status.INTERRUPTED in found.status
+
+
+@pytest.mark.parametrize("wrong", [{"noise": 0.0}, {"levels": 0}, {"share": 1.0}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Flow(**wrong)
