@@ -153,6 +153,9 @@ def test_features_of_any_unit_are_searched_alike():
     one = method("proximal").search(cultivar, goal, x0, domain)
     other = method("proximal").search(lambda x: cultivar(x / unit), goal, x0 * unit, scaled)
     assert torch.allclose(one.x, other.x / unit, atol=1e-3)
+    one = method("nearest").search(cultivar, goal, x0, domain)
+    other = method("nearest").search(lambda x: cultivar(x / unit), goal, x0 * unit, scaled)
+    assert torch.equal(one.x, other.x / unit)
 
 
 def test_the_default_is_for_the_kind_of_data():

@@ -429,7 +429,9 @@ class Domain:
             if self.kind in _GRIDS:
                 guards = (self.network("robust", on_progress),)
                 encode = self.network("autoencoder", on_progress).encode
-            self._references = chosen(self.x[mine], self.labels[mine], self.seed, guards, encode)
+            unit = self.scale if self.kind == "table" else None
+            known = self.x[mine], self.labels[mine]
+            self._references = chosen(*known, self.seed, guards, encode, unit)
         if callable(self._references):
             self._references = self._references()
         return self._references

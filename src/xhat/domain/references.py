@@ -97,6 +97,7 @@ def chosen(
     seed: int,
     guards: tuple[nn.Module, ...] = (),
     encoder: Callable[[Tensor], Tensor] | None = None,
+    unit: Tensor | None = None,
 ) -> References:
     """Return the references among real samples of a domain.
 
@@ -108,19 +109,20 @@ def chosen(
         seed: decides which samples serve only as neighbours, not as references.
         guards: classifiers that must be confident of the target.
         encoder: of a latent space; None where there is none.
+        unit: of each feature, in which distances are measured; None for 1.
     """
     order = torch.randperm(len(x), generator=generator(seed, "references"))
     aside, rest = order.tensor_split([round(_OTHERS * len(x))])
-    others, known = (ReferenceSamples(x[rows], labels[rows]) for rows in (aside, rest))
+    others, known = (ReferenceSamples(x[rows], labels[rows], unit=unit) for rows in (aside, rest))
     counts = labels[aside].bincount(minlength=int(labels.max()) + 1)
     if encoder is None or int(counts.min()) < _NEIGHBOURS:  # too few to be without any
-        others = known = ReferenceSamples(x, labels)
+        others = known = ReferenceSamples(x, labels, unit=unit)
     criteria = [functools.partial(label_loss, guard) for guard in guards]
     if encoder is not None and known is not others:
         criteria += _unusual(encoder, others)
     if criteria:
         kept = known.usual(criteria, _KEPT)
-        known = ReferenceSamples(known.x[kept], known.labels[kept])
+        known = ReferenceSamples(known.x[kept], known.labels[kept], unit=unit)
     starts = others.first(_STARTS)
     blur = _BLUR * float(known.nearest_squared(starts.x).median().clamp_min(1e-12))
     price = known.priced(starts, _SPREAD, blur).price

@@ -28,6 +28,7 @@ class ReferenceSamples:
         labels: ``(m,)`` int64, from 0.
         price: ``(m,)``, what is added to the squared distance of each before the nearest is chosen;
             None for nothing.
+        unit: in which distances are measured, of each feature; it broadcasts. None for 1.
 
     Raises:
         ValueError: not one label, or price, for each sample.
@@ -42,6 +43,7 @@ class ReferenceSamples:
     x: Tensor
     labels: Tensor
     price: Tensor | None = None
+    unit: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Check that they fit together."""
@@ -81,7 +83,7 @@ class ReferenceSamples:
         for label in target.unique():
             known, rows = self.of(int(label)), (target == label).nonzero()[:, 0]
             for part in rows.split(_PART):
-                cost = torch.cdist(x[part].flatten(1), known.flatten(1)).square()
+                cost = torch.cdist(self._units(x[part]), self._units(known)).square()
                 if self.price is not None:
                     cost = cost + self.price[self.labels == label]
                 found[part] = known[cost.argmin(dim=1)]
@@ -89,8 +91,8 @@ class ReferenceSamples:
 
     def nearest_squared(self, x: Tensor) -> Tensor:
         """Return the squared distance of each ``(n, *x_shape)`` to the nearest of all, ``(n,)``."""
-        known = self.x.flatten(1)
-        parts = (torch.cdist(part.flatten(1), known).amin(dim=1) for part in x.split(_PART))
+        known = self._units(self.x)
+        parts = (torch.cdist(self._units(part), known).amin(dim=1) for part in x.split(_PART))
         return torch.cat(list(parts)).square()
 
     def priced(
@@ -107,9 +109,13 @@ class ReferenceSamples:
         check_positive("share", share, zero=True)
         price = torch.zeros(len(self))
         for label in self.labels.unique():
-            others = starts.x[starts.labels != label]
-            price[self.labels == label] = share * prices(others, self.of(int(label)), blur=blur)
+            others = self._units(starts.x[starts.labels != label])
+            mine = self._units(self.of(int(label)))
+            price[self.labels == label] = share * prices(others, mine, blur=blur)
         return replace(self, price=price)
+
+    def _units(self, x: Tensor) -> Tensor:
+        return (x if self.unit is None else x / self.unit).flatten(1)
 
     def of(self, label: int) -> Tensor:
         """Return the exemplars of one class.
