@@ -12,6 +12,7 @@ from torch import Tensor
 from xhat.core import atomic_folder_check, atomic_write
 from xhat.domain import Domain, SelfTest
 from xhat.domain.tested import NOT_TESTED
+from xhat.door.paths import PathReport, path_report
 from xhat.engine import Result, Status
 from xhat.engine.files import usual_suffix
 from xhat.judges import Outcome, Selection, Verdicts
@@ -102,6 +103,37 @@ class Judged(Result):
     def of(cls, result: Result, **more: Any) -> "Judged":
         """Return a ``Result`` as a ``Judged``, with verdicts and further facts."""
         return cls(**vars(result), **more)
+
+    def path(self, index: int) -> PathReport:
+        """Return what is said of the states that one search went through.
+
+        Args:
+            index: of the candidate.
+
+        Raises:
+            ValueError: the states were not recorded, or no domain says what is real.
+            IndexError: there is no such candidate.
+
+        Example:
+            >>> import xhat
+            >>> from sklearn.datasets import load_iris
+            >>> iris = load_iris()
+            >>> domain = xhat.Domain(iris.data, iris.target)
+            >>> model = lambda x: torch.stack((2 - x[:, 2], 0 * x[:, 2], x[:, 2] - 5), dim=1) * 4
+            >>> found = xhat.optimize(model, domain.x[:2], 2, domain=domain, trace=1)
+            >>> found.path(0).steps[-1]
+            10
+        """
+        if self.trajectory is None:
+            raise ValueError(
+                "the states of the search were not recorded; search with trace=1, by a method that "
+                "takes it."
+            )
+        if self.domain is None:
+            raise ValueError("nobody said what real inputs look like; search with domain=.")
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self)} candidates, but {index} came.")
+        return path_report(self.trajectory, index, self.domain)
 
     @property
     def trusted(self) -> Tensor:
