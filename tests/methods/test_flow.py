@@ -107,3 +107,22 @@ def test_an_interrupt_leaves_an_answer():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Flow(**wrong)
+
+
+def test_the_model_is_left_as_it_was_and_asked_in_evaluation_mode():
+    domain = wine()
+    net = torch.nn.Sequential(
+        torch.nn.BatchNorm1d(13), torch.nn.Dropout(0.5), torch.nn.Linear(13, 3)
+    ).train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.warns(UserWarning, match="training mode"):
+        Flow().search(lambda x: net(x), Class(1), domain.x[:3], domain)
+    assert net.training
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_a_model_that_gives_no_logits_is_refused_in_one_sentence():
+    domain = wine()
+    with pytest.raises(ValueError, match=r"must return logits of shape \(n, classes\)"):
+        Flow().search(lambda x: x[:, 0], Class(1), domain.x[:3], domain)

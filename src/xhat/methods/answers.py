@@ -1,11 +1,34 @@
 """Results of what is no search by gradient steps: samples that were looked up or drawn."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
+from xhat.core import evaluation_mode, own_randomness, restored_buffers
 from xhat.engine import Problem, Result, Status
 
-__all__ = ["answered", "kept"]
+__all__ = ["answered", "kept", "untouched"]
+
+
+@contextmanager
+def untouched(problem: Problem, x0: Tensor, seed: int) -> Iterator[None]:
+    """Check a problem at its first start, and leave its models as they were.
+
+    Raises:
+        TypeError, ValueError: as ``Problem.check``, or another number of starts.
+    """
+    modules = tuple({id(module): module for module in problem.hidden_modules()}.values())
+    with (
+        evaluation_mode(*modules),
+        restored_buffers(modules),
+        own_randomness(seed, x0.device),
+        torch.inference_mode(mode=False),
+    ):
+        problem.check_count(len(x0))
+        problem.check(x0[:1])
+        yield
 
 
 def kept(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ General Noisy Inverse Problems", ICLR 2023.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -34,7 +34,7 @@ from xhat.constraints import Constraint
 from xhat.core import check_count, check_fraction, check_positive
 from xhat.domain.references import label_loss
 from xhat.engine import Problem, Progress, Result, Status, Trajectory
-from xhat.methods.answers import answered, kept
+from xhat.methods.answers import answered, kept, untouched
 from xhat.methods.base import Around, Method, Model, Options, Plan, Training
 from xhat.objectives import CrossEntropy, Objective
 from xhat.objectives.goals import Goal
@@ -102,8 +102,8 @@ class Flow(Method):
         return domain.values is not None and aimed
 
     def quick(self, domain: Any) -> bool:
-        """Return whether the prior is there, or is there at once."""
-        return "prior" in domain.trained() or at_once(domain.x.ndim, len(domain.halves[0]))
+        """Return whether the prior has a closed form, so that it is there at once."""
+        return at_once(domain.x.ndim, len(domain.halves[0]))
 
     def prepare(self, domain: Around, on_progress: Training | None = None) -> None:
         """Fit the prior, and the guard where there are classes."""
@@ -136,28 +136,22 @@ class Flow(Method):
         began = time.perf_counter()
         how = self if given.max_steps is None else replace(self, levels=given.max_steps)
         problem = self.plan(model, goal, x0, domain, constraints).problem
-        confidence = _confidence(goal, given.confidence)
-        flow = _Flow(how, model, goal, problem, x0, domain, confidence)
-        status, passes = Status.STEPS_SPENT, 0
-        try:
-            for rows in torch.arange(len(x0)).split(_PART):
-                passes = max(passes, flow.search(rows))
-                if given.on_progress is not None:
-                    seconds = time.perf_counter() - began
-                    given.on_progress(Progress(int(rows[-1]) + 1, len(x0), seconds))
-        except KeyboardInterrupt:
-            status = Status.INTERRUPTED
-        found = answered(
-            problem,
-            x0,
-            flow.x,
-            status=status,
-            confidence=confidence,
-            seed=given.computing.seed,
-            seconds=time.perf_counter() - began,
-            steps=how.levels,
-            evaluations=passes,
-        )
+        seed = given.computing.seed
+        with untouched(problem, x0, seed):
+            confidence = _confidence(goal, given.confidence)
+            flow = _Flow(how, model, goal, problem, x0, domain, confidence)
+            status, passes = flow.searched(given.on_progress, began)
+            found = answered(
+                problem,
+                x0,
+                flow.x,
+                status=status,
+                confidence=confidence,
+                seed=seed,
+                seconds=time.perf_counter() - began,
+                steps=how.levels,
+                evaluations=passes,
+            )
         ended = tuple(
             Status.TARGET_REACHED if there else status for there in found.reached.tolist()
         )
@@ -191,6 +185,21 @@ class _Flow:
         self.start = self.prior.coordinates.into(x0)
         self.x = x0.clone()
         self.frames = x0.expand(how.levels + 1, *x0.shape).clone()
+
+    def searched(
+        self, on_progress: Callable[[Progress], None] | None, began: float
+    ) -> tuple[Status, int]:
+        """Search from all starts; return how it ended, and how many passes each took at most."""
+        passes = 0
+        try:
+            for rows in torch.arange(len(self.x0)).split(_PART):
+                passes = max(passes, self.search(rows))
+                if on_progress is not None:
+                    seconds = time.perf_counter() - began
+                    on_progress(Progress(int(rows[-1]) + 1, len(self.x0), seconds))
+        except KeyboardInterrupt:
+            return Status.INTERRUPTED, passes
+        return Status.STEPS_SPENT, passes
 
     def search(self, rows: Tensor) -> int:
         """Search from some of the starts; return how many passes each took at most."""

@@ -61,8 +61,8 @@ def method(name: str) -> Method:
 def default_method(domain: Around, goal: Goal) -> Method:
     """Return the best of these methods for a domain and a goal.
 
-    Where real samples say where what is wanted lies, ``flow``; for many images, of which its prior
-    would take long to train, ``xhat``. Without samples, features near the start for classes, and
+    Where real samples say where what is wanted lies, ``flow``; for a thousand images and more
+    ``xhat``, which is surer of them. Without samples, features near the start for classes, and
     the features themselves for values, for which there is nothing to trade them.
     """
     flow, bent = Flow(), Bent()
