@@ -46,7 +46,7 @@ def test_a_domain_is_judged_and_nothing_else_is():
     found = xhat.optimize(small_classifier(), x0, 3, domain=domain)
     assert isinstance(found, xhat.Result)
     assert len(found.verdicts) == 6
-    assert found.method == "xhat"
+    assert found.method == "flow"
     assert found.trusted.tolist() == [str(o) == "genuine" for o in found.verdicts.outcomes]
     alone = xhat.optimize(small_classifier(), x0, 3)
     assert alone.verdicts is None
@@ -107,7 +107,7 @@ def test_the_global_generator_is_left_alone():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("method", ["nearest", "xhat", "diffused", "proximal"])
+@pytest.mark.parametrize("method", ["nearest", "flow", "xhat", "diffused", "proximal"])
 def test_a_model_in_training_mode_is_left_as_it_was(method):
     domain = small_digits()
     net = torch.nn.Sequential(torch.nn.BatchNorm2d(1), small_classifier())
@@ -164,7 +164,7 @@ def test_a_file_keeps_verdicts_and_the_path(tmp_path):
     assert again.verdicts.outcomes == found.verdicts.outcomes
     assert again.verdicts[1].explain() == found.verdicts[1].explain()
     assert again.verdicts.counts() == found.verdicts.counts()
-    assert (again.goal, again.method) == ("Class(5)", "xhat")
+    assert (again.goal, again.method) == ("Class(5)", "flow")
     assert torch.equal(again.trajectory.x, found.trajectory.x)
     assert again.trajectory.steps == found.trajectory.steps
     plain = xhat.Result.load(tmp_path / "f.parquet")

@@ -1,12 +1,13 @@
 """Results of what is no search by gradient steps: samples that were looked up or drawn."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from xhat.core import evaluation_mode, own_randomness, restored_buffers
+from xhat.core import InputWarning, evaluation_mode, own_randomness, restored_buffers
 from xhat.engine import Problem, Result, Status
 
 __all__ = ["answered", "kept", "untouched"]
@@ -28,7 +29,18 @@ def untouched(problem: Problem, x0: Tensor, seed: int) -> Iterator[None]:
     ):
         problem.check_count(len(x0))
         problem.check(x0[:1])
+        with torch.no_grad():
+            first = problem.select(torch.arange(min(len(x0), _SOME))).objective
+            one, other = (first(x0[:_SOME]) for _ in range(2))
+        if not torch.allclose(one, other, rtol=1e-5, atol=1e-5, equal_nan=True):
+            warnings.warn(_RANDOM, InputWarning, stacklevel=5)
         yield
+
+
+_SOME = 8  # starts that are asked twice
+_RANDOM = (
+    "the model answers differently each time it is asked; what is claimed is of one evaluation."
+)
 
 
 def kept(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor]:
