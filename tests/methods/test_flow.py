@@ -5,6 +5,7 @@ import torch
 from sklearn.datasets import load_diabetes
 
 from tests.domains import cultivar, small_classifier, small_digits, wine
+from xhat.constraints import Inequality
 from xhat.domain import Domain
 from xhat.engine import Status
 from xhat.methods import Flow, Options
@@ -126,3 +127,15 @@ def test_a_model_that_gives_no_logits_is_refused_in_one_sentence():
     domain = wine()
     with pytest.raises(ValueError, match=r"must return logits of shape \(n, classes\)"):
         Flow().search(lambda x: x[:, 0], Class(1), domain.x[:3], domain)
+
+
+def test_a_constraint_that_cannot_be_projected_onto_holds_in_the_end():
+    domain = wine()
+    x0 = domain.x[domain.halves[1]][:20]
+    target = (domain.labels[domain.halves[1]][:20] + 1) % 3
+    free = Flow().search(cultivar, Class(target), x0, domain)
+    ratio = Inequality(lambda x: x[:, 0] - 6.2 * x[:, 2] + 0 * x[:, 1].square())
+    assert not bool((ratio.violation(free.x) <= 0).all())
+    found = Flow().search(cultivar, Class(target), x0, domain, (ratio,))
+    assert int(found.feasible.sum()) >= 19
+    assert int((found.feasible & found.reached).sum()) >= 17

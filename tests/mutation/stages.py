@@ -72,6 +72,7 @@ OF_JUDGES = {
     "outcomes": ("test_verdict.py",),
     "simulator": ("test_simulator.py",),
     "views": ("test_juries.py",),
+    "passes": ("test_nearest.py",),
     "workers": ("test_simulator.py",),
     "truth": ("test_truth.py",),
 }

@@ -33,9 +33,9 @@ from torch import Tensor
 from xhat.constraints import Constraint
 from xhat.core import check_count, check_fraction, check_positive
 from xhat.domain.references import label_loss
-from xhat.engine import Problem, Progress, Result, Status, Trajectory
+from xhat.engine import Problem, Progress, Result, Status, StopRule, Trajectory, solve
 from xhat.methods.answers import answered, kept, untouched
-from xhat.methods.base import Around, Method, Model, Options, Plan, Training
+from xhat.methods.base import Around, Method, Model, Options, Plan, Training, until
 from xhat.objectives import CrossEntropy, Objective
 from xhat.objectives.goals import Goal
 from xhat.priors import FEWEST, at_once
@@ -44,6 +44,7 @@ from xhat.surrogates import ReferenceSamples
 __all__ = ["Flow"]
 
 _PART = 250  # rows at a time, which bounds the memory
+_RESTORING = 100  # steps until constraints hold that cannot be projected onto
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ class Flow(Method):
             confidence = _confidence(goal, given.confidence)
             flow = _Flow(how, model, goal, problem, x0, domain, confidence)
             status, passes = flow.searched(given.on_progress, began)
+            flow.restore(until(goal, confidence))
             found = answered(
                 problem,
                 x0,
@@ -218,6 +220,16 @@ class _Flow:
             self.frames[:, rest[better]] = frames[:, better]
             rest = rest[~done]
         return passes
+
+    def restore(self, stop: tuple[StopRule, ...]) -> None:
+        """Move what violates a constraint by gradient steps, to where it and the goal hold."""
+        with torch.no_grad():
+            x, _ = kept(self.problem, self.x)
+        rows = (self.problem.violation(x) > self.problem.tolerance).nonzero()[:, 0]
+        if len(rows):
+            problem = self.problem.select(rows)
+            found = solve(problem, x[rows], stop=stop, max_steps=_RESTORING).finished()
+            self.x[rows] = found.x
 
     def path(self, every: int, found: Result) -> Trajectory:
         """Return the states of the search, the last of which is the result."""
