@@ -12,11 +12,12 @@ the same ends.
 """
 
 import argparse
+import json
 import time
 from typing import Any
 
 import torch
-from record import provenance, table, write
+from record import RESULTS, provenance, table, write
 from torch import Tensor, nn
 from verdict_data import DATA, Data
 from verdicts import _domain, _first
@@ -191,22 +192,25 @@ def _said(value: float | None, digits: int = 2) -> str:
 
 
 def main() -> None:
-    """Measure, and write what was measured as soon as there is something."""
+    """Measure what is asked for, keep what was measured before, and write both at once."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=FIELDS, choices=FIELDS)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--starts", type=int, default=200)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    records: list[dict[str, Any]] = []
+    place, known = RESULTS / f"{NAME}.json", {}
+    if place.exists():
+        rows = json.loads(place.read_text())["fields"]
+        known = {(row["field"], row["seed"]): row for row in rows}
     for name in given.only:
         for seed in range(given.seeds):
-            records.append(measured(name, seed, given.starts))
-            record = {
-                "provenance": provenance(seed, ("torch", "scikit-learn", "xhat")),
-                "fields": records,
-            }
-            write(NAME, record, _text(records))
+            known[name, seed] = measured(name, seed, given.starts)
+            fields = sorted(
+                known.values(), key=lambda row: (FIELDS.index(row["field"]), row["seed"])
+            )
+            where = provenance(seed, ("torch", "scikit-learn", "xhat"))
+            write(NAME, {"provenance": where, "fields": fields}, _text(fields))
 
 
 if __name__ == "__main__":

@@ -109,8 +109,18 @@ class TestShippedModels:
 
     def test_all_weights_together_are_small(self):
         sizes = [path.stat().st_size for path in digits.WEIGHTS.glob("*.safetensors")]
-        assert len(sizes) == len(NAMES)
-        assert sum(sizes) <= 14_000_000
+        assert len(sizes) == len(NAMES) + 1  # the prior, which has a command of its own
+        assert sum(sizes) <= 15_500_000
+
+    def test_the_prior_is_what_its_card_says(self):
+        prior, card = digits.prior(), digits.card("prior")
+        assert card.command == "python -m xhat_zoo.digits.prior_training --steps 9000 --seed 0"
+        assert card.parameters == count_parameters(prior) < 300_000
+        test = digits.split("test")
+        u, labels = prior.coordinates.into(test.images[:500]), test.labels[:500]
+        noised = u + torch.randn(u.shape, generator=torch.Generator().manual_seed(1))
+        error = float((prior.denoised(noised, 1.0, labels, None) - u).square().mean())
+        assert abs(error / card.metrics["squared_error_at_1_known"] - 1) < 0.1
 
     def test_loaders_give_frozen_models_of_the_right_shape(self):
         x = digits.split("test").images[:3]

@@ -18,6 +18,7 @@ from xhat_zoo.digits.networks import (
     denoiser,
     guard,
     judge,
+    prior,
     surrogate,
     vae,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "guard",
     "judge",
     "pairs",
+    "prior",
     "split",
     "surrogate",
     "vae",

@@ -1,6 +1,6 @@
 """The prior of digits: how the shipped one is made.
 
-    python -m xhat_zoo.digits.prior [--out FOLDER] [--steps 9000] [--seed 0]
+    python -m xhat_zoo.digits.prior_training [--out FOLDER] [--steps 9000] [--seed 0]
 
 It takes about 40 minutes of one core, and goes on where it was interrupted.
 """
@@ -56,7 +56,7 @@ def main() -> None:
         split_size=len(data.images),
         metrics=_measured(prior),
         seconds=round(time.process_time() - began, 1),
-        command=f"python -m xhat_zoo.digits.prior --steps {given.steps} --seed {given.seed}",
+        command=f"python -m xhat_zoo.digits.prior_training --steps {given.steps} --seed {given.seed}",
     )
     save_checkpoint(given.out, prior, card)
 
