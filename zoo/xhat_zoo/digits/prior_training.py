@@ -44,6 +44,7 @@ def main() -> None:
         )  # fmt: skip
     if not isinstance(prior, LearnedPrior):
         raise TypeError(f"a network was expected, but the prior is a {prior.name}.")
+    command = "python -m xhat_zoo.digits.prior_training"
     card = Card(
         name="prior",
         task="digits",
@@ -56,7 +57,7 @@ def main() -> None:
         split_size=len(data.images),
         metrics=_measured(prior),
         seconds=round(time.process_time() - began, 1),
-        command=f"python -m xhat_zoo.digits.prior_training --steps {given.steps} --seed {given.seed}",
+        command=f"{command} --steps {given.steps} --seed {given.seed}",
     )
     save_checkpoint(given.out, prior, card)
 
