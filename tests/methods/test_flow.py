@@ -139,3 +139,12 @@ def test_a_constraint_that_cannot_be_projected_onto_holds_in_the_end():
     found = Flow().search(cultivar, Class(target), x0, domain, (ratio,))
     assert int(found.feasible.sum()) >= 19
     assert int((found.feasible & found.reached).sum()) >= 17
+
+
+def test_a_class_of_which_searches_know_no_sample_is_told():
+    domain = wine()
+    rare = Domain(domain.x, domain.labels)
+    rare.labels = domain.labels.clone()
+    rare.labels[rare.halves[0][rare.labels[rare.halves[0]] == 2]] = 1
+    with pytest.raises(ValueError, match="know no real sample of the class '2'"):
+        Flow().search(cultivar, Class(2), domain.x[:2], rare)

@@ -19,7 +19,6 @@ from xhat.priors import (
     typical,
     untrained,
 )
-from xhat.priors.fitting import _kept
 
 
 def draws(*shape):
@@ -162,11 +161,22 @@ def test_an_interrupted_fit_goes_on_to_the_same_prior(monkeypatch, tmp_path):
 def test_a_damaged_file_of_an_unfinished_fit_is_left_aside(monkeypatch, tmp_path):
     monkeypatch.setenv("XHAT_CACHE", str(tmp_path))
     x = draws(1_000, 1, 8)
-    path = _kept(x, torch.zeros(1_000, dtype=torch.long), 0, 16)
-    path.write_bytes(b"nothing of the kind")
-    assert fit_prior(x, steps=16).name == "network"
+
+    def stop(name, done, _):
+        if name == "prior" and done == 1:
+            raise KeyboardInterrupt
+
+    names = set()
+    for doubt in (None, torch.arange(1_000.0)):  # other pairs are another training
+        with pytest.raises(KeyboardInterrupt):
+            fit_prior(x, None, None, doubt, steps=32, on_progress=stop)
+        names |= {path.name for path in tmp_path.glob("*.unfinished")}
+    assert len(names) == 2
+    for name in names:
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+    assert fit_prior(x, steps=32).name == "network"
     monkeypatch.setenv("XHAT_CACHE", "")
-    assert _kept(x, x, 0, 16) is None
+    assert fit_prior(x, steps=16).name == "network"
 
 
 def test_too_few_samples_are_told_with_their_number():

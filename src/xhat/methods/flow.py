@@ -180,7 +180,8 @@ class _Flow:
         self.objective = problem.objective
         self.guard, self.bound = None, None
         labels = goal.labels_for(len(x0))
-        if labels is not None and domain.classes and self.wanted is not None:
+        if labels is not None and int(labels.max()) < len(domain.classes):
+            _check_known(labels, domain)
             guard = domain.network("robust")
             self.guard = CrossEntropy(guard, labels)
             self.bound = _typical(guard, domain, how.share)[labels]
@@ -328,6 +329,17 @@ def _wanted(prior: Any, goal: Goal, model: Model, x0: Tensor) -> Tensor | None:
             y = model(x0).reshape(len(x0), -1)
         return goal.aim(y) if y.shape[1] == prior.quantities else None
     return None
+
+
+def _check_known(labels: Tensor, domain: Any) -> None:
+    """Raise ``ValueError`` unless searches know a real sample of every wanted class."""
+    known = domain.labels[domain.halves[0]].unique()
+    missing = labels[~torch.isin(labels, known)]
+    if len(missing):
+        raise ValueError(
+            f"searches know no real sample of the class {domain.classes[int(missing[0])]!r}, of "
+            f"{len(domain.halves[0])} that they may use; give more samples of it."
+        )
 
 
 def _confidence(goal: Goal, given: float | None) -> float | None:

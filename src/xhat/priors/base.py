@@ -48,8 +48,3 @@ class Prior(nn.Module, ABC):
             wanted: classes or values; None where that is hidden.
             start: ``(n, *u_shape)``, in coordinates; None where it is hidden.
         """
-
-    @property
-    def conditional(self) -> bool:
-        """Whether it knows classes or values."""
-        return bool(self.classes or self.quantities)

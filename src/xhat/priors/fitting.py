@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import generator
-from xhat.core.cache import unfinished
+from xhat.core.cache import fingerprint, unfinished
 from xhat.learning import EpochRecord, fit
 from xhat.priors.base import Prior
 from xhat.priors.coordinates import coordinates_of
@@ -108,7 +108,7 @@ def fit_prior(
         average=_AVERAGE,
         seed=seed,
         on_epoch=trained,
-        keep=_kept(x, told, seed, steps),
+        keep=_kept((u, told, targets), seed, steps),
     )
     return _ready(prior)
 
@@ -136,9 +136,13 @@ def _ready(prior: Prior) -> Prior:
     return prior.eval().requires_grad_(False)
 
 
-def _kept(x: Tensor, told: Tensor, seed: int, steps: int) -> Path | None:
-    """Return where an unfinished training is kept; None where nothing can be."""
-    digest = hashlib.sha256(repr((seed, steps, tuple(x.shape))).encode())
-    for part in (x, told):
+def _kept(parts: tuple[Tensor, ...], seed: int, steps: int) -> Path | None:
+    """Return where an unfinished training is kept; None where nothing can be.
+
+    Its name changes with all that is learnt from, and with the code of priors.
+    """
+    digest = hashlib.sha256(repr((seed, steps, fingerprint((), ("xhat.priors",)))).encode())
+    for part in parts:
+        digest.update(f"{tuple(part.shape)} {part.dtype}".encode())
         digest.update(part.contiguous().numpy().tobytes())
     return unfinished("prior", digest.hexdigest())

@@ -50,7 +50,8 @@ def pairs(
 ) -> Tensor:
     """Return the targets of every start in every group, ``(m, groups, 4)``; -1 for none.
 
-    A start is its own target in its own group.
+    A start is its own target in its own group; where all are one group, so are others near it, for
+    a prior that always says the start would lead nowhere.
 
     Args:
         u: ``(m, d)`` samples in coordinates.
@@ -73,8 +74,9 @@ def pairs(
             found[rows, k] = there[nearest]
         if on_progress is not None:
             on_progress(int(rows[-1]) + 1, len(u))
-    own = torch.arange(len(u))
-    found[own, group] = own[:, None]
+    if count > 1:
+        own = torch.arange(len(u))
+        found[own, group] = own[:, None]
     return found
 
 
