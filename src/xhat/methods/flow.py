@@ -6,25 +6,24 @@ what that sample was. Each answer is steered by the gradient of the searched mod
 goes a part of the way to it::
 
     e = D(z; σ, wanted, start)
-    e ← e + near (e - D(z; σ)) + sure (e - D(z; σ, start))
+    e ← e + near (e - D(z; σ)) + sure (e - D(z; σ, start))    at the first levels
     e ← e - step ∇ loss(f(e))
-    z ← e + τ/σ (z - e)                                   τ, the next level
+    z ← e + τ/σ (z - e) + churn τ n                           τ, the next level; n, fresh noise
 
 What ends far from the start is surer, what ends near it less so. Of several degrees of sureness
-each start gets the least at which the searched model gives what is wanted, and a second classifier,
-the guard, is as sure of it as of half of the real samples.
+each start gets the least at which its result is accepted (``xhat.methods.acceptance``).
 
-Source: the deterministic steps: Song, Meng, Ermon, "Denoising Diffusion Implicit Models", ICLR
-2021; away from what anything would be: Ho, Salimans, "Classifier-Free Diffusion Guidance", 2022;
-steering by a classifier that never saw noise: Chung et al., "Diffusion Posterior Sampling for
-General Noisy Inverse Problems", ICLR 2023.
+Source: the steps: Song, Meng, Ermon, "Denoising Diffusion Implicit Models", ICLR 2021; fresh noise:
+Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", NeurIPS 2022;
+away from what anything would be: Ho, Salimans, "Classifier-Free Diffusion Guidance", 2022, and at
+some levels only: Kynkäänniemi et al., "Applying Guidance in a Limited Interval Improves Sample and
+Distribution Quality in Diffusion Models", NeurIPS 2024; steering by a classifier that never saw
+noise: Chung et al., "Diffusion Posterior Sampling for General Noisy Inverse Problems", ICLR 2023.
 """
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -32,19 +31,20 @@ from torch import Tensor
 
 from xhat.constraints import Constraint
 from xhat.core import check_count, check_fraction, check_positive
-from xhat.domain.references import label_loss
-from xhat.engine import Problem, Progress, Result, Status, StopRule, Trajectory, solve
-from xhat.methods.answers import answered, kept, untouched
+from xhat.engine import Problem, Result, Status
+from xhat.methods.acceptance import Acceptance, known_of
+from xhat.methods.along import Along
+from xhat.methods.answers import answered, untouched
 from xhat.methods.base import Around, Method, Model, Options, Plan, Training, until
-from xhat.objectives import CrossEntropy, Objective
+from xhat.objectives import Objective
 from xhat.objectives.goals import Goal
-from xhat.priors import FEWEST, at_once
-from xhat.surrogates import ReferenceSamples
+from xhat.priors import FEWEST, Prior, at_once
 
 __all__ = ["Flow"]
 
-_PART = 250  # rows at a time, which bounds the memory
-_RESTORING = 100  # steps until constraints hold that cannot be projected onto
+_EXACT = {"nearness": 0.5, "churn": 0.0, "middle": 0.0}
+# what a network says is an average, which is smoother than samples and nearer to the middle
+_LEARNT = {"nearness": 1.5, "churn": 0.25, "middle": 0.1}
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,18 @@ class Flow(Method):
         noise: the first level, over how far samples lie from the nearest of another class; the
             more, the farther from the start and the surer.
         least: the last level, over the deviation of real samples.
-        levels: how many; each takes two passes through the prior, or three where it is to be surer.
+        levels: how many.
+        guided: share of the levels, from the first, with nearness and sureness; each of these takes
+            a pass more through the prior there.
         steering: length of a step along the model's gradient, over the distance from the start.
-        nearness: how far away from what a sample would be without the start; 0 saves a pass.
+        nearness: how far away from what a sample would be without start and target; None, as for
+            ``churn`` and ``middle``, for what suits the prior.
         sureness: how far away from what a sample would be without the target, tried one after the
             other; the first level is raised by it, too.
+        churn: fresh noise, over the level, from the second level on.
+        tries: with noise of their own, for each degree of sureness; the nearest is taken.
         share: the guard is to be as sure as of this share, in (0, 1), of real samples.
+        middle: results are no more average than this share, in [0, 1), of real samples.
     """
 
     name: ClassVar[str] = "flow"
@@ -72,17 +78,31 @@ class Flow(Method):
     noise: float = 0.6
     least: float = 0.05
     levels: int = 10
+    guided: float = 0.4
     steering: float = 0.3
-    nearness: float = 0.5
+    nearness: float | None = None
     sureness: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
+    churn: float | None = None
+    tries: int = 1
     share: float = 0.8
+    middle: float | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_positive("noise", self.noise)
         check_positive("least", self.least)
         check_count("levels", self.levels)
+        check_count("tries", self.tries)
         check_fraction("share", self.share)
+        for name in ("guided", "steering", "nearness", "churn", "middle"):
+            if (value := getattr(self, name)) is not None:
+                check_positive(name, value, zero=True)
+
+    def suited(self, prior: Prior) -> "Flow":
+        """Return the method with what was left open filled in for a prior."""
+        usual = _EXACT if prior.exact else _LEARNT
+        left = {name: value for name, value in usual.items() if getattr(self, name) is None}
+        return replace(self, **left)
 
     def missing(self, domain: Around, goal: Goal) -> str | None:
         """Return why a domain cannot serve this method; see ``Method.missing``."""
@@ -135,12 +155,16 @@ class Flow(Method):
         """Search from every start; ``max_steps`` is the number of levels. See ``Method.search``."""
         given = self.checked(options)
         began = time.perf_counter()
-        how = self if given.max_steps is None else replace(self, levels=given.max_steps)
+        prior: Prior = domain.network("prior")  # pyright: ignore[reportAttributeAccessIssue]
+        how = self.suited(prior)
+        how = how if given.max_steps is None else replace(how, levels=given.max_steps)
         problem = self.plan(model, goal, x0, domain, constraints).problem
         seed = given.computing.seed
         with untouched(problem, x0, seed):
             confidence = _confidence(goal, given.confidence)
-            flow = _Flow(how, model, goal, problem, x0, domain, confidence)
+            content = how.acceptance(problem.objective, goal, x0, domain, confidence)
+            wanted = _wanted(prior, goal, model, x0)
+            flow = Along(how, problem, x0, prior, wanted, content, given)
             status, passes = flow.searched(given.on_progress, began)
             flow.restore(until(goal, confidence))
             found = answered(
@@ -157,166 +181,24 @@ class Flow(Method):
         ended = tuple(
             Status.TARGET_REACHED if there else status for there in found.reached.tolist()
         )
-        path = flow.path(given.trace, found) if given.trace else None
-        return replace(found, status=ended, trajectory=path)
+        return replace(found, status=ended, trajectory=flow.path(given.trace, found))
 
-
-class _Flow:
-    """One question, asked from every start."""
-
-    def __init__(
+    def acceptance(
         self,
-        how: Flow,
-        model: Model,
+        objective: Objective,
         goal: Goal,
-        problem: Problem,
         x0: Tensor,
         domain: Any,
         confidence: float | None,
-    ) -> None:
-        self.how, self.problem, self.x0, self.confidence = how, problem, x0, confidence
-        self.prior = domain.network("prior")
-        self.wanted = _wanted(self.prior, goal, model, x0)
-        self.objective = problem.objective
-        self.guard, self.bound = None, None
+    ) -> Acceptance:
+        """Return what results must be, of a question in a domain."""
         labels = goal.labels_for(len(x0))
-        if labels is not None and int(labels.max()) < len(domain.classes):
-            _check_known(labels, domain)
-            guard = domain.network("robust")
-            self.guard = CrossEntropy(guard, labels)
-            self.bound = _typical(guard, domain, how.share)[labels]
-        self.start = self.prior.coordinates.into(x0)
-        self.x = x0.clone()
-        self.frames = x0.expand(how.levels + 1, *x0.shape).clone()
-
-    def searched(
-        self, on_progress: Callable[[Progress], None] | None, began: float
-    ) -> tuple[Status, int]:
-        """Search from all starts; return how it ended, and how many passes each took at most."""
-        passes = 0
-        try:
-            for rows in torch.arange(len(self.x0)).split(_PART):
-                passes = max(passes, self.search(rows))
-                if on_progress is not None:
-                    seconds = time.perf_counter() - began
-                    on_progress(Progress(int(rows[-1]) + 1, len(self.x0), seconds))
-        except KeyboardInterrupt:
-            return Status.INTERRUPTED, passes
-        return Status.STEPS_SPENT, passes
-
-    def search(self, rows: Tensor) -> int:
-        """Search from some of the starts; return how many passes each took at most."""
-        done, _ = self._sure(self.x0[rows], rows)
-        rest, passes = rows[~done], 0
-        least = torch.full((len(self.x0),), torch.inf)
-        for sureness in self.how.sureness:
-            if not len(rest):
-                break
-            x, frames = self._along(rest, sureness)
-            passes += self.how.levels * (1 + bool(self.how.nearness) + bool(sureness))
-            done, lacking = self._sure(x, rest)
-            better = done | (lacking < least[rest])
-            least[rest] = torch.minimum(least[rest], lacking)
-            self.x[rest[better]] = x[better]
-            self.frames[:, rest[better]] = frames[:, better]
-            rest = rest[~done]
-        return passes
-
-    def restore(self, stop: tuple[StopRule, ...]) -> None:
-        """Move what violates a constraint by gradient steps, to where it and the goal hold."""
-        with torch.no_grad():
-            x, _ = kept(self.problem, self.x)
-        rows = (self.problem.violation(x) > self.problem.tolerance).nonzero()[:, 0]
-        if len(rows):
-            problem = self.problem.select(rows)
-            found = solve(problem, x[rows], stop=stop, max_steps=_RESTORING).finished()
-            self.x[rows] = found.x
-
-    def path(self, every: int, found: Result) -> Trajectory:
-        """Return the states of the search, the last of which is the result."""
-        steps = [*range(0, self.how.levels, every), self.how.levels]
-        frames = self.frames[steps].clone()
-        frames[-1] = found.x
-        losses = torch.full((len(steps), len(found)), torch.nan)
-        losses[-1] = found.loss
-        return Trajectory(tuple(steps), frames, losses)
-
-    def _levels(self, sureness: float) -> list[float]:
-        first = max(self.how.noise * float(self.prior.apart) * (1 + sureness), self.how.least)
-        ends = math.log10(first), math.log10(self.how.least)
-        return torch.logspace(*ends, self.how.levels, dtype=torch.float64).tolist()
-
-    def _along(self, rows: Tensor, sureness: float) -> tuple[Tensor, Tensor]:
-        """Return what is found from some starts, and the states on the way."""
-        prior, start = self.prior, self.start[rows]
-        wanted = None if self.wanted is None else self.wanted[rows]
-        objective = self.objective.select(rows)
-        guard = None if self.guard is None else self.guard.select(rows)
-        problem = self.problem.select(rows)
-        z, frames, x = start, [self.x0[rows]], self.x0[rows]
-        levels = self._levels(sureness)
-        for sigma, lower in zip(levels, [*levels[1:], 0.0], strict=True):
-            with torch.no_grad():
-                found = prior.denoised(z, sigma, wanted, start)
-                told = found
-                if self.how.nearness:
-                    found = found + self.how.nearness * (
-                        told - prior.denoised(z, sigma, None, None)
-                    )
-                if sureness and wanted is not None:
-                    found = found + sureness * (told - prior.denoised(z, sigma, None, start))
-            found = self._steered(found, start, objective, guard)
-            with torch.no_grad():
-                x, _ = kept(problem, prior.coordinates.out(found).to(self.x0))
-                found = prior.coordinates.into(x)
-                z = found + lower / sigma * (z - found)
-                frames.append(x if lower == 0 else kept(problem, prior.coordinates.out(z))[0])
-        return x, torch.stack(frames)
-
-    def _steered(
-        self, found: Tensor, start: Tensor, objective: Objective, guard: Objective | None
-    ) -> Tensor:
-        """Return estimates moved along minus the gradient of what is not met yet."""
-        if not self.how.steering:
-            return found
-        with torch.inference_mode(False), torch.enable_grad():
-            u = found.detach().clone().requires_grad_(True)
-            x = self.prior.coordinates.out(u)
-            measured = objective.measure(x, x)
-            loss = measured.descended
-            if guard is not None:
-                loss = loss + guard(x)
-            (gradient,) = torch.autograd.grad(loss.sum(), u)
-        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
-        size = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
-        far = (found - start).flatten(1).norm(dim=1)
-        step = self.how.steering * _lack(measured) * far / size
-        return found - step.reshape(-1, *(1,) * (u.ndim - 1)) * gradient
-
-    @torch.no_grad()
-    def _sure(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return whether what was found is sure enough, ``(n,)``, and how much it lacks."""
-        measured = self.objective.select(rows).measure(x, x)
-        lacking = torch.nan_to_num(measured.loss.float(), torch.inf, torch.inf, torch.inf)
-        if measured.reached is None:
-            return torch.zeros(len(x), dtype=torch.bool), lacking
-        reached = measured.reached
-        if self.confidence is not None and measured.confidence is not None:
-            reached = reached & (measured.confidence >= self.confidence)
-        if self.guard is None or self.bound is None:
-            return reached, lacking
-        doubt = self.guard.select(rows)(x)
-        lacking = lacking + (doubt - self.bound[rows]).clamp_min(0)
-        return reached & (doubt <= self.bound[rows]), lacking
-
-
-def _lack(measured: Any) -> Tensor:
-    """Return how much is missing, in [0, 1]: what the model does not give to the target."""
-    if measured.confidence is not None:
-        return 1 - measured.confidence.detach()
-    if measured.reached is not None:
-        return 1 - measured.reached.float()
-    return torch.ones_like(measured.loss).detach()
+        if labels is None or int(labels.max()) >= len(domain.classes):
+            return Acceptance(objective, confidence)
+        _check_known(labels, domain)
+        coordinates = domain.network("prior").coordinates
+        known = known_of(domain, coordinates, self.share, self.middle or 0.0)
+        return Acceptance(objective, confidence, labels, known)
 
 
 def _wanted(prior: Any, goal: Goal, model: Model, x0: Tensor) -> Tensor | None:
@@ -346,10 +228,3 @@ def _confidence(goal: Goal, given: float | None) -> float | None:
     if not goal.by_class:
         return None
     return 0.95 if given is None else given
-
-
-def _typical(guard: Any, domain: Any, share: float) -> Tensor:
-    """Return of each class how unsure the guard is of a share of its real samples."""
-    mine = domain.halves[0]
-    some = ReferenceSamples(domain.x[mine], domain.labels[mine]).first(200)
-    return some.quantile(some.values(partial(label_loss, guard)), share)

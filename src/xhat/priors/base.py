@@ -11,6 +11,7 @@ It computes in *coordinates* in which samples have a mean of 0 and a variance of
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -30,9 +31,12 @@ class Prior(nn.Module, ABC):
         classes: how many there are; 0 for none.
         quantities: how many numbers a value has; 0 for none.
         apart: how far samples lie from the nearest of another class, in coordinates.
+        exact: whether answers are those of a density that is known; those of a network are
+            smoother than they should be.
     """
 
     name: str
+    exact: ClassVar[bool] = False
     coordinates: Coordinates
     classes: int
     quantities: int

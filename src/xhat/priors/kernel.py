@@ -53,6 +53,7 @@ class KernelPrior(Prior):
     """
 
     name = "kernel"
+    exact = True
     u: Tensor
     labels: Tensor | None
     values: Tensor | None
