@@ -24,9 +24,9 @@ from xhat.surrogates import ReferenceSamples
 __all__ = ["Acceptance", "Known", "known_of"]
 
 _DIRECTIONS = 40
+_MISSED = 1e6  # lacks more than what is reached, whatever that lacks
 _ROWS = 5  # real samples for each direction, at least
 _LEARNT_FROM = 2_000
-_MISSED = 1e6  # lacks more than what is reached, whatever that lacks
 _GUARDED = 200  # real samples of each class of which the guard is asked
 _REMEMBERED: "WeakKeyDictionary[Any, dict[Any, Known]]" = WeakKeyDictionary()
 
@@ -55,13 +55,13 @@ class Acceptance:
         return CrossEntropy(self.known.guard, self.labels)
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, rows: Tensor, real: bool = False) -> tuple[Tensor, Tensor]:
+    def __call__(self, x: Tensor, rows: Tensor, average: bool = False) -> tuple[Tensor, Tensor]:
         """Return whether results of some rows are accepted, ``(n,)``, and how much they lack.
 
         Args:
             x: ``(n, *x_shape)``.
             rows: ``(n,)``, which of the questions they answer.
-            real: they are real samples, which may be average.
+            average: whether they may be average, as real samples may.
         """
         measured = self.objective.select(rows).measure(x, x)
         lacking = torch.nan_to_num(measured.loss.float(), torch.inf, torch.inf, torch.inf)
@@ -75,11 +75,11 @@ class Acceptance:
         lacking = lacking + torch.where(reached, 0.0, _MISSED)
         labels = self.labels[rows]
         doubt = label_loss(self.known.guard, x, labels) - self.known.doubt[labels]
-        average = torch.zeros_like(doubt)
-        if not real:
-            average = (self.known.centre[labels] / self.known.middle(x, labels)).log()
-        fine = reached & (doubt <= 0) & (average <= 0)
-        return fine, lacking + doubt.clamp_min(0) + average.clamp_min(0)
+        central = torch.zeros_like(doubt)
+        if not average:
+            central = (self.known.centre[labels] / self.known.middle(x, labels)).log()
+        fine = reached & (doubt <= 0) & (central <= 0)
+        return fine, lacking + doubt.clamp_min(0) + central.clamp_min(0)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,33 +15,51 @@ from xhat.engine import Problem, Progress, Result, Status, StopRule, Trajectory,
 from xhat.methods.acceptance import Acceptance
 from xhat.methods.answers import kept
 from xhat.methods.base import Options
-from xhat.objectives import Objective
+from xhat.methods.steering import towards_class, towards_value
+from xhat.priors import Prior
 
 __all__ = ["Along"]
 
 _PART = 128  # rows at a time, which bounds the memory
 _LEFT = 1 / 3  # noise of a state, over the level
+_EVIDENCE = 0.5  # of the way to another class; a start moved farther says nothing of what is near
+_AGAIN = 8  # passes at the last level for what does not give the wanted value yet
 _RESTORING = 100  # steps until constraints hold that cannot be projected onto
 
 
 class Along:
-    """One question, asked from every start."""
+    """One question, asked from every start.
+
+    Args:
+        how: the method's settings.
+        problem: what is searched for.
+        x0: ``(n, *x_shape)``, the starts.
+        prior: where samples lie.
+        wanted: classes or values in the words of the prior; None where it does not know them.
+        content: when a result is accepted.
+        to_value: whether a value is wanted.
+        given: seed, and whether to keep states.
+    """
 
     def __init__(
         self,
         how: Any,
         problem: Problem,
         x0: Tensor,
-        prior: Any,
+        prior: Prior,
         wanted: Tensor | None,
         content: Acceptance,
+        to_value: bool,
         given: Options,
     ) -> None:
         self.how, self.problem, self.x0, self.prior = how, problem, x0, prior
         self.wanted, self.content, self.guard = wanted, content, content.guard
-        self.seed = given.computing.seed
-        self.start = prior.coordinates.into(x0)
-        self.x = x0.clone()
+        self.to_value, self.seed = to_value, given.computing.seed
+        with torch.no_grad():
+            self.x, _ = kept(problem, x0)
+            self.start = prior.coordinates.into(self.x)
+            moved = (self.start - prior.coordinates.into(x0)).flatten(1).norm(dim=1)
+        self.shown = moved <= _EVIDENCE * prior.apart
         self.frames = x0.expand(how.levels + 1, *x0.shape).clone() if given.trace else None
 
     def searched(
@@ -59,14 +79,21 @@ class Along:
 
     def search(self, rows: Tensor) -> int:
         """Search from some of the starts; return how many passes each took at most."""
-        done, _ = self.content(self.x0[rows], rows, real=True)
-        rest, passes = rows[~done], 0
+        done, _ = self.content(self.x[rows], rows, average=True)
+        shown = self.shown[rows]
+        near, far = rows[shown & ~done], rows[~shown]
+        return max(self._ladder(near, True), self._ladder(far, False))
+
+    def _ladder(self, rest: Tensor, shown: bool) -> int:
+        """Search with more and more sureness; return how many passes that took at most."""
         least = torch.full((len(self.x0),), torch.inf)
+        passes = 0
         for sureness in self.how.sureness:
             found = torch.zeros(len(rest), dtype=torch.bool)
-            for tried in range(self.how.tries if len(rest) else 0):
-                x, frames, took = self._along(rest, sureness, tried)
-                passes += took
+            for draw in range(self.how.tries if len(rest) else 0):
+                way = _Way(sureness, shown, generator(self.seed, "flow", str(draw)))
+                x, frames = self._along(rest, way)
+                passes += way.passes
                 fine, lacking = self.content(x, rest)
                 # accepted ones count by how near they are, below any that is not
                 order = torch.where(fine, lacking.new_tensor(-1.0) / self._far(x, rest), lacking)
@@ -109,86 +136,102 @@ class Along:
         ends = math.log10(first), math.log10(self.how.least)
         return torch.logspace(*ends, self.how.levels, dtype=torch.float64).tolist()
 
-    def _along(self, rows: Tensor, sureness: float, tried: int) -> tuple[Tensor, Tensor, int]:
-        """Return what is found from some starts, the states on the way, and passes of each."""
-        prior, start = self.prior, self.start[rows]
-        wanted = None if self.wanted is None else self.wanted[rows]
-        objective = self.problem.objective.select(rows)
-        guard = None if self.guard is None else self.guard.select(rows)
-        problem = self.problem.select(rows)
-        draws = generator(self.seed, "flow", str(tried))
-        z, frames, x, passes = start, [self.x0[rows]], self.x0[rows], 0
-        levels = self._levels(sureness)
+    def _along(self, rows: Tensor, way: "_Way") -> tuple[Tensor, Tensor]:
+        """Return what is found from some starts, and the states on the way."""
+        z, frames, x = self.start[rows], [self.x0[rows]], self.x0[rows]
+        levels = self._levels(way.sureness)
         for k, (sigma, lower) in enumerate(zip(levels, [*levels[1:], 0.0], strict=True)):
-            with torch.no_grad():
-                found, took = self._guided(z, sigma, wanted, start, self._pushed(k, sureness))
-            passes += took
-            found = self._steered(found, start, objective, guard)
-            with torch.no_grad():
-                x, _ = kept(problem, prior.coordinates.out(found).to(self.x0))
-                found = prior.coordinates.into(x)
-                z = found + lower / sigma * (z - found)
-                if k and self.how.churn:  # one draw for all, so that starts do not matter to others
-                    fresh = torch.randn(z.shape[1:], generator=draws).to(z)
-                    z = z + self.how.churn * lower * fresh
-                if self.frames is not None:
-                    frames.append(x if lower == 0 else kept(problem, self._cleaned(z, lower))[0])
-        return x, torch.stack(frames), passes
+            x = self._kept(self._stepped(z, sigma, rows, way, self._pushed(k, way)), rows)
+            found = self.prior.coordinates.into(x)
+            z = found + lower / sigma * (z - found)
+            if k and self.how.churn:  # one draw for all, so that starts do not matter to others
+                z = z + self.how.churn * lower * torch.randn(z.shape[1:], generator=way.draws).to(z)
+            if self.frames is not None:
+                frames.append(x if lower == 0 else self._cleaned(z, lower, rows))
+        if self.to_value:
+            frames[-1] = x = self._nearer(x, levels[-1], rows, way)
+        return x, torch.stack(frames)
 
-    def _pushed(self, k: int, sureness: float) -> tuple[float, float]:
+    def _stepped(
+        self, z: Tensor, sigma: float, rows: Tensor, way: "_Way", push: tuple[float, float]
+    ) -> Tensor:
+        """Return where noisy states of some starts lead."""
+        objective = self.problem.objective.select(rows)
+
+        def told(z: Tensor) -> Tensor:
+            return self._told(z, sigma, rows, way, push)
+
+        if self.to_value and self.how.steering:
+            return towards_value(told, z, objective, self.prior)
+        with torch.no_grad():
+            found = told(z)
+        if not self.how.steering:
+            return found
+        guard = None if self.guard is None else self.guard.select(rows)
+        length = self.how.steering * (found - self.start[rows]).flatten(1).norm(dim=1)
+        return towards_class(found, objective, guard, self.prior, length)
+
+    def _nearer(self, x: Tensor, sigma: float, rows: Tensor, way: "_Way") -> Tensor:
+        """Return what is found, moved on to the wanted value where limits held it back."""
+        x = x.clone()
+        for _ in range(_AGAIN * bool(self.how.steering)):
+            with torch.no_grad():
+                missed = (~self.problem.objective.select(rows).measure(x, x).reached).nonzero()[
+                    :, 0
+                ]
+            if not len(missed):
+                break
+            z, some = self.prior.coordinates.into(x[missed]), rows[missed]
+            told = partial(self._told, sigma=sigma, rows=some, way=way, push=(0.0, 0.0))
+            objective = self.problem.objective.select(some)
+            x[missed] = self._kept(towards_value(told, z, objective, self.prior, again=True), some)
+        return x
+
+    @torch.no_grad()
+    def _kept(self, u: Tensor, rows: Tensor) -> Tensor:
+        """Return what has these coordinates, moved to where the problem holds."""
+        x, _ = kept(self.problem.select(rows), self.prior.coordinates.out(u).to(self.x0))
+        return x
+
+    @torch.no_grad()
+    def _cleaned(self, z: Tensor, sigma: float, rows: Tensor) -> Tensor:
+        """Return states without their noise, whatever the start and what is wanted."""
+        return self._kept(self.prior.denoised(z, _LEFT * sigma, None, None), rows)
+
+    def _pushed(self, k: int, way: "_Way") -> tuple[float, float]:
         """Return how far away from both alternatives the level ``k`` is pushed."""
         if k >= self.how.guided * self.how.levels:
             return 0.0, 0.0
-        return self.how.nearness, max(sureness, 0.0) if self.wanted is not None else 0.0
+        near = self.how.nearness if way.shown else 0.0
+        return near, way.sureness if self.wanted is not None else 0.0
 
-    def _guided(
-        self,
-        z: Tensor,
-        sigma: float,
-        wanted: Tensor | None,
-        start: Tensor,
-        pushed: tuple[float, float],
-    ) -> tuple[Tensor, int]:
-        """Return what states are taken for, and how many passes that took."""
-        told = found = self.prior.denoised(z, sigma, wanted, start)
-        near, sure = pushed
-        if near:
-            found = found + near * (told - self.prior.denoised(z, sigma, None, None))
-        if sure:
-            found = found + sure * (told - self.prior.denoised(z, sigma, None, start))
-        return found, 1 + bool(near) + bool(sure)
-
-    def _cleaned(self, z: Tensor, sigma: float) -> Tensor:
-        """Return states without their noise, whatever the start and what is wanted."""
-        return self.prior.coordinates.out(self.prior.denoised(z, _LEFT * sigma, None, None)).to(
-            self.x0
-        )
-
-    def _steered(
-        self, found: Tensor, start: Tensor, objective: Objective, guard: Objective | None
+    def _told(
+        self, z: Tensor, sigma: float, rows: Tensor, way: "_Way", push: tuple[float, float]
     ) -> Tensor:
-        """Return estimates moved along minus the gradient of what is not met yet."""
-        if not self.how.steering:
-            return found
-        with torch.inference_mode(False), torch.enable_grad():
-            u = found.detach().clone().requires_grad_(True)
-            x = self.prior.coordinates.out(u)
-            measured = objective.measure(x, x)
-            loss = measured.descended
-            if guard is not None:
-                loss = loss + guard(x)
-            (gradient,) = torch.autograd.grad(loss.sum(), u)
-        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
-        size = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
-        far = (found - start).flatten(1).norm(dim=1)
-        step = self.how.steering * _lack(measured) * far / size
-        return found - step.reshape(-1, *(1,) * (u.ndim - 1)) * gradient
+        """Return what the prior says that noisy states were."""
+        start = self.start[rows] if way.shown else None
+        wanted = None if self.wanted is None else self.wanted[rows]
+        told = self.prior.denoised(z, sigma, wanted, start)
+        near, sure = push
+        way.passes += 1 + bool(near) + bool(sure)
+        away = torch.zeros_like(told)
+        with torch.no_grad():
+            if near:
+                away += near * (told - self.prior.denoised(z, sigma, None, None))
+            if sure:
+                away += sure * (told - self.prior.denoised(z, sigma, None, start))
+        return told + away
 
 
-def _lack(measured: Any) -> Tensor:
-    """Return how much is missing, in [0, 1]: what the model does not give to the target."""
-    if measured.confidence is not None:
-        return 1 - measured.confidence.detach()
-    if measured.reached is not None:
-        return 1 - measured.reached.float()
-    return torch.ones_like(measured.loss).detach()
+@dataclass
+class _Way:
+    """One way to go: how sure, whether the prior sees the start, and which noise.
+
+    Attributes:
+        passes: that it took so far.
+    """
+
+    sureness: float
+    shown: bool
+    draws: torch.Generator
+    passes: int = 0

@@ -10,15 +10,20 @@ goes a part of the way to it::
     e ← e - step ∇ loss(f(e))
     z ← e + τ/σ (z - e) + churn τ n                           τ, the next level; n, fresh noise
 
-What ends far from the start is surer, what ends near it less so. Of several degrees of sureness
-each start gets the least at which its result is accepted (``xhat.methods.acceptance``).
+How the gradient moves estimates: ``xhat.methods.steering``. What ends far from the start is surer,
+what ends near it less so. Of several degrees of sureness each start gets the least at which its
+result is accepted (``xhat.methods.acceptance``).
+
+Where something must hold, the search begins at the start moved to where it does, and every answer
+is moved there. A start that this moves by more than half of the way to another class is no evidence
+of what lies near it, and is hidden from the prior: a digit laid over its mirror
+image is no digit.
 
 Source: the steps: Song, Meng, Ermon, "Denoising Diffusion Implicit Models", ICLR 2021; fresh noise:
 Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", NeurIPS 2022;
 away from what anything would be: Ho, Salimans, "Classifier-Free Diffusion Guidance", 2022, and at
 some levels only: Kynkäänniemi et al., "Applying Guidance in a Limited Interval Improves Sample and
-Distribution Quality in Diffusion Models", NeurIPS 2024; steering by a classifier that never saw
-noise: Chung et al., "Diffusion Posterior Sampling for General Noisy Inverse Problems", ICLR 2023.
+Distribution Quality in Diffusion Models", NeurIPS 2024.
 """
 
 import time
@@ -51,6 +56,10 @@ _LEARNT = {"nearness": 1.5, "churn": 0.25, "middle": 0.1}
 class Flow(Method):
     """From the start along the data: a prior says where, the model's gradient says which way.
 
+    The prior is told the wanted class or value where the domain knows it of its samples. Otherwise
+    the gradient alone says which way. Where a value is wanted of samples that have classes, the
+    class of the start is kept, as the guard sees it.
+
     Attributes:
         noise: the first level, over how far samples lie from the nearest of another class; the
             more, the farther from the start and the surer.
@@ -58,7 +67,8 @@ class Flow(Method):
         levels: how many.
         guided: share of the levels, from the first, with nearness and sureness; each of these takes
             a pass more through the prior there.
-        steering: length of a step along the model's gradient, over the distance from the start.
+        steering: length of a step along the model's gradient, over the distance from the start; to
+            a value it is as long as it takes, but for 0, which never steps.
         nearness: how far away from what a sample would be without start and target; None, as for
             ``churn`` and ``middle``, for what suits the prior.
         sureness: how far away from what a sample would be without the target, tried one after the
@@ -107,20 +117,20 @@ class Flow(Method):
     def missing(self, domain: Around, goal: Goal) -> str | None:
         """Return why a domain cannot serve this method; see ``Method.missing``."""
         said = super().missing(domain, goal)
-        known: Any = domain
-        if said is None and (few := len(known.halves[0])) < FEWEST:
-            return (
-                f"the method {self.name!r} needs a prior, which takes {FEWEST} samples or more, "
-                f"but searches know {few}; use the method 'nearest', or give more."
-            )
-        return said
+        return self.too_few(domain) if said is None else said
+
+    def too_few(self, domain: Any) -> str | None:
+        """Return a sentence where searches know too few samples for a prior, else None."""
+        if (few := len(domain.halves[0])) >= FEWEST:
+            return None
+        return (
+            f"the method {self.name!r} needs a prior, which takes {FEWEST} samples or more, "
+            f"but searches know {few}; use the method 'nearest', or give more."
+        )
 
     def knows(self, domain: Any, goal: Goal) -> bool:
-        """Return whether real samples of a domain say where what is wanted lies."""
-        if domain.classes:
-            return goal.labels is not None
-        aimed = not goal.by_class and goal.aim(torch.zeros(1, goal.outputs)) is not None
-        return domain.values is not None and aimed
+        """Return whether real samples, or the model's slope, say where what is wanted lies."""
+        return bool(domain.classes) and goal.labels is not None if goal.by_class else goal.targeted
 
     def quick(self, domain: Any) -> bool:
         """Return whether the prior has a closed form, so that it is there at once."""
@@ -162,9 +172,11 @@ class Flow(Method):
         seed = given.computing.seed
         with untouched(problem, x0, seed):
             confidence = _confidence(goal, given.confidence)
-            content = how.acceptance(problem.objective, goal, x0, domain, confidence)
-            wanted = _wanted(prior, goal, model, x0)
-            flow = Along(how, problem, x0, prior, wanted, content, given)
+            labels = _classes(goal, domain, x0)
+            content = how.acceptance(problem.objective, labels, domain, confidence)
+            wanted = _wanted(prior, goal, labels, model, x0)
+            to_value = goal.targeted and not goal.by_class
+            flow = Along(how, problem, x0, prior, wanted, content, to_value, given)
             status, passes = flow.searched(given.on_progress, began)
             flow.restore(until(goal, confidence))
             found = answered(
@@ -184,15 +196,9 @@ class Flow(Method):
         return replace(found, status=ended, trajectory=flow.path(given.trace, found))
 
     def acceptance(
-        self,
-        objective: Objective,
-        goal: Goal,
-        x0: Tensor,
-        domain: Any,
-        confidence: float | None,
+        self, objective: Objective, labels: Tensor | None, domain: Any, confidence: float | None
     ) -> Acceptance:
-        """Return what results must be, of a question in a domain."""
-        labels = goal.labels_for(len(x0))
+        """Return what results must be, of a question about classes of a domain."""
         if labels is None or int(labels.max()) >= len(domain.classes):
             return Acceptance(objective, confidence)
         _check_known(labels, domain)
@@ -201,10 +207,19 @@ class Flow(Method):
         return Acceptance(objective, confidence, labels, known)
 
 
-def _wanted(prior: Any, goal: Goal, model: Model, x0: Tensor) -> Tensor | None:
+def _classes(goal: Goal, domain: Any, x0: Tensor) -> Tensor | None:
+    """Return the class that each result is to have, ``(n,)``; None where that is not asked."""
+    if goal.targeted and not goal.by_class and domain.classes:  # what is of one class stays of it
+        with torch.no_grad():
+            return domain.network("robust")(x0).argmax(dim=1)
+    return goal.labels_for(len(x0))
+
+
+def _wanted(
+    prior: Any, goal: Goal, labels: Tensor | None, model: Model, x0: Tensor
+) -> Tensor | None:
     """Return what is wanted in the words of the prior; None where it does not know them."""
     if prior.classes:
-        labels = goal.labels_for(len(x0))
         return None if labels is None or int(labels.max()) >= prior.classes else labels
     if prior.quantities and not goal.by_class:
         with torch.no_grad():
