@@ -12,7 +12,13 @@ goes a part of the way to it::
 
 What ends far from the start is surer, what ends near it less so. Of several degrees of sureness
 each start gets the least at which the searched model gives what is wanted, and a second classifier,
-the guard, is as sure of it as of half of the real samples.
+the guard, is as sure of it as of half of the real samples. If none does, the start is hidden from
+the prior, and the search still begins there.
+
+Where something must hold, the search begins at the start moved to where it does, and every answer
+is moved there. A start that this moves by more than half of the way to another class is no evidence
+of what lies near it, and is hidden from the prior from the beginning: a digit laid over its mirror
+image is no digit.
 
 Source: the deterministic steps: Song, Meng, Ermon, "Denoising Diffusion Implicit Models", ICLR
 2021; away from what anything would be: Ho, Salimans, "Classifier-Free Diffusion Guidance", 2022;
@@ -25,6 +31,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from typing import Any, ClassVar
 
 import torch
@@ -44,6 +51,7 @@ from xhat.surrogates import ReferenceSamples
 __all__ = ["Flow"]
 
 _PART = 250  # rows at a time, which bounds the memory
+_EVIDENCE = 0.5  # of the way to another class; a start moved farther says nothing of what is near
 _RESTORING = 100  # steps until constraints hold that cannot be projected onto
 
 
@@ -185,8 +193,12 @@ class _Flow:
             guard = domain.network("robust")
             self.guard = CrossEntropy(guard, labels)
             self.bound = _typical(guard, domain, how.share)[labels]
-        self.start = self.prior.coordinates.into(x0)
-        self.x = x0.clone()
+        with torch.no_grad():
+            self.x, _ = kept(problem, x0)
+            self.start = self.prior.coordinates.into(self.x)
+            moved = (self.start - self.prior.coordinates.into(x0)).flatten(1).norm(dim=1)
+        self.shown = moved <= _EVIDENCE * self.prior.apart
+        self.hidden = ~self.shown if self.wanted is None else torch.ones_like(self.shown)
         self.frames = x0.expand(how.levels + 1, *x0.shape).clone()
 
     def searched(
@@ -206,20 +218,21 @@ class _Flow:
 
     def search(self, rows: Tensor) -> int:
         """Search from some of the starts; return how many passes each took at most."""
-        done, _ = self._sure(self.x0[rows], rows)
-        rest, passes = rows[~done], 0
+        done, _ = self._sure(self.x[rows], rows)
+        rest, passes = rows[~(done & self.shown[rows])], 0
         least = torch.full((len(self.x0),), torch.inf)
-        for sureness in self.how.sureness:
-            if not len(rest):
-                break
-            x, frames = self._along(rest, sureness)
-            passes += self.how.levels * (1 + bool(self.how.nearness) + bool(sureness))
-            done, lacking = self._sure(x, rest)
-            better = done | (lacking < least[rest])
-            least[rest] = torch.minimum(least[rest], lacking)
-            self.x[rest[better]] = x[better]
-            self.frames[:, rest[better]] = frames[:, better]
-            rest = rest[~done]
+        for shown, sureness in product((True, False), self.how.sureness):
+            tried = rest[(self.shown if shown else self.hidden)[rest]]
+            if not len(tried):
+                continue
+            x, frames = self._along(tried, sureness, shown)
+            passes += self.how.levels * (1 + bool(self.how.nearness and shown) + bool(sureness))
+            done, lacking = self._sure(x, tried)
+            better = done | (lacking < least[tried])
+            least[tried] = torch.minimum(least[tried], lacking)
+            self.x[tried[better]] = x[better]
+            self.frames[:, tried[better]] = frames[:, better]
+            rest = rest[~torch.isin(rest, tried[done])]
         return passes
 
     def restore(self, stop: tuple[StopRule, ...]) -> None:
@@ -246,9 +259,10 @@ class _Flow:
         ends = math.log10(first), math.log10(self.how.least)
         return torch.logspace(*ends, self.how.levels, dtype=torch.float64).tolist()
 
-    def _along(self, rows: Tensor, sureness: float) -> tuple[Tensor, Tensor]:
-        """Return what is found from some starts, and the states on the way."""
+    def _along(self, rows: Tensor, sureness: float, shown: bool) -> tuple[Tensor, Tensor]:
+        """Return what is found from some starts, shown to the prior or not, and the way there."""
         prior, start = self.prior, self.start[rows]
+        near = start if shown else None
         wanted = None if self.wanted is None else self.wanted[rows]
         objective = self.objective.select(rows)
         guard = None if self.guard is None else self.guard.select(rows)
@@ -257,14 +271,14 @@ class _Flow:
         levels = self._levels(sureness)
         for sigma, lower in zip(levels, [*levels[1:], 0.0], strict=True):
             with torch.no_grad():
-                found = prior.denoised(z, sigma, wanted, start)
+                found = prior.denoised(z, sigma, wanted, near)
                 told = found
-                if self.how.nearness:
+                if self.how.nearness and shown:
                     found = found + self.how.nearness * (
                         told - prior.denoised(z, sigma, None, None)
                     )
                 if sureness and wanted is not None:
-                    found = found + sureness * (told - prior.denoised(z, sigma, None, start))
+                    found = found + sureness * (told - prior.denoised(z, sigma, None, near))
             found = self._steered(found, start, objective, guard)
             with torch.no_grad():
                 x, _ = kept(problem, prior.coordinates.out(found).to(self.x0))
