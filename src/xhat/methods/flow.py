@@ -12,8 +12,7 @@ goes a part of the way to it::
 
 What ends far from the start is surer, what ends near it less so. Of several degrees of sureness
 each start gets the least at which the searched model gives what is wanted, and a second classifier,
-the guard, is as sure of it as of half of the real samples. If none does, the start is hidden from
-the prior, and the search still begins there.
+the guard, is as sure of it as of half of the real samples.
 
 Where something must hold, the search begins at the start moved to where it does, and every answer
 is moved there. A start that this moves by more than half of the way to another class is no evidence
@@ -198,7 +197,6 @@ class _Flow:
             self.start = self.prior.coordinates.into(self.x)
             moved = (self.start - self.prior.coordinates.into(x0)).flatten(1).norm(dim=1)
         self.shown = moved <= _EVIDENCE * self.prior.apart
-        self.hidden = ~self.shown if self.wanted is None else torch.ones_like(self.shown)
         self.frames = x0.expand(how.levels + 1, *x0.shape).clone()
 
     def searched(
@@ -222,7 +220,7 @@ class _Flow:
         rest, passes = rows[~(done & self.shown[rows])], 0
         least = torch.full((len(self.x0),), torch.inf)
         for shown, sureness in product((True, False), self.how.sureness):
-            tried = rest[(self.shown if shown else self.hidden)[rest]]
+            tried = rest[self.shown[rest] == shown]
             if not len(tried):
                 continue
             x, frames = self._along(tried, sureness, shown)
