@@ -117,16 +117,16 @@ def _draw(table: Table, details: Mapping[str, Mapping[int, Any]], folder: Path) 
         folder / "films.png",
         films,
         pairs,
-        title="Seven ways from a digit to what a search made of it",
+        title="Nine ways from a digit to what a search made of it",
         note="The border is the verdict on the frame, judged as the digit that the judges see in "
         "it: green and blue lie on the manifold.",
     )
-    moving = save_films_gif(folder / "films.gif", films, pairs, title="Seven ways to a digit")
+    moving = save_films_gif(folder / "films.gif", films, pairs, title="Nine ways to a digit")
     return (
         (
             still,
             "Frames of every kind of path, for four pairs of the first seed; the border is the "
-            "verdict. All but the last row have the same ends.",
+            "verdict. All but the last three rows have the same ends.",
         ),
         (moving, "The same paths, moving there and back."),
     )
@@ -173,7 +173,8 @@ INTERPOLATION = Experiment(
         "Ends: a test digit as the shipped autoencoder sees it (its reconstruction, where a search "
         f"in the latent space begins) and what the method {SEARCH} made of it. Every seed has a "
         "start of every digit of its own and the nine other digits as targets, 90 pairs; kept are "
-        "those with both ends on the manifold. All kinds of path but the last have these ends.",
+        "those with both ends on the manifold. All kinds of path but the last three have these "
+        "ends.",
         f"A path has {FRAMES} frames. Lines and arcs go in even steps of their own parameter; "
         f"geodesics are searched by {STEPS} steps of Adam from the straight line, all inner codes "
         "of a curve at once, so that the decoded curve has the least energy; searches are laid in "
@@ -187,6 +188,9 @@ INTERPOLATION = Experiment(
         "A detour is the length over the distance of the ends, where they lie apart; unevenness is "
         "the largest step over the mean one; features are what the last layer of the judge "
         f"{_FEATURES} sees.",
+        "The search along the data, flow, begins at the digit itself and ends elsewhere; beside it "
+        "stands the straight line in pixels between its own ends. Its states lie close together at "
+        "the end, where all is decided, which even steps of pixels do not reward.",
         "The path of the method xhat begins at a real sample of the target and has other ends; it "
         "is shown and not claimed on. Its search starts from the same digits.",
         "Fixed before the run: the claims below and their margins.",
@@ -226,6 +230,14 @@ INTERPOLATION = Experiment(
             "the way that the search went is on the manifold more often than straight in pixels",
             "search",
             "pixels",
+            "on the manifold",
+            0.1,
+        ),
+        Claim(
+            "and so is the way that the search along the data went, than straight in pixels "
+            "between its own ends",
+            "search flow",
+            "pixels flow",
             "on the manifold",
             0.1,
         ),

@@ -43,7 +43,7 @@ STEPS = 60  # of a geodesic's search
 REAL, ASIDE, WEIGHT = 6_000, 1_000, 60.0  # codes of the prior, codes that say what is usual
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ends:
     """Pairs whose two ends are on the manifold, and the search that led from one to the other.
 
@@ -139,6 +139,12 @@ def _searched(ends: Ends, *, name: str) -> Tensor:
     return resample_path(path.x[:, kept].transpose(0, 1), FRAMES)
 
 
+def _blended(ends: Ends) -> Tensor:
+    found = _other(ends, "flow").result
+    return straight(found.x0, found.x, FRAMES)
+
+
+@lru_cache(maxsize=2)  # a search, and the straight line between its ends
 def _other(ends: Ends, name: str) -> Steering:
     options = Options(seed=ends.found.result.seed, trace=1)
     model = searched_through(name)
@@ -155,12 +161,15 @@ WAYS: Mapping[str, tuple[str, Callable[[Ends], Tensor]]] = {
         partial(_geodesic, prior=_near_real),
     ),
     "search": (f"as {SEARCH} went", partial(_searched, name=SEARCH)),
+    "search flow": ("as flow went, from the start itself", partial(_searched, name="flow")),
+    "pixels flow": ("straight in pixels, between the ends of flow", _blended),
     "search xhat": (
         "as xhat went, from a real sample of the target",
         partial(_searched, name="xhat"),
     ),
 }
 """By name: what it is, and what lays it between ends, ``(k, FRAMES, 1, 28, 28)``."""
+_OTHERS = {"search flow": "flow", "pixels flow": "flow", "search xhat": "xhat"}
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -168,7 +177,7 @@ def describe(name: str) -> dict[str, Any]:
     return {
         "way": name,
         "frames": FRAMES,
-        "method": method("xhat" if name == "search xhat" else SEARCH).describe(),
+        "method": method(_OTHERS.get(name, SEARCH)).describe(),
         "steps": STEPS,
         "prior": {"real": REAL, "aside": ASIDE, "weight": WEIGHT},
     }

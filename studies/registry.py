@@ -5,6 +5,7 @@ from studies.certainty import CERTAINTY
 from studies.diffusion import DIFFUSION
 from studies.easy_targets import EASY_TARGETS
 from studies.equivariance import EQUIVARIANCE
+from studies.flow import FLOW
 from studies.interpolation import INTERPOLATION
 from studies.latent_size import LATENT_SIZE
 from studies.noise_softness import NOISE_SOFTNESS
@@ -27,6 +28,7 @@ STUDIES: dict[str, Experiment] = {
         EASY_TARGETS,
         EQUIVARIANCE,
         ABLATION,
+        FLOW,
         INTERPOLATION,
         DIFFUSION,
         STRUCTURE,

@@ -2,7 +2,8 @@
 
 ::
 
-    OUT/study.json            what is being done: a study is only resumed with the same
+    OUT/study.json            what is being done: a study is only resumed with the same, or with
+                              further arms
     OUT/cells/ARM-SEED.json   one finished cell each
 
 A process that is killed loses the cells it was at, and no other.
@@ -90,20 +91,28 @@ class Cells:
     def _compare(self, plan: dict[str, Any]) -> None:
         path = self.folder / "study.json"
         if not path.exists():
-            with atomic_write(path) as temporary:
-                temporary.write_text(json.dumps(plan, indent=1) + "\n")
+            self._write(path, plan)
             return
         try:
             there = json.loads(path.read_text())
         except ValueError as error:
             raise UnreadableFileError(f"{path} is not the plan of a study.") from error
-        differing = list(_differences(there, plan))
+        known = there.get("arms", {})
+        arms = {name: told for name, told in plan["arms"].items() if name in known}
+        differing = list(_differences(there, plan | {"arms": arms}))
         if differing:
             shown = "; ".join(differing[:5]) + ("; ..." if len(differing) > 5 else "")
             raise ValueError(
                 f"{self.folder} holds a study with other settings: {shown}. Resume it with the "
                 f"same settings, or choose another folder."
             )
+        if len(arms) < len(plan["arms"]):
+            self._write(path, plan)
+
+    @staticmethod
+    def _write(path: Path, plan: dict[str, Any]) -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(plan, indent=1) + "\n")
 
 
 def _plan(experiment: Experiment, *, quick: bool) -> dict[str, Any]:

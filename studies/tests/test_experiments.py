@@ -149,12 +149,23 @@ class TestResumingWithOtherSettings:
         with pytest.raises(ValueError, match=r"arms\.lifted\.lift is 0\.2 there and 0\.3 now"):
             run(tmp_path, toy.experiment(lift=0.3))
 
-    def test_says_what_is_more_or_less(self, tmp_path):
+    def test_further_arms_leave_finished_cells_as_they_are(self, tmp_path):
         less = toy.experiment()
         less = dataclasses.replace(less, arms=less.arms[:2], claims=())
-        run(tmp_path, less)
-        with pytest.raises(ValueError, match=r"arms\.much is asked for, but not there"):
-            run(tmp_path)
+        before = run(tmp_path, less)
+        kept = {path.name: path.read_bytes() for path in before.cells.folder.glob("cells/*")}
+        found = run(tmp_path)
+        assert len(toy.calls(tmp_path / "cache")) == len(found.table) * found.seeds
+        assert set(found.table) - set(before.table) == {"much"}
+        for name, text in kept.items():
+            assert (found.cells.folder / "cells" / name).read_bytes() == text
+
+    def test_says_what_is_less(self, tmp_path):
+        run(tmp_path)
+        less = toy.experiment()
+        less = dataclasses.replace(less, arms=less.arms[:2], claims=())
+        with pytest.raises(ValueError, match=r"arms\.much is there, but not asked for now"):
+            run(tmp_path, less)
 
     def test_a_quick_run_is_not_the_beginning_of_a_full_one(self, tmp_path):
         run(tmp_path, quick=True)

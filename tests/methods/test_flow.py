@@ -10,6 +10,8 @@ from xhat.domain import Domain
 from xhat.engine import Status
 from xhat.methods import Flow, Options
 from xhat.objectives.goals import Class, Most, Within
+from xhat.priors import KernelPrior
+from xhat.spaces import Held
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,55 @@ def test_a_constraint_that_cannot_be_projected_onto_holds_in_the_end():
     found = Flow().search(cultivar, Class(target), x0, domain, (ratio,))
     assert int(found.feasible.sum()) >= 19
     assert int((found.feasible & found.reached).sum()) >= 17
+
+
+def mirrored(x):
+    return (x + x.flip(-1)) / 2
+
+
+def upper_changes(x, starts):
+    return torch.cat((x[..., :4, :], starts[..., 4:, :]), dim=-2)
+
+
+@pytest.mark.parametrize(
+    ("space", "holds"),
+    [
+        (lambda inner, x0: Held(inner, mirrored), lambda x, x0: mirrored(x)),
+        (lambda inner, x0: Held(inner, upper_changes, x0), upper_changes),
+    ],
+    ids=["mirror", "frozen"],
+)
+def test_what_must_hold_holds_in_every_state(space, holds):
+    domain = small_digits()
+    rows = domain.halves[1][:40]
+    target = torch.where(domain.labels[rows] == 0, 8, 0)
+    found = Flow().search(
+        small_classifier(), Class(target), domain.x[rows], domain.within(space),
+        options=Options(trace=1),
+    )  # fmt: skip
+    assert torch.equal(found.trajectory.x[0], found.x0)
+    for state in found.trajectory.x[1:]:
+        assert torch.allclose(holds(state, found.x0), state, atol=1e-5)
+    assert torch.equal(holds(found.x, found.x0), found.x)
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_start_that_is_moved_far_is_hidden_from_the_prior(far, monkeypatch):
+    shown, denoised = [], KernelPrior.denoised
+
+    def asked(self, u, sigma, wanted, start):
+        shown.append(start is not None)
+        return denoised(self, u, sigma, wanted, start)
+
+    monkeypatch.setattr(KernelPrior, "denoised", asked)
+    domain = small_digits()
+    x0 = domain.x[domain.halves[1][:4]]
+    held = domain.within(
+        lambda inner, x0: Held(inner, lambda x, x0: 0.5 + 0 * x if far else x0 + 0 * x, x0)
+    )
+    target = (domain.labels[domain.halves[1][:4]] + 1) % 10
+    Flow(nearness=0.0, sureness=(0.0,)).search(small_classifier(), Class(target), x0, held)
+    assert set(shown) == {not far}
 
 
 def test_a_class_of_which_searches_know_no_sample_is_told():
