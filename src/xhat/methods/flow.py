@@ -10,6 +10,12 @@ goes a part of the way to it::
     e ← e - step ∇ loss(f(e))
     z ← e + τ/σ (z - e)                                   τ, the next level
 
+Where a value is wanted, the step leads along the data: the gradient goes back through the estimate
+to ``z``. The estimate's Jacobian is the covariance of what the sample may have been, over ``σ²``.
+And the step is as long as takes a squared error to 0::
+
+    e ← e - 2 loss(f(e)) / (∇e loss · ∇z loss) ∇z loss
+
 What ends far from the start is surer, what ends near it less so. Of several degrees of sureness
 each start gets the least at which the searched model gives what is wanted, and a second classifier,
 the guard, is as sure of it as of half of the real samples.
@@ -17,7 +23,8 @@ the guard, is as sure of it as of half of the real samples.
 Source: the deterministic steps: Song, Meng, Ermon, "Denoising Diffusion Implicit Models", ICLR
 2021; away from what anything would be: Ho, Salimans, "Classifier-Free Diffusion Guidance", 2022;
 steering by a classifier that never saw noise: Chung et al., "Diffusion Posterior Sampling for
-General Noisy Inverse Problems", ICLR 2023.
+General Noisy Inverse Problems", ICLR 2023; the Jacobian of an estimate: Boys et al., "Tweedie
+Moment Projected Diffusions for Inverse Problems", TMLR 2024.
 """
 
 import math
@@ -31,7 +38,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Constraint
-from xhat.core import check_count, check_fraction, check_positive
+from xhat.core import check_count, check_fraction, check_positive, per_row
 from xhat.domain.references import label_loss
 from xhat.engine import Problem, Progress, Result, Status, StopRule, Trajectory, solve
 from xhat.methods.answers import answered, kept, untouched
@@ -45,6 +52,8 @@ __all__ = ["Flow"]
 
 _PART = 250  # rows at a time, which bounds the memory
 _RESTORING = 100  # steps until constraints hold that cannot be projected onto
+_AGAIN = 8  # passes at the last level for what does not give the wanted value yet
+_INSIDE = 1.1  # of the step to a value, which rounding would otherwise leave just outside
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ class Flow(Method):
             more, the farther from the start and the surer.
         least: the last level, over the deviation of real samples.
         levels: how many; each takes two passes through the prior, or three where it is to be surer.
-        steering: length of a step along the model's gradient, over the distance from the start.
+        steering: length of a step along the model's gradient, over the distance from the start; to
+            a value it is as long as it takes, but for 0, which never steps.
         nearness: how far away from what a sample would be without the start; 0 saves a pass.
         sureness: how far away from what a sample would be without the target, tried one after the
             other; the first level is raised by it, too.
@@ -176,6 +186,7 @@ class _Flow:
     ) -> None:
         self.how, self.problem, self.x0, self.confidence = how, problem, x0, confidence
         self.prior = domain.network("prior")
+        self.to_value = goal.targeted and not goal.by_class
         self.wanted = _wanted(self.prior, goal, model, x0)
         self.objective = problem.objective
         self.guard, self.bound = None, None
@@ -248,30 +259,78 @@ class _Flow:
 
     def _along(self, rows: Tensor, sureness: float) -> tuple[Tensor, Tensor]:
         """Return what is found from some starts, and the states on the way."""
-        prior, start = self.prior, self.start[rows]
-        wanted = None if self.wanted is None else self.wanted[rows]
-        objective = self.objective.select(rows)
-        guard = None if self.guard is None else self.guard.select(rows)
-        problem = self.problem.select(rows)
-        z, frames, x = start, [self.x0[rows]], self.x0[rows]
+        z, frames, x = self.start[rows], [self.x0[rows]], self.x0[rows]
         levels = self._levels(sureness)
         for sigma, lower in zip(levels, [*levels[1:], 0.0], strict=True):
-            with torch.no_grad():
-                found = prior.denoised(z, sigma, wanted, start)
-                told = found
-                if self.how.nearness:
-                    found = found + self.how.nearness * (
-                        told - prior.denoised(z, sigma, None, None)
-                    )
-                if sureness and wanted is not None:
-                    found = found + sureness * (told - prior.denoised(z, sigma, None, start))
-            found = self._steered(found, start, objective, guard)
-            with torch.no_grad():
-                x, _ = kept(problem, prior.coordinates.out(found).to(self.x0))
-                found = prior.coordinates.into(x)
-                z = found + lower / sigma * (z - found)
-                frames.append(x if lower == 0 else kept(problem, prior.coordinates.out(z))[0])
+            x, _ = self._kept(self._stepped(z, sigma, rows, sureness), rows)
+            found = self.prior.coordinates.into(x)
+            z = found + lower / sigma * (z - found)
+            frames.append(x if lower == 0 else self._kept(z, rows)[0])
+        if self.to_value:
+            frames[-1] = x = self._nearer(x, levels[-1], rows, sureness)
         return x, torch.stack(frames)
+
+    def _stepped(self, z: Tensor, sigma: float, rows: Tensor, sureness: float) -> Tensor:
+        """Return where noisy states of some starts lead."""
+        if self.to_value and self.how.steering:
+            return self._towards(z, sigma, rows, sureness)
+        with torch.no_grad():
+            found = self._told(z, sigma, rows, sureness)
+        guard = None if self.guard is None else self.guard.select(rows)
+        return self._steered(found, self.start[rows], self.objective.select(rows), guard)
+
+    def _nearer(self, x: Tensor, sigma: float, rows: Tensor, sureness: float) -> Tensor:
+        """Return what is found, moved on to the wanted value where limits held it back."""
+        x = x.clone()
+        for _ in range(_AGAIN * bool(self.how.steering)):
+            with torch.no_grad():
+                missed = (~self.objective.select(rows).measure(x, x).reached).nonzero()[:, 0]
+            if not len(missed):
+                break
+            z = self.prior.coordinates.into(x[missed])
+            moved = self._towards(z, sigma, rows[missed], sureness, again=True)
+            x[missed] = self._kept(moved, rows[missed])[0]
+        return x
+
+    @torch.no_grad()
+    def _kept(self, u: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what has these coordinates, moved to where the problem holds."""
+        return kept(self.problem.select(rows), self.prior.coordinates.out(u).to(self.x0))
+
+    def _told(self, z: Tensor, sigma: float, rows: Tensor, sureness: float) -> Tensor:
+        """Return what the prior says that noisy states were."""
+        prior, start = self.prior, self.start[rows]
+        wanted = None if self.wanted is None else self.wanted[rows]
+        told = prior.denoised(z, sigma, wanted, start)
+        away = torch.zeros_like(told)
+        with torch.no_grad():
+            if self.how.nearness:
+                away += self.how.nearness * (told - prior.denoised(z, sigma, None, None))
+            if sureness and wanted is not None:
+                away += sureness * (told - prior.denoised(z, sigma, None, start))
+        return told + away
+
+    def _towards(
+        self, z: Tensor, sigma: float, rows: Tensor, sureness: float, *, again: bool = False
+    ) -> Tensor:
+        """Return estimates, or states ``again``, moved along the data to the wanted value."""
+        objective = self.objective.select(rows)
+        with torch.inference_mode(False), torch.enable_grad():
+            z = z.detach().clone().requires_grad_(True)
+            told = self._told(z, sigma, rows, sureness)
+            found = (z if again else told).detach().clone().requires_grad_(True)
+            x = self.prior.coordinates.out(found)
+            loss = objective.measure(x, x).descended
+            (steepest,) = torch.autograd.grad(loss.sum(), found)
+            steepest = torch.nan_to_num(steepest, 0.0, 0.0, 0.0)
+            (way,) = torch.autograd.grad(told, z, steepest)
+        falls = (steepest * way).flatten(1).sum(dim=1)
+        way = torch.where(per_row(falls > 0, way), way, steepest)  # also where way is no number
+        falls = (steepest * way).flatten(1).sum(dim=1).clamp_min(1e-30)
+        # a square falls to 0 in twice the way on which its tangent does
+        length = _INSIDE * 2 * loss.detach() / falls
+        most = float(self.prior.apart) / way.flatten(1).norm(dim=1).clamp_min(1e-30)
+        return found.detach() - per_row(torch.minimum(length, most), way) * way
 
     def _steered(
         self, found: Tensor, start: Tensor, objective: Objective, guard: Objective | None
