@@ -53,7 +53,7 @@ __all__ = ["Flow"]
 _PART = 250  # rows at a time, which bounds the memory
 _RESTORING = 100  # steps until constraints hold that cannot be projected onto
 _AGAIN = 8  # passes at the last level for what does not give the wanted value yet
-_INSIDE = 1.1  # of the step to a value, which rounding would otherwise leave just outside
+_INSIDE = 1.4  # of the step to a value, of which limits take a part
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def fit_prior(
             on_progress("prior", record.epoch, record.epochs)
 
     group = groups_of(labels, values, len(x))
-    prior.apart.fill_(apart(u.flatten(1), group))
+    prior.apart.fill_(apart(u.flatten(1), group, ordered=values is not None))
     targets = pairs(u.flatten(1), group, doubt, paired)
     rows = torch.arange(len(x))
     rows = rows.repeat(max(1, -(-_PASSES * _BATCH // len(x))))

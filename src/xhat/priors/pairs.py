@@ -80,17 +80,27 @@ def pairs(
     return found
 
 
-def apart(u: Tensor, group: Tensor) -> float:
+def apart(u: Tensor, group: Tensor, *, ordered: bool = False) -> float:
     """Return how far samples lie from the nearest of another group, the median.
 
     Where all are one group, half of how far any two lie apart.
+
+    Args:
+        u: ``(m, d)`` samples in coordinates.
+        group: ``(m,)``, from 0.
+        ordered: whether groups are tenths of a value. The next tenth is always near, but another
+            may be wanted: it is the median over all other groups, too.
     """
     some = torch.randperm(len(u), generator=generator(0, "apart"))[:_ASKED]
     far = squared_distances(u[some], u)
     if bool((group == group[0]).all()):
         return float(far.median().sqrt()) / 2
-    far[group[some, None] == group[None]] = torch.inf
-    return float(far.amin(dim=1).median().sqrt())
+    if not ordered:
+        far[group[some, None] == group[None]] = torch.inf
+        return float(far.amin(dim=1).median().sqrt())
+    there = group.unique()
+    each = torch.stack([far[:, group == k].amin(dim=1) for k in there], dim=1)
+    return float(each[group[some, None] != there].median().sqrt())
 
 
 def typical(u: Tensor, group: Tensor, doubt: Tensor | None = None) -> Tensor:
