@@ -60,6 +60,10 @@ _INSIDE = 1.4  # of the step to a value, of which limits take a part
 class Flow(Method):
     """From the start along the data: a prior says where, the model's gradient says which way.
 
+    The prior is told the wanted class or value where the domain knows it of its samples. Otherwise
+    the gradient alone says which way. Where a value is wanted of samples that have classes, the
+    class of the start is kept, as the guard sees it.
+
     Attributes:
         noise: the first level, over how far samples lie from the nearest of another class; the
             more, the farther from the start and the surer.
@@ -106,11 +110,10 @@ class Flow(Method):
         return said
 
     def knows(self, domain: Any, goal: Goal) -> bool:
-        """Return whether real samples of a domain say where what is wanted lies."""
-        if domain.classes:
-            return goal.labels is not None
-        aimed = not goal.by_class and goal.aim(torch.zeros(1, goal.outputs)) is not None
-        return domain.values is not None and aimed
+        """Return whether real samples, or the model's slope, say where what is wanted lies."""
+        return (
+            (bool(domain.classes) and goal.labels is not None) if goal.by_class else goal.targeted
+        )
 
     def quick(self, domain: Any) -> bool:
         """Return whether the prior has a closed form, so that it is there at once."""
@@ -187,10 +190,13 @@ class _Flow:
         self.how, self.problem, self.x0, self.confidence = how, problem, x0, confidence
         self.prior = domain.network("prior")
         self.to_value = goal.targeted and not goal.by_class
-        self.wanted = _wanted(self.prior, goal, model, x0)
+        labels = goal.labels_for(len(x0))
+        if self.to_value and domain.classes:  # what is of one class stays of it
+            with torch.no_grad():
+                labels = domain.network("robust")(x0).argmax(dim=1)
+        self.wanted = _wanted(self.prior, goal, labels, model, x0)
         self.objective = problem.objective
         self.guard, self.bound = None, None
-        labels = goal.labels_for(len(x0))
         if labels is not None and int(labels.max()) < len(domain.classes):
             _check_known(labels, domain)
             guard = domain.network("robust")
@@ -378,10 +384,11 @@ def _lack(measured: Any) -> Tensor:
     return torch.ones_like(measured.loss).detach()
 
 
-def _wanted(prior: Any, goal: Goal, model: Model, x0: Tensor) -> Tensor | None:
+def _wanted(
+    prior: Any, goal: Goal, labels: Tensor | None, model: Model, x0: Tensor
+) -> Tensor | None:
     """Return what is wanted in the words of the prior; None where it does not know them."""
     if prior.classes:
-        labels = goal.labels_for(len(x0))
         return None if labels is None or int(labels.max()) >= prior.classes else labels
     if prior.quantities and not goal.by_class:
         with torch.no_grad():
