@@ -84,6 +84,7 @@ class _After(nn.Module):
 
 
 def by_strength(seed: int, n: int) -> Case:
+    """Return mixtures of concrete that are to have another strength."""
     x, y, names = concrete()
     known, held = _split(len(x), 780, seed)
     days = torch.arange(x.shape[1]) == AGE
@@ -104,6 +105,7 @@ def by_strength(seed: int, n: int) -> Case:
 
 
 def by_pressure(seed: int, n: int) -> Case:
+    """Return grounds through which another pressure is to build up."""
     x, y = _solved()
     known, held = _split(len(x), 1_100, seed)
     domain = Domain(x[known], values=y[known], kind="field", seed=seed)
@@ -116,6 +118,7 @@ def by_pressure(seed: int, n: int) -> Case:
 
 
 def by_slant(seed: int, n: int, *, labelled: bool = False) -> Case:
+    """Return digits that are to be slanted otherwise."""
     data = digits_8x8()
     known, held = _split(len(data.x), 1_300, seed)
     labels = data.labels[known] if labelled else None
@@ -257,13 +260,13 @@ def _share(which: Tensor) -> float:
 
 def _text(records: list[dict[str, Any]]) -> str:
     parts = [
-        "Means of the seeds. `n`: starts for which there is a result, as real samples of the wanted "
-        "value (and class) may be missing; `reached`: the network that is searched gives a quarter "
-        "of the tolerance; `truth`: the truth agrees within the tolerance; `manifold`: on it, by the "
-        "domain's judge; `both`: all of this, and the class of the start where there are classes; "
-        "`genuine`: by the domain's held-out regressors; `moved`: distance over that to the nearest "
-        "real sample that the network accepts, median; `nearer`: share that is nearer than it; "
-        "processor time, one thread.\n"
+        "Means of the seeds. `n`: starts for which there is a result, as real samples of the "
+        "wanted value (and class) may be missing; `reached`: the network that is searched gives a "
+        "quarter of the tolerance; `truth`: the truth agrees within the tolerance; `manifold`: on "
+        "it, by the domain's judge; `class`: genuine, by a judge that is asked for the class of "
+        "the start; `both`: the truth agrees, and the judge; `genuine`: by the domain's held-out "
+        "regressors; `moved`: distance over that to the nearest real sample that the network "
+        "accepts, median; `nearer`: share that is nearer than it; processor time, one thread.\n"
     ]
     keys = (
         "n", "reached", "truth", "manifold", "class", "both", "genuine", "ratio", "nearer", "ms",

@@ -94,6 +94,7 @@ def fashion() -> Data:
 
 
 def digits_8x8() -> Data:
+    """Return scikit-learn's digits, from 0 to 1."""
     both = datasets.load_digits()
     x = torch.tensor(both.images).float()[:, None] / 16
     return Data(x, torch.tensor(both.target), 1_300, {"clothes": _clothes(8)}, IMAGES)
