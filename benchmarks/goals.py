@@ -91,15 +91,15 @@ def by_strength(seed: int, n: int) -> Case:
     domain = Domain(x[known], values=y[known], names=names, seed=seed)
     domain = domain.within(lambda space, x0: Rounded(space, days))
     mine, other = domain.halves
-    model = _After(_aged, domain.x[mine], domain.values[mine, 0], seed=seed, hidden=(16,))
+    model = _After(_aged, domain.x[mine], domain.values[mine], seed=seed, hidden=(16,))
     trees = HistGradientBoostingRegressor(max_iter=400, learning_rate=0.06)
-    trees.fit(domain.x[other].numpy(), domain.values[other, 0].numpy())
+    trees.fit(domain.x[other].numpy(), domain.values[other].numpy())
 
     def truth(x: Tensor) -> Tensor:
         return torch.from_numpy(trees.predict(x.numpy())).float()
 
     tolerance = _usual(truth, x[held], y[held])
-    wanted = _levels(domain.values[mine, 0], n, seed)
+    wanted = _levels(domain.values[mine], n, seed)
     real = _having(x[held], y[held], wanted, ASKED * tolerance, seed)
     return Case(domain, model, truth, x[held][:n], wanted, tolerance, real)
 

@@ -78,8 +78,14 @@ def load(path: str | Path) -> "Domain":
     state = _part(tensors, "judge")
     domain.judge_state = state or None
     for part, arguments in about["networks"].items():
-        model = again(part, domain.frame, max(2, len(domain.classes)), arguments)
-        model.load_state_dict(_part(tensors, f"network.{part}"))
+        try:
+            model = again(part, domain.frame, max(2, len(domain.classes)), arguments)
+            model.load_state_dict(_part(tensors, f"network.{part}"))
+        except (RuntimeError, TypeError) as error:  # other layers, or other arguments
+            raise UnreadableFileError(
+                f"the network {part!r} in {path} has other layers than this xhat gives it; make "
+                f"the domain anew from its samples."
+            ) from error
         domain.keep(part, model.eval().requires_grad_(False))
     return domain
 

@@ -101,13 +101,16 @@ class Flow(Method):
     def missing(self, domain: Around, goal: Goal) -> str | None:
         """Return why a domain cannot serve this method; see ``Method.missing``."""
         said = super().missing(domain, goal)
-        known: Any = domain
-        if said is None and (few := len(known.halves[0])) < FEWEST:
-            return (
-                f"the method {self.name!r} needs a prior, which takes {FEWEST} samples or more, "
-                f"but searches know {few}; use the method 'nearest', or give more."
-            )
-        return said
+        return self.too_few(domain) if said is None else said
+
+    def too_few(self, domain: Any) -> str | None:
+        """Return a sentence where searches know too few samples for a prior, else None."""
+        if (few := len(domain.halves[0])) >= FEWEST:
+            return None
+        return (
+            f"the method {self.name!r} needs a prior, which takes {FEWEST} samples or more, "
+            f"but searches know {few}; use the method 'nearest', or give more."
+        )
 
     def knows(self, domain: Any, goal: Goal) -> bool:
         """Return whether real samples, or the model's slope, say where what is wanted lies."""
