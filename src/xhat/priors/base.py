@@ -29,8 +29,8 @@ class Prior(nn.Module, ABC):
         coordinates: in which it computes.
         classes: how many there are; 0 for none.
         quantities: how many numbers a value has; 0 for none.
-        apart: how far samples lie from the nearest of another class, or of another tenth of the
-            values, in coordinates.
+        apart: how far samples lie from the nearest of another class, or of the farthest tenth of
+            the values, in coordinates.
     """
 
     name: str

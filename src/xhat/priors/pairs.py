@@ -88,8 +88,8 @@ def apart(u: Tensor, group: Tensor, *, ordered: bool = False) -> float:
     Args:
         u: ``(m, d)`` samples in coordinates.
         group: ``(m,)``, from 0.
-        ordered: whether groups are tenths of a value. The next tenth is always near, but another
-            may be wanted: it is the median over all other groups, too.
+        ordered: whether groups are tenths of a value. The next tenth is always near, but any may be
+            wanted: the farthest one counts.
     """
     some = torch.randperm(len(u), generator=generator(0, "apart"))[:_ASKED]
     far = squared_distances(u[some], u)
@@ -98,9 +98,8 @@ def apart(u: Tensor, group: Tensor, *, ordered: bool = False) -> float:
     if not ordered:
         far[group[some, None] == group[None]] = torch.inf
         return float(far.amin(dim=1).median().sqrt())
-    there = group.unique()
-    each = torch.stack([far[:, group == k].amin(dim=1) for k in there], dim=1)
-    return float(each[group[some, None] != there].median().sqrt())
+    each = torch.stack([far[:, group == k].amin(dim=1) for k in group.unique()], dim=1)
+    return float(each.amax(dim=1).median().sqrt())
 
 
 def typical(u: Tensor, group: Tensor, doubt: Tensor | None = None) -> Tensor:
