@@ -20,7 +20,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -33,6 +33,7 @@ from verdict_data import concrete, digits_8x8, grounds, pressure
 
 from xhat.core import generator
 from xhat.domain import Domain
+from xhat.judges import Judge
 from xhat.methods import method
 from xhat.objectives.goals import Value
 from xhat.spaces import Rounded
@@ -58,6 +59,7 @@ class Case:
         real: of which starts there are held-out real samples with the wanted value (and class), and
             one of them for each.
         labels: the class that each should have; None for none.
+        judge: of the manifold, where the truth is computed; None for the domain's.
     """
 
     domain: Domain
@@ -68,6 +70,7 @@ class Case:
     tolerance: float
     real: tuple[Tensor, Tensor]
     labels: Tensor | None = None
+    judge: Judge | None = None
 
 
 class _After(nn.Module):
@@ -114,7 +117,9 @@ def by_pressure(seed: int, n: int) -> Case:
     tolerance = _usual(model, x[held], y[held])
     wanted = _levels(y[known][mine], n, seed)
     real = _having(x[held], y[held], wanted, tolerance, seed)
-    return Case(domain, model, _mean_pressure, x[held][:n], wanted, tolerance, real)
+    case = Case(domain, model, _mean_pressure, x[held][:n], wanted, tolerance, real)
+    alone = Domain(x[known], kind="field", seed=seed)  # the same half, without regressors
+    return replace(case, judge=alone.judge())
 
 
 def by_slant(seed: int, n: int, *, labelled: bool = False) -> Case:
@@ -214,7 +219,7 @@ class _Measures:
     """What is said of results for some of the starts of a case."""
 
     def __init__(self, case: Case) -> None:
-        self.case, self.judge = case, case.domain.judge()
+        self.case, self.judge = case, case.judge or case.domain.judge()
         mine = case.domain.halves[0]
         known, unit = case.domain.x[mine], case.domain.scale
         far = torch.cdist((case.x0 / unit).flatten(1), (known / unit).flatten(1))
@@ -241,7 +246,7 @@ class _Measures:
         if case.labels is not None:
             real &= _genuine(self.judge.judge(x, case.labels[starts]))
             row["class"] = _share(real)
-        if case.domain.values is not None:
+        if case.domain.values is not None and case.judge is None:
             goal = Value(wanted[:, None], case.tolerance)
             row["genuine"] = _share(_genuine(self.judge.judge(x, goal=goal)))
         row["both"] = _share(agrees & real)
