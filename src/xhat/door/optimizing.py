@@ -95,6 +95,7 @@ def optimize(
     how.prepare(around, on_training)
     with at_rest(model):  # methods ask it before the search, too
         found = how.search(model, goal, starts, around, kept, given)
+    searched = tuple(modules_of(model))  # before a judge is fitted, which the model may get at
     notes = _notes(starts, domain, how if method is None else None, on_training)
     if around.note is not None:
         notes = (*notes, around.note)
@@ -108,7 +109,7 @@ def optimize(
         constraints=kept,
         alpha=alpha,
         beta=beta,
-        searched=tuple(modules_of(model)),
+        searched=searched,
         method=how.name,
         on_progress=on_training,
     )
