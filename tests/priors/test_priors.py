@@ -19,6 +19,7 @@ from xhat.priors import (
     typical,
     untrained,
 )
+from xhat.priors.pairs import apart
 
 
 def draws(*shape):
@@ -80,6 +81,15 @@ def test_groups_are_classes_or_tenths_of_values():
     assert groups_of(None, None, 3).tolist() == [0, 0, 0]
     assert groups_of(torch.tensor([2, 0]), None, 2).tolist() == [2, 0]
     assert groups_of(None, draws(1000), 1000).bincount().tolist() == [100] * 10
+
+
+def test_values_lie_as_far_apart_as_the_farthest_tenth():
+    line = torch.linspace(0, 1, 1_000)[:, None]
+    tenth = groups_of(None, line, 1_000)
+    assert apart(line, tenth) < 0.06
+    assert 0.6 < apart(line, tenth, ordered=True) < 0.7
+    two = (tenth > 4).long()
+    assert apart(line, two) == pytest.approx(apart(line, two, ordered=True))
 
 
 @pytest.mark.parametrize("made", ["classes", "values", "alone"])

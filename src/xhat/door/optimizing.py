@@ -14,7 +14,8 @@ from xhat.domain import Domain
 from xhat.door.auditing import wanted
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judged
-from xhat.methods import Method, Options, Surroundings, default_method
+from xhat.judges import Outcome
+from xhat.methods import Flow, Method, Nearest, Options, Surroundings, default_method
 from xhat.methods import method as known_method
 
 __all__ = ["choose", "optimize"]
@@ -90,11 +91,15 @@ def optimize(
         raise ValueError(why)
     given, kept = _options(how, options), tuple(map(as_constraint, constraints))
     _check_order(model, goal, domain)
+    _check_near(model, goal, domain)
     how.prepare(around, on_training)
     with at_rest(model):  # methods ask it before the search, too
         found = how.search(model, goal, starts, around, kept, given)
+    searched = tuple(modules_of(model))  # before a judge is fitted, which the model may get at
+    notes = _notes(starts, domain, how if method is None else None, on_training)
     if around.note is not None:
-        found = replace(found, notes=(*found.notes, around.note))
+        notes = (*notes, around.note)
+    found = replace(found, notes=(*found.notes, *notes))
     return judged(
         found,
         model,
@@ -104,7 +109,7 @@ def optimize(
         constraints=kept,
         alpha=alpha,
         beta=beta,
-        searched=tuple(modules_of(model)),
+        searched=searched,
         method=how.name,
         on_progress=on_training,
     )
@@ -169,6 +174,63 @@ def _check_order(model: Model, goal: Any, domain: Domain | None) -> None:
         )
 
 
+def _check_near(model: Model, goal: Any, domain: Domain | None) -> None:
+    """Warn where no real sample that is known comes near the wanted value."""
+    if domain is None or goal.by_class or not goal.targeted:
+        return
+    y = domain.values
+    if y is None or goal.outputs not in (1, y.reshape(len(y), -1).shape[1]):
+        some = torch.arange(0, len(domain), max(1, len(domain) // _ASKED))
+        try:
+            with at_rest(model, warn=False), torch.no_grad():
+                y = model(domain.x[some])
+        except Exception:  # noqa: BLE001 - the search says better what is wrong with a model
+            return
+    y = y.double().reshape(len(y), -1)
+    try:
+        far = goal.off(y) if goal.shared else torch.stack([goal.off(one[None]) for one in y])
+    except RuntimeError:  # a goal for other outputs, of which the search says more
+        return
+    least = far.amin(dim=0).reshape(-1)
+    near = max(goal.tolerance, _NEAR * float(y.std(dim=0).amax()))
+    if bool((least > near).any()):
+        low, high = (", ".join(f"{v:.4g}" for v in end.tolist()) for end in torch.aminmax(y, dim=0))
+        warnings.warn(
+            f"no reference sample comes near {goal!r}: they have from {low} to {high}. What is "
+            f"found there is like nothing that is known. Ask for less, or give samples that have "
+            f"it.",
+            InputWarning,
+            stacklevel=3,
+        )
+
+
+def _notes(
+    starts: Tensor,
+    domain: Domain | None,
+    chosen: Method | None,
+    on_training: Callable[[str, int, int], None] | None,
+) -> tuple[str, ...]:
+    """Return what is to be known of the starts, and of a method that was chosen for the user."""
+    if domain is None:
+        return ()
+    few = Flow().too_few(domain) if chosen is not None and chosen.name == Nearest.name else None
+    judge = replace(domain.judge(on_progress=on_training).without_jury(), alpha=_STRANGE)
+    odd = [i for i, each in enumerate(judge.judge(starts).outcomes) if each in _FOREIGN]
+    said = () if few is None else (f"searched by {Nearest.name!r}: {few}",)
+    if not odd:
+        return said
+    named = ", ".join(map(str, odd[:_NAMED])) + (" …" if len(odd) > _NAMED else "")
+    return (
+        *said,
+        f"{len(odd)} of {len(starts)} starts are not like the samples of the domain ({named}): of "
+        f"real ones {_STRANGE:.0%} are so; what is found from them may be no better",
+    )
+
+
+_STRANGE = 0.01  # share of real starts that may be called strange
+_FOREIGN = (Outcome.OFF_MANIFOLD, Outcome.OUT_OF_DISTRIBUTION)
+_NAMED = 10  # starts
+_NEAR = 0.1  # of the deviation of values
 _ASKED = 300  # samples of the domain
 _GUESSED, _OTHERWISE = 0.6, 0.8  # shares of right answers, as they are numbered and at best
 

@@ -61,13 +61,16 @@ def method(name: str) -> Method:
 def default_method(domain: Around, goal: Goal) -> Method:
     """Return the best of these methods for a domain and a goal.
 
-    Where real samples say where what is wanted lies, ``flow``; for a thousand images and more
-    ``xhat``, which is surer of them. Without samples, features near the start for classes, and
-    the features themselves for values, for which there is nothing to trade them.
+    Where a prior can be had, ``flow``; for classes of a thousand images and more ``xhat``, which
+    is surer of them. Where samples are too few for a prior, ``nearest``. Without any, features near
+    the start for classes, and the features themselves for values, for which there is nothing to
+    trade them.
     """
     flow, bent = Flow(), Bent()
     if flow.missing(domain, goal) is None and flow.knows(domain, goal):
         if bent.missing(domain, goal) is not None or flow.quick(domain):
             return flow
         return bent
+    if domain.knows_samples and flow.too_few(domain) and Nearest().missing(domain, goal) is None:
+        return Nearest()
     return NearStart() if goal.by_class else Pixels()
