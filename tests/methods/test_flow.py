@@ -8,8 +8,9 @@ from tests.domains import cultivar, small_classifier, small_digits, wine
 from xhat.constraints import Inequality
 from xhat.domain import Domain
 from xhat.engine import Status
-from xhat.methods import Flow, Options
-from xhat.objectives.goals import Class, Most, Within
+from xhat.methods import Flow, Options, Pixels, default_method
+from xhat.methods.acceptance import Acceptance, known_of
+from xhat.objectives.goals import Class, Most, Value, Within
 from xhat.priors import KernelPrior
 from xhat.spaces import Held
 
@@ -257,3 +258,36 @@ def test_a_class_of_which_searches_know_no_sample_is_told():
     rare.labels[rare.halves[0][rare.labels[rare.halves[0]] == 2]] = 1
     with pytest.raises(ValueError, match="know no real sample of the class '2'"):
         Flow().search(cultivar, Class(2), domain.x[:2], rare)
+
+
+def test_results_are_not_more_average_than_real_samples():
+    domain = small_digits()
+    prior = domain.network("prior")
+    known = known_of(domain, prior.coordinates, 0.8, 0.2)
+    mine = domain.halves[0]
+    x, labels = domain.x[mine], domain.labels[mine]
+    assert float((known.middle(x, labels) < known.centre[labels]).float().mean()) == pytest.approx(
+        0.2, abs=0.03
+    )
+    means = torch.stack([x[labels == k].mean(dim=0) for k in range(10)])
+    content = Acceptance(Class(torch.arange(10)).objective(small_classifier()), 0.5,
+                         torch.arange(10), known)  # fmt: skip
+    accepted, lacking = content(means, torch.arange(10))
+    assert not accepted.any()
+    tolerated, less = content(means, torch.arange(10), average=True)
+    assert int(tolerated.sum()) >= 8
+    assert bool((less < lacking).all())
+
+
+def test_of_several_tries_the_nearest_accepted_one_is_taken():
+    domain = small_digits()
+    rows = domain.halves[1][:40]
+    target = Class((domain.labels[rows] + 3) % 10)
+    far = [
+        (Flow(churn=0.3, tries=tries, sureness=(1.0,)).search(
+            small_classifier(), target, domain.x[rows], domain
+        ).x - domain.x[rows]).flatten(1).norm(dim=1)
+        for tries in (1, 3)
+    ]  # fmt: skip
+    assert float(far[1].mean()) < float(far[0].mean())
+    assert int((far[1] <= far[0] + 1e-6).sum()) >= 36
