@@ -28,7 +28,7 @@ from xhat.methods.base import Method, Options, Plan
 from xhat.methods.bent import Bent, Nearest
 from xhat.methods.diffused import Diffused
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
-from xhat.methods.flow import Flow
+from xhat.methods.flow import Flow, LabelFree
 from xhat.methods.latent import Guided, InLatentSpace
 from xhat.methods.registry import default_method, known_methods, method
 from xhat.methods.surroundings import Surroundings
@@ -42,6 +42,7 @@ __all__ = [
     "Guided",
     "InBall",
     "InLatentSpace",
+    "LabelFree",
     "Method",
     "NearStart",
     "Nearest",

@@ -15,7 +15,7 @@ from xhat.engine import Problem, Progress, Result, Status, StopRule, Trajectory,
 from xhat.methods.acceptance import Acceptance
 from xhat.methods.answers import kept
 from xhat.methods.base import Options
-from xhat.methods.steering import towards_class, towards_value
+from xhat.methods.steering import along_data, towards_class, towards_value
 from xhat.priors import Prior
 
 __all__ = ["Along"]
@@ -163,11 +163,14 @@ class Along:
 
         if self.to_value and self.how.steering:
             return towards_value(told, z, objective, self.prior)
+        guard = None if self.guard is None else self.guard.select(rows)
+        if self.how.steering and not self.how.tells:
+            length = self.how.steering * sigma * math.sqrt(z[0].numel())
+            return along_data(told, z, objective, guard, self.prior, length)
         with torch.no_grad():
             found = told(z)
         if not self.how.steering:
             return found
-        guard = None if self.guard is None else self.guard.select(rows)
         length = self.how.steering * (found - self.start[rows]).flatten(1).norm(dim=1)
         return towards_class(found, objective, guard, self.prior, length)
 

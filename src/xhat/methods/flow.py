@@ -45,7 +45,7 @@ from xhat.objectives import Objective
 from xhat.objectives.goals import Goal
 from xhat.priors import FEWEST, Prior, at_once
 
-__all__ = ["Flow"]
+__all__ = ["Flow", "LabelFree"]
 
 _EXACT = {"nearness": 0.5, "churn": 0.0, "middle": 0.0}
 # what a network says is an average, which is smoother than samples and nearer to the middle
@@ -82,6 +82,7 @@ class Flow(Method):
     name: ClassVar[str] = "flow"
     caption: ClassVar[str] = "from the start along the data to the target"
     needs: ClassVar[tuple[str, ...]] = ("prior",)
+    tells: ClassVar[bool] = True  # whether the prior is told what is wanted
     options: ClassVar[tuple[str, ...]] = (
         "confidence", "max_steps", "seed", "trace", "on_progress",
     )  # fmt: skip
@@ -174,7 +175,7 @@ class Flow(Method):
             confidence = _confidence(goal, given.confidence)
             labels = _classes(goal, domain, x0)
             content = how.acceptance(problem.objective, labels, domain, confidence)
-            wanted = _wanted(prior, goal, labels, model, x0)
+            wanted = _wanted(prior, goal, labels, model, x0) if self.tells else None
             to_value = goal.targeted and not goal.by_class
             flow = Along(how, problem, x0, prior, wanted, content, to_value, given)
             status, passes = flow.searched(given.on_progress, began)
@@ -205,6 +206,27 @@ class Flow(Method):
         coordinates = domain.network("prior").coordinates
         known = known_of(domain, coordinates, self.share, self.middle or 0.0)
         return Acceptance(objective, confidence, labels, known)
+
+
+@dataclass(frozen=True)
+class LabelFree(Flow):
+    """From the start along the data, by the model's gradient alone: the prior is told no target.
+
+    The search of the essay in its purest form: the data say where samples lie, the searched model
+    where to go. The gradient goes back through the prior (``xhat.methods.steering``), so that any
+    goal of any model is served, whether the domain has labels for it or not.
+
+    Attributes:
+        steering: length of a step along the model's gradient, over that of the noise.
+    """
+
+    name: ClassVar[str] = "label-free"
+    caption: ClassVar[str] = "from the start along the data, by the model's gradient alone"
+    tells: ClassVar[bool] = False
+    noise: float = 0.2
+    steering: float = 0.2
+    nearness: float | None = 0.0
+    sureness: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0)
 
 
 def _classes(goal: Goal, domain: Any, x0: Tensor) -> Tensor | None:

@@ -9,7 +9,7 @@ from xhat.methods.base import Around, Method
 from xhat.methods.bent import Bent, Nearest
 from xhat.methods.diffused import Diffused
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
-from xhat.methods.flow import Flow
+from xhat.methods.flow import Flow, LabelFree
 from xhat.methods.latent import Guided, InLatentSpace
 from xhat.objectives.goals import Goal
 
@@ -18,8 +18,8 @@ __all__ = ["GROUP", "default_method", "known_methods", "method"]
 GROUP = "xhat.methods"
 """The group of entry points by which another package's methods are found."""
 _OURS = (
-    Pixels, InBall, NearStart, Guarded, InLatentSpace, Guided, Flow, Bent, Nearest, Annealed,
-    Diffused,
+    Pixels, InBall, NearStart, Guarded, InLatentSpace, Guided, Flow, LabelFree, Bent, Nearest,
+    Annealed, Diffused,
 )  # fmt: skip
 
 

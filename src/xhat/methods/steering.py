@@ -1,9 +1,10 @@
 """How the searched model's gradient moves what a prior says: towards a class, or to a value.
 
-Towards a class, the gradient is taken at the estimate, and a step has a length. To a value the
-step leads along the data: the gradient goes back through the estimate ``e`` to the noisy state
-``z``. The estimate's Jacobian is the covariance of what the sample may have been, over ``σ²``. And
-the step is as long as takes a squared error to 0::
+Where the prior knows the wanted class, the gradient is taken at the estimate, and a step has a
+length. Where the gradient alone says which way, the step leads along the data: the gradient goes
+back through the estimate ``e`` to the noisy state ``z``. The estimate's Jacobian is the covariance
+of what the sample may have been, over ``σ²``. To a value the step is as long as takes a squared
+error to 0::
 
     e ← e - 2 loss(f(e)) / (∇e loss · ∇z loss) ∇z loss
 
@@ -22,8 +23,9 @@ from xhat.core import per_row
 from xhat.objectives import Objective
 from xhat.priors import Prior
 
-__all__ = ["towards_class", "towards_value"]
+__all__ = ["along_data", "towards_class", "towards_value"]
 
+_TWICE = 2  # steps along the data at every level
 _INSIDE = 1.4  # of the step to a value, of which limits take a part
 
 
@@ -50,6 +52,39 @@ def towards_class(
     gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
     size = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
     return found - per_row(_lack(measured) * length / size, gradient) * gradient
+
+
+def along_data(
+    told: Callable[[Tensor], Tensor],
+    z: Tensor,
+    objective: Objective,
+    guard: Objective | None,
+    prior: Prior,
+    length: float,
+) -> Tensor:
+    """Return what states become that are moved along the data, by gradients through the prior.
+
+    Args:
+        told: what the prior says that noisy states were.
+        z: ``(n, *u_shape)``, the states.
+        objective: of the searched model.
+        guard: of a second one; None for none.
+        prior: whose coordinates they are.
+        length: of a step.
+    """
+    for _ in range(_TWICE):
+        with torch.inference_mode(False), torch.enable_grad():
+            z = z.detach().clone().requires_grad_(True)
+            x = prior.coordinates.out(told(z))
+            loss = objective.measure(x, x).descended
+            if guard is not None:
+                loss = loss + guard(x)
+            (way,) = torch.autograd.grad(loss.sum(), z)
+        way = torch.nan_to_num(way, 0.0, 0.0, 0.0)
+        size = way.flatten(1).norm(dim=1).clamp_min(1e-12)
+        z = z.detach() - per_row(length / size, way) * way
+    with torch.no_grad():
+        return told(z)
 
 
 def towards_value(
