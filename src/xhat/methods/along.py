@@ -59,7 +59,8 @@ class Along:
             self.x, _ = kept(problem, x0)
             self.start = prior.coordinates.into(self.x)
             moved = (self.start - prior.coordinates.into(x0)).flatten(1).norm(dim=1)
-        self.shown = moved <= _EVIDENCE * prior.apart
+        self.evident = moved <= _EVIDENCE * prior.apart
+        self.shown = self.evident & how.tells
         self.frames = x0.expand(how.levels + 1, *x0.shape).clone() if given.trace else None
 
     def searched(
@@ -80,9 +81,9 @@ class Along:
     def search(self, rows: Tensor) -> int:
         """Search from some of the starts; return how many passes each took at most."""
         done, _ = self.content(self.x[rows], rows, average=True)
-        shown = self.shown[rows]
-        near, far = rows[shown & ~done], rows[~shown]
-        return max(self._ladder(near, True), self._ladder(far, False))
+        rest = rows[~(done & self.evident[rows])]
+        shown = self.shown[rest]
+        return max(self._ladder(rest[shown], True), self._ladder(rest[~shown], False))
 
     def _ladder(self, rest: Tensor, shown: bool) -> int:
         """Search with more and more sureness; return how many passes that took at most."""
@@ -164,7 +165,7 @@ class Along:
         if self.to_value and self.how.steering:
             return towards_value(told, z, objective, self.prior)
         guard = None if self.guard is None else self.guard.select(rows)
-        if self.how.steering and not self.how.tells:
+        if self.how.steering and self.how.through:
             length = self.how.steering * sigma * math.sqrt(z[0].numel())
             return along_data(told, z, objective, guard, self.prior, length)
         with torch.no_grad():
@@ -203,7 +204,7 @@ class Along:
 
     def _pushed(self, k: int, way: "_Way") -> tuple[float, float]:
         """Return how far away from both alternatives the level ``k`` is pushed."""
-        if k >= self.how.guided * self.how.levels:
+        if k >= self.how.guided * self.how.levels or not self.how.nearness:
             return 0.0, 0.0
         near = self.how.nearness if way.shown else 0.0
         return near, way.sureness if self.wanted is not None else 0.0

@@ -47,9 +47,15 @@ from xhat.priors import FEWEST, Prior, at_once
 
 __all__ = ["Flow", "LabelFree"]
 
-_EXACT = {"nearness": 0.5, "churn": 0.0, "middle": 0.0}
+_EXACT = {
+    "noise": 0.6, "through": False, "steering": 0.3, "nearness": 0.5,
+    "sureness": (0.0, 0.5, 1.0, 2.0), "churn": 0.0, "middle": 0.0,
+}  # fmt: skip
 # what a network says is an average, which is smoother than samples and nearer to the middle
-_LEARNT = {"nearness": 1.5, "churn": 0.25, "middle": 0.1}
+_LEARNT = {
+    "noise": 0.2, "through": True, "steering": 0.1, "nearness": 0.0,
+    "sureness": (0.0, 1.0, 2.0, 4.0), "churn": 0.25, "middle": 0.1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,19 +66,22 @@ class Flow(Method):
     the gradient alone says which way. Where a value is wanted of samples that have classes, the
     class of the start is kept, as the guard sees it.
 
+    What is None is what suits the prior: see ``suited``.
+
     Attributes:
         noise: the first level, over how far samples lie from the nearest of another class; the
             more, the farther from the start and the surer.
         least: the last level, over the deviation of real samples.
         levels: how many.
-        guided: share of the levels, from the first, with nearness and sureness; each of these takes
-            a pass more through the prior there.
-        steering: length of a step along the model's gradient, over the distance from the start; to
-            a value it is as long as it takes, but for 0, which never steps.
-        nearness: how far away from what a sample would be without start and target; None, as for
-            ``churn`` and ``middle``, for what suits the prior.
+        through: whether the model's gradient goes back through the prior.
+        steering: length of a step along that gradient, over the distance from the start, or over
+            that of the noise where it goes through the prior; to a value it is as long as it takes.
+            0 never steps.
+        nearness: how far away from what a sample would be without start and target.
         sureness: how far away from what a sample would be without the target, tried one after the
             other; the first level is raised by it, too.
+        guided: share of the levels, from the first, with nearness and sureness; each of these takes
+            a pass more through the prior there. Without nearness there is neither.
         churn: fresh noise, over the level, from the second level on.
         tries: with noise of their own, for each degree of sureness; the nearest is taken.
         share: the guard is to be as sure as of this share, in (0, 1), of real samples.
@@ -82,17 +91,15 @@ class Flow(Method):
     name: ClassVar[str] = "flow"
     caption: ClassVar[str] = "from the start along the data to the target"
     needs: ClassVar[tuple[str, ...]] = ("prior",)
-    tells: ClassVar[bool] = True  # whether the prior is told what is wanted
-    options: ClassVar[tuple[str, ...]] = (
-        "confidence", "max_steps", "seed", "trace", "on_progress",
-    )  # fmt: skip
-    noise: float = 0.6
+    tells: ClassVar[bool] = True  # whether the prior is told what is wanted, and shown the start
+    noise: float | None = None
     least: float = 0.05
     levels: int = 10
-    guided: float = 0.4
-    steering: float = 0.3
+    through: bool | None = None
+    steering: float | None = None
     nearness: float | None = None
-    sureness: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
+    sureness: tuple[float, ...] | None = None
+    guided: float = 0.4
     churn: float | None = None
     tries: int = 1
     share: float = 0.8
@@ -100,7 +107,8 @@ class Flow(Method):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        check_positive("noise", self.noise)
+        if self.noise is not None:
+            check_positive("noise", self.noise)
         check_positive("least", self.least)
         check_count("levels", self.levels)
         check_count("tries", self.tries)
@@ -212,21 +220,18 @@ class Flow(Method):
 class LabelFree(Flow):
     """From the start along the data, by the model's gradient alone: the prior is told no target.
 
-    The search of the essay in its purest form: the data say where samples lie, the searched model
-    where to go. The gradient goes back through the prior (``xhat.methods.steering``), so that any
-    goal of any model is served, whether the domain has labels for it or not.
-
-    Attributes:
-        steering: length of a step along the model's gradient, over that of the noise.
+    The data say where samples lie, the searched model where to go, and nothing else is known: the
+    prior is told no target and shown no start. Any goal of any model is served, whether the domain
+    has labels for it or not.
     """
 
     name: ClassVar[str] = "label-free"
     caption: ClassVar[str] = "from the start along the data, by the model's gradient alone"
     tells: ClassVar[bool] = False
-    noise: float = 0.2
-    steering: float = 0.2
+    through: bool | None = True
+    steering: float | None = 0.2
     nearness: float | None = 0.0
-    sureness: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0)
+    sureness: tuple[float, ...] | None = (0.0, 1.0, 2.0, 4.0)
 
 
 def _classes(goal: Goal, domain: Any, x0: Tensor) -> Tensor | None:
