@@ -4,14 +4,14 @@ from functools import partial
 
 from studies.runner.experiment import Arm, Claim, Experiment, Table
 from studies.searches import SHOWN, draw_grids, search_arm
-from xhat.methods import Annealed, Bent, Diffused, Guided, Method
+from xhat.methods import Annealed, Diffused, Guided, Method, Retrieval
 from xhat_zoo import digits
 
 __all__ = ["DIFFUSION"]
 
 _STARTS = 5
 _WAYS: dict[str, tuple[str, Method]] = {
-    "xhat": ("the nearest real sample, bent: the default method", Bent()),
+    "retrieval": ("the nearest real sample, bent towards the start", Retrieval()),
     "latent-robust": ("search in the latent space of an autoencoder", Guided()),
     "annealed-map": (
         "search in pixels by MAP, a denoiser as the prior, annealed",
@@ -48,13 +48,13 @@ def _remark(table: Table) -> tuple[str, ...]:
         arm: sum(cell["milliseconds"] for cell in cells.values()) / len(cells)
         for arm, cells in table.items()
     }
-    cost = means["xhat"]
+    cost = means["retrieval"]
     return (
         "Training, in minutes: "
         + ", ".join(f"{name} {minutes:.0f}" for name, minutes in trained.items())
-        + ". The default method needs the last two and real samples, and no denoiser.",
-        "CPU time over that of xhat: "
-        + ", ".join(f"{arm} {ms / cost:.1f}" for arm, ms in means.items() if arm != "xhat")
+        + ". Retrieval needs the last two and real samples, and no denoiser.",
+        "CPU time over that of retrieval: "
+        + ", ".join(f"{arm} {ms / cost:.1f}" for arm, ms in means.items() if arm != "retrieval")
         + ".",
     )
 
@@ -62,7 +62,7 @@ def _remark(table: Table) -> tuple[str, ...]:
 DIFFUSION = Experiment(
     name="diffusion",
     question=(
-        "Why not just use diffusion: does the default method give more genuine samples, nearer to "
+        "Why not just use diffusion: does retrieval give more genuine samples, nearer to "
         "their starts and for less, than the best of what a diffusion model of the same data gives?"
     ),
     protocol=(
@@ -75,8 +75,8 @@ DIFFUSION = Experiment(
         "search through, and by taking, of four samples of which both are sure, the one nearest to "
         "the start.",
         "Levels, noise and scales were chosen from 20 settings on images that trained the "
-        "surrogates, by genuine share first and nearness second, as were the numbers of the "
-        "default method.",
+        "surrogates, by genuine share first and nearness second, as were the numbers of "
+        "retrieval.",
         "Fréchet distance and coverage are taken in features of a judge for each target, and are "
         "divided by what as many real digits score: 1 is as good as real. CPU time is of one core, "
         "without judging.",
@@ -84,21 +84,28 @@ DIFFUSION = Experiment(
     ),
     arms=_arms(),
     claims=(
-        Claim("more genuine than DDPM", "xhat", "ddpm", "genuine", 0.02),
-        Claim("more genuine than DDIM of 4", "xhat", "ddim-of-4", "genuine", 0.02),
+        Claim("more genuine than DDPM", "retrieval", "ddpm", "genuine", 0.02),
+        Claim("more genuine than DDIM of 4", "retrieval", "ddim-of-4", "genuine", 0.02),
         Claim(
-            "nearer than guided SDEdit", "xhat", "sdedit-guided", "moved / nearest real", 0.1, True
+            "nearer than guided SDEdit",
+            "retrieval",
+            "sdedit-guided",
+            "moved / nearest real",
+            0.1,
+            True,
         ),
-        Claim("nearer than SDEdit of 4", "xhat", "sdedit-of-4", "moved / nearest real", 0.1, True),
+        Claim(
+            "nearer than SDEdit of 4", "retrieval", "sdedit-of-4", "moved / nearest real", 0.1, True
+        ),
         Claim(
             "nearer to real digits as a whole than DDPM",
-            "xhat",
+            "retrieval",
             "ddpm",
             "Fréchet / real",
             0.2,
             True,
         ),
-        Claim("more varied than DDPM", "xhat", "ddpm", "coverage / real", 0.02),
+        Claim("more varied than DDPM", "retrieval", "ddpm", "coverage / real", 0.02),
     ),
     shown=SHOWN,
     draw=partial(draw_grids, captions={name: caption for name, (caption, _) in _WAYS.items()}),

@@ -187,8 +187,8 @@ INTERPOLATION = Experiment(
         "A detour is the length over the distance of the ends, where they lie apart; unevenness is "
         "the largest step over the mean one; features are what the last layer of the judge "
         f"{_FEATURES} sees.",
-        "The path of the method xhat begins at a real sample of the target and has other ends; it "
-        "is shown and not claimed on. Its search starts from the same digits.",
+        "The path of the method retrieval begins at a real sample of the target and has other "
+        "ends; it is shown and not claimed on. Its search starts from the same digits.",
         "Fixed before the run: the claims below and their margins.",
     ),
     arms=tuple(_arm(name) for name in WAYS),

@@ -155,9 +155,9 @@ WAYS: Mapping[str, tuple[str, Callable[[Ends], Tensor]]] = {
         partial(_geodesic, prior=_near_real),
     ),
     "search": (f"as {SEARCH} went", partial(_searched, name=SEARCH)),
-    "search xhat": (
-        "as xhat went, from a real sample of the target",
-        partial(_searched, name="xhat"),
+    "search retrieval": (
+        "as retrieval went, from a real sample of the target",
+        partial(_searched, name="retrieval"),
     ),
 }
 """By name: what it is, and what lays it between ends, ``(k, FRAMES, 1, 28, 28)``."""
@@ -168,7 +168,7 @@ def describe(name: str) -> dict[str, Any]:
     return {
         "way": name,
         "frames": FRAMES,
-        "method": method("xhat" if name == "search xhat" else SEARCH).describe(),
+        "method": method("retrieval" if name == "search retrieval" else SEARCH).describe(),
         "steps": STEPS,
         "prior": {"real": REAL, "aside": ASIDE, "weight": WEIGHT},
     }

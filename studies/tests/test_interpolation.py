@@ -97,4 +97,4 @@ def test_lines_and_arcs_have_the_same_ends(path):
 
 
 def test_claims_compare_kinds_that_have_the_same_ends():
-    assert all("search xhat" not in (claim.arm, claim.baseline) for claim in STUDY.claims)
+    assert all("search retrieval" not in (claim.arm, claim.baseline) for claim in STUDY.claims)

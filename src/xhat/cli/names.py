@@ -5,7 +5,7 @@ A test compares them with what those rooms know.
 
 __all__ = ["DEFAULT_TASK", "EMBEDDINGS", "HALVES", "KNOWN_METHODS", "METHODS", "PARTS", "RECIPES"]
 
-METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "xhat")
+METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "retrieval")
 KNOWN_METHODS = (*METHODS, "flow", "nearest", "annealed", "diffused")
 DEFAULT_TASK = "digits"
 HALVES = ("development", "reported")

@@ -14,7 +14,7 @@ trained by the domain where they are missing.
 ``InLatentSpace``             the latent space of an autoencoder
 ``Guided``                    the same, also through that classifier, with a prior
 ``Flow``                      from the start along the data, by a prior and the model's gradient
-``Bent``                      the nearest real sample of the target, bent towards the start
+``Retrieval``                 the nearest real sample of the target, bent towards the start
 ``Nearest``                   that sample as it is: what every other method must be better than
 ``Annealed``                  a denoiser as the prior, from much noise to little
 ``Diffused``                  samples of that denoiser, guided
@@ -25,17 +25,16 @@ Your own is one class and one line; see ``docs/guides/add-a-method.md``.
 
 from xhat.methods.annealed import Annealed
 from xhat.methods.base import Method, Options, Plan
-from xhat.methods.bent import Bent, Nearest
 from xhat.methods.diffused import Diffused
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
 from xhat.methods.flow import Flow
 from xhat.methods.latent import Guided, InLatentSpace
 from xhat.methods.registry import default_method, known_methods, method
+from xhat.methods.retrieval import Nearest, Retrieval
 from xhat.methods.surroundings import Surroundings
 
 __all__ = [
     "Annealed",
-    "Bent",
     "Diffused",
     "Flow",
     "Guarded",
@@ -48,6 +47,7 @@ __all__ = [
     "Options",
     "Pixels",
     "Plan",
+    "Retrieval",
     "Surroundings",
     "default_method",
     "known_methods",

@@ -23,7 +23,7 @@ def site(tmp_path_factory):
         ],
         "start_label": [k // 10 % 10 for k in range(ROWS)],
         "target": [k % 10 for k in range(ROWS)],
-        "method": [EVIL if k == 1 else ("xhat", "plain")[k % 2] for k in range(ROWS)],
+        "method": [EVIL if k == 1 else ("retrieval", "plain")[k % 2] for k in range(ROWS)],
     }
     path, _ = save(tmp_path_factory.mktemp("results"), rows=ROWS, columns=columns)
     with running(application(Gallery.open(path))) as address:
@@ -100,9 +100,9 @@ def test_two_methods_side_by_side(site, chromium):
         assert page.locator(".lane").count() == 2
         page.click("#go")
         assert len(finish(page)) == 2
-        assert page.locator(".lane h2").all_inner_texts() == ["xhat", "plain"]
+        assert page.locator(".lane h2").all_inner_texts() == ["retrieval", "plain"]
         code = page.locator(".code code").all_text_contents()
-        assert ['method="xhat"' in code[0], 'method="plain"' in code[1]] == [True, True]
+        assert ['method="retrieval"' in code[0], 'method="plain"' in code[1]] == [True, True]
         page.click("#compare")
         assert page.locator(".lane").count() == 1
 

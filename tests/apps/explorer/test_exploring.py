@@ -230,7 +230,7 @@ class TestSettingUp:
         explorer.warm()
         assert made == [1]
         assert [stage.done for stage in told] == list(range(len(told)))
-        assert told[1].name == "method xhat"
+        assert told[1].name == "method retrieval"
         assert told[-1] == explorer.stage
         assert explorer.judge is fit()
 

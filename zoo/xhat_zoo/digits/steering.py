@@ -21,7 +21,7 @@ from xhat_zoo.digits.domain import digits_domain
 
 __all__ = ["METHODS", "Steering", "searched_through", "steer"]
 
-METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "xhat")
+METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "retrieval")
 """The methods that are compared: one differs from another in one thing at a time."""
 _THROUGH_ROBUST = ("robust", "latent-robust")
 

@@ -147,7 +147,7 @@ class Explorer:
         made = [kind() for kind in known_methods().values()]
         self.how = {how.name: how for how in made if how.missing(around, goal) is None}
         # its films have many frames
-        self.default = "xhat" if "xhat" in self.how else default_method(around, goal).name
+        self.default = "retrieval" if "retrieval" in self.how else default_method(around, goal).name
         self._training, self._judging = threading.RLock(), threading.Lock()
         self._prepared = {how.name for how in made if not how.needs}
         self._judge: Judge | None = None
