@@ -225,7 +225,7 @@ def test_a_strangers_method_is_one_class_and_one_line(monkeypatch):
 
 
 def test_unknown_names_are_told():
-    with pytest.raises(ValueError, match="method must be one of plain, pgd"):
+    with pytest.raises(ValueError, match="method must be one of flow, nearest"):
         method("magic")
     with pytest.raises(ValueError, match="the method 'xhat' is called 'retrieval' now"):
         method("xhat")

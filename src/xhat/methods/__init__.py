@@ -1,4 +1,4 @@
-"""Methods: ways to search in a domain, from the textbook loop to real samples that are bent.
+"""Methods: ways to search in a domain, from a way along the data to the textbook loop.
 
 A method is a small class. ``Method.plan`` takes a model, a goal, starts and a domain, and returns a
 ``Problem`` and the options of ``solve``; ``Method.search`` runs them. The fields of a method are
@@ -7,15 +7,15 @@ the search and in what keeps it near real inputs. Networks that a method lists i
 trained by the domain where they are missing.
 
 ============================  ================================================================
+``Flow``                      from the start along the data, by a prior and the model's gradient
+``Nearest``                   the nearest real sample of the target, which a search must excel
+``Retrieval``                 the same, bent towards the start
 ``Pixels``                    the features themselves, within the limits of the domain
 ``InBall``                    the same, within a ball around the start: an attack
 ``NearStart``                 the same, staying near the start: MAP with a Gaussian prior
 ``Guarded``                   the same, also through an adversarially trained classifier
 ``InLatentSpace``             the latent space of an autoencoder
 ``Guided``                    the same, also through that classifier, with a prior
-``Flow``                      from the start along the data, by a prior and the model's gradient
-``Retrieval``                 the nearest real sample of the target, bent towards the start
-``Nearest``                   that sample as it is: what every other method must be better than
 ``Annealed``                  a denoiser as the prior, from much noise to little
 ``Diffused``                  samples of that denoiser, guided
 ============================  ================================================================

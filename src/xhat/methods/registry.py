@@ -18,7 +18,7 @@ __all__ = ["GROUP", "default_method", "known_methods", "method"]
 GROUP = "xhat.methods"
 """The group of entry points by which another package's methods are found."""
 _OURS = (
-    Pixels, InBall, NearStart, Guarded, InLatentSpace, Guided, Flow, Retrieval, Nearest, Annealed,
+    Flow, Nearest, Retrieval, Pixels, InBall, NearStart, Guarded, InLatentSpace, Guided, Annealed,
     Diffused,
 )  # fmt: skip
 

@@ -37,6 +37,7 @@ class _FromReal(Method):
     """What both have: real samples of the domain."""
 
     needs: ClassVar[tuple[str, ...]] = ("classes",)
+    from_start: ClassVar[bool] = False
 
     def prepare(self, domain: Around, on_progress: Training | None = None) -> None:
         """Choose the real samples, and train what says which of them are good ones."""
