@@ -124,6 +124,11 @@ class TestExploring:
         options = Options(trace=1)
         path = how.search(model, Class(8), domain.x[[THREE]], domain, options=options).trajectory
         assert torch.equal(torch.stack([frame.x for frame in frames]), path.x)
+        assert all(
+            frame.jury is not None for frame in frames
+        )  # that of another frame would mislead
+        losses = [-math.log(frame.surrogate[8]) for frame in frames[1:]]
+        assert [frame.loss for frame in frames[1:]] == pytest.approx(losses, abs=1e-3)
 
     @pytest.mark.parametrize("name", STRUCTURES)
     @pytest.mark.parametrize("method", ["plain", "latent", "flow"])

@@ -23,6 +23,7 @@ from xhat.door.judging import judged
 from xhat.engine import Progress, Result
 from xhat.judges import Judge
 from xhat.methods import Method, Options, default_method, known_methods
+from xhat.objectives import Objective
 from xhat.task import Cancelled, Stage, Tell
 
 __all__ = ["Explorer", "Finding", "Frame"]
@@ -293,7 +294,8 @@ class Explorer:
         found = how.search(
             self.model, goal, question.start, self.domain, question.constraints, options
         )
-        show.end(found)
+        asked = self.model, goal, question.start, self.domain, question.constraints
+        show.end(found, lambda: how.plan(*asked).problem.objective)
         self._judged()
         return self._finding(
             question,
@@ -390,12 +392,15 @@ class _Showing:
             asked = time.perf_counter() >= self.again
             self._show(int(now.live.steps[0]), now.live.x[:1], float(now.live.loss[0]), asked=asked)
 
-    def end(self, result: Result) -> None:
+    def end(self, result: Result, objective: Callable[[], Objective]) -> None:
         """Show what was found, and before it the way there where nothing was seen of it yet."""
         path = result.trajectory
         if self.shows and path is not None and not self.live:
+            loss = objective()
             for k, step in enumerate(path.steps[1:-1], 1):
-                self._show(step, path.x[k, :1], float(path.loss[k, 0]), asked=False)
+                x = path.x[k, :1]
+                with torch.no_grad():
+                    self._show(step, x, float(loss(x)), asked=True)
         loss = float(result.loss[0])
         self._show(int(result.steps[0]), result.x, loss, asked=True, last=True)
 

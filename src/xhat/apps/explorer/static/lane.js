@@ -40,6 +40,7 @@ export class Lane {
     this.live = this.playing = true;
     this.$("h2").textContent = method.name;
     this.$(".lane-head .caption").textContent = method.from_start ? method.caption : `${method.caption}; no way leads there from the start, so nothing is shown between`;
+    this.$(".curve").hidden = !method.from_start;
     this.$(".verdict").hidden = this.$(".waiting").hidden = true;
     this.$(".big").style.backgroundColor = "";
     this.$(".play").disabled = this.$(".at").disabled = true;
