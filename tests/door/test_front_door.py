@@ -214,7 +214,7 @@ def test_samples_of_any_tool_are_audited():
     [
         ({"domain": wine(), "method": "retrieval"}, ValueError, "is for images and fields"),
         ({"method": "latent"}, ValueError, "give a domain"),
-        ({"method": "magic"}, ValueError, "method must be one of plain"),
+        ({"method": "magic"}, ValueError, "method must be one of flow"),
         ({"method": 3}, TypeError, "method must be a name or a Method"),
         ({"target": Value(1.0, 0.1), "confidence": 0.5}, ValueError, "confidence goes with goals"),
         ({"speed": 3}, TypeError, "does not take speed; it takes confidence"),
