@@ -21,7 +21,7 @@ import httpx2
 from record import provenance, table, write
 
 ALONE, USERS, BEYOND = 12, 20, 30
-METHODS = ("xhat", "plain", "latent-robust")
+METHODS = ("flow", "plain", "latent-robust")  # first the one that the page begins with
 PAIRS = [(start, (start + shift) % 10) for shift in (5, 3) for start in range(10)]
 HEADERS = {"X-Xhat": "1"}
 SERVER = "from xhat.cli import main; main()"
@@ -74,9 +74,9 @@ async def measure(address: str, server: subprocess.Popen[str]) -> dict[str, Any]
             record["alone"][method] = [await search(web, *pair, method) for pair in some]
             frames = sum(len(run["frames"]) for run in record["alone"][method])
             record["processor"][method] = (processor(server) - used) / frames
-        together = [search(web, *pair, "xhat") for pair in pairs[:USERS]]
+        together = [search(web, *pair, METHODS[0]) for pair in pairs[:USERS]]
         record["together"] = await asyncio.gather(*together)
-        many = [search(web, *pairs[k % len(pairs)], "xhat") for k in range(BEYOND)]
+        many = [search(web, *pairs[k % len(pairs)], METHODS[0]) for k in range(BEYOND)]
         record["beyond"] = await asyncio.gather(*many)
     return record
 
@@ -135,7 +135,7 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return the table: what, measured, asked."""
     told = []
     for method, runs in record["alone"].items():
-        default = method == "xhat"
+        default = method == METHODS[0]
         first = statistics.median(run["frames"][0] for run in runs)
         second = statistics.median(run["frames"][1] for run in runs)
         speed = statistics.median(map(rate, runs))

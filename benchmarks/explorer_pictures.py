@@ -86,7 +86,7 @@ def main() -> None:
             searched(page)
             page.locator("#stage").evaluate("stage => stage.scrollIntoView()")
             keep(page, "phone")
-        with opened(browser, f"{address}/gallery?start=3&method=xhat", **DESKTOP) as page:
+        with opened(browser, f"{address}/gallery?start=3&method=flow", **DESKTOP) as page:
             page.wait_for_timeout(1000)
             keep(page, "gallery")
         browser.close()

@@ -1,6 +1,6 @@
 """The grid at scale: how genuine, how close, how varied and how costly a method's results are.
 
-    python benchmarks/grid.py [--starts 100] [--method xhat]
+    python benchmarks/grid.py [--starts 100] [--method retrieval]
 
 Every start is searched for every target; 100 starts of each digit make 10,000 pairs. Shares are of
 pairs of different digits. Fréchet distance, coverage and density are taken for each target in
@@ -29,7 +29,7 @@ SEED, DRAWS, BOOTSTRAP = 0, 2, 2  # intervals are not shown, so resamples are fe
 def row(name: str, starts: int) -> dict[str, Any]:
     """Search by one method, and return what is said of it."""
     how, judge = method(name), digits_judge()
-    if name == "xhat":
+    if name == "retrieval":
         digits_references()  # once for all candidates, and not part of their time
     pairs, began = digits.pairs(starts), time.process_time()
     found = steer(how, searched_through(name), pairs, judge, options=Options(seed=SEED))
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--method", action="append", choices=tuple(known_methods()))
     arguments = parser.parse_args()
     rows = []
-    for name in arguments.method or ["xhat"]:
+    for name in arguments.method or ["retrieval"]:
         rows.append(row(name, arguments.starts))
         print(rows[-1], flush=True)
     text = table(

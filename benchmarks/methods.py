@@ -35,7 +35,7 @@ FIELDS = (
     "rotated MNIST", "Fashion-MNIST", "8x8 digits", "rendered shapes", "GunPoint",
     "ItalyPowerDemand", "JapaneseVowels", "mnist1d", "wine", "breast cancer",
 )  # fmt: skip
-IMAGES = ("nearest", "flow", "xhat", "latent", "latent-robust", "plain")
+IMAGES = ("nearest", "flow", "retrieval", "latent", "latent-robust", "plain")
 OTHERS = ("nearest", "flow", "proximal", "plain")
 FEATURES = 40  # principal directions in which sets are compared
 

@@ -2,7 +2,7 @@
 
     python benchmarks/rendered_truth.py                       # the judge of the task
     python benchmarks/rendered_truth.py --judge default       # that of a Domain of 4,000 images
-    python benchmarks/rendered_truth.py --method xhat         # also what this method finds
+    python benchmarks/rendered_truth.py --method retrieval    # also what this method finds
 
 Rows of the other judge stay in the file as they are. The seed is one that nothing was chosen on.
 """

@@ -1,4 +1,4 @@
-"""What is each part of the default method good for?"""
+"""What is each part of retrieval good for?"""
 
 from dataclasses import replace
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any
 from studies.runner.experiment import Arm, Claim, Experiment
 from studies.searches import SHOWN, draw_grids, search_arm
 from xhat.domain import Domain
-from xhat.methods import Bent, Guided, Nearest
+from xhat.methods import Guided, Nearest, Retrieval
 from xhat_zoo.digits.domain import digits_domain
 from xhat_zoo.digits.references import digits_references
 
@@ -32,14 +32,14 @@ def not_guarded() -> Domain:
 
 
 _WAYS: dict[str, tuple[Any, ...]] = {
-    "xhat": ("the whole method", Bent()),
+    "retrieval": ("the whole method", Retrieval()),
     "not bent": ("the chosen real sample as it is", Nearest()),
-    "not screened": ("any real sample may be chosen", Bent(), not_screened),
-    "not priced": ("the nearest real sample, however often", Bent(), not_priced),
-    "not guarded": ("the plain classifier alone", Bent(), not_guarded),
-    "no shell": ("may be more average than real samples", Bent(shell=0.0)),
-    "no energy": ("bending costs nothing", Bent(bending=0.0)),
-    "one lattice": ("the coarse lattice alone", Bent(lattices=(4.0,))),
+    "not screened": ("any real sample may be chosen", Retrieval(), not_screened),
+    "not priced": ("the nearest real sample, however often", Retrieval(), not_priced),
+    "not guarded": ("the plain classifier alone", Retrieval(), not_guarded),
+    "no shell": ("may be more average than real samples", Retrieval(shell=0.0)),
+    "no energy": ("bending costs nothing", Retrieval(bending=0.0)),
+    "one lattice": ("the coarse lattice alone", Retrieval(lattices=(4.0,))),
     "latent-robust": ("the best of the other methods", Guided()),
 }
 
@@ -53,11 +53,11 @@ def _arms() -> tuple[Arm, ...]:
 
 ABLATION = Experiment(
     name="ablation",
-    question="What is each part of the default method good for: does every part earn its place?",
+    question="What is each part of retrieval good for: does every part earn its place?",
     protocol=(
-        "The method xhat, whole and without one of its parts at a time, on the same pairs: every "
-        "seed has 10 starts of every digit of its own, from the test split, each with all ten "
-        "targets; shares are of the 900 pairs of different digits.",
+        "The method retrieval, whole and without one of its parts at a time, on the same pairs: "
+        "every seed has 10 starts of every digit of its own, from the test split, each with all "
+        "ten targets; shares are of the 900 pairs of different digits.",
         "Not bent: the chosen real sample as it is. Not screened: real samples that are unusual "
         "may be chosen as well. Not priced: the nearest is chosen, however often it is. Not "
         "guarded: only the plain classifier must be sure. No shell: the result may be nearer to "
@@ -73,33 +73,33 @@ ABLATION = Experiment(
     claims=(
         Claim(
             "bending brings results nearer to their starts",
-            "xhat",
+            "retrieval",
             "not bent",
             "moved / nearest real",
             0.1,
             lower=True,
         ),
-        Claim("screening makes more of them genuine", "xhat", "not screened", "genuine", 0.02),
+        Claim("screening makes more of them genuine", "retrieval", "not screened", "genuine", 0.02),
         Claim(
             "prices make them more like real digits as a whole",
-            "xhat",
+            "retrieval",
             "not priced",
             "Fréchet / real",
             0.2,
             lower=True,
         ),
-        Claim("the guard makes more of them genuine", "xhat", "not guarded", "genuine", 0.005),
-        Claim("the shell makes more of them genuine", "xhat", "no shell", "genuine", 0.005),
+        Claim("the guard makes more of them genuine", "retrieval", "not guarded", "genuine", 0.005),
+        Claim("the shell makes more of them genuine", "retrieval", "no shell", "genuine", 0.005),
         Claim(
             "the energy of bending makes more of them genuine",
-            "xhat",
+            "retrieval",
             "no energy",
             "genuine",
             0.005,
         ),
         Claim(
             "the fine lattice brings them nearer",
-            "xhat",
+            "retrieval",
             "one lattice",
             "moved / nearest real",
             0.01,

@@ -4,7 +4,7 @@ from functools import partial
 
 from studies.runner.experiment import Arm, Claim, Experiment, Table
 from studies.searches import SHOWN, draw_grids, search_arm
-from xhat.methods import Annealed, Bent, Diffused, Flow, Guided, Method, Nearest
+from xhat.methods import Annealed, Diffused, Flow, Guided, Method, Nearest, Retrieval
 from xhat_zoo import digits
 
 __all__ = ["DIFFUSION"]
@@ -14,7 +14,7 @@ _NEARER = "moved / nearest real"
 _WAYS: dict[str, tuple[str, Method]] = {
     "flow": ("search from the start along the data", Flow()),
     "nearest": ("the nearest real sample, untouched: no search", Nearest()),
-    "xhat": ("the nearest real sample, bent towards the start", Bent()),
+    "retrieval": ("the nearest real sample, bent towards the start", Retrieval()),
     "latent-robust": ("search in the latent space of an autoencoder", Guided()),
     "annealed-map": (
         "search in pixels by MAP, a denoiser as the prior, annealed",
@@ -58,7 +58,7 @@ def _remark(table: Table) -> tuple[str, ...]:
         "Training, in minutes of one core: "
         + ", ".join(f"{name} {minutes:.0f}" for name, minutes in trained.items())
         + ". The method flow needs the prior, which was begun at the denoiser, and the robust "
-        "classifier; nearest and xhat need the last two and real samples at hand; a diffusion the "
+        "classifier; nearest and retrieval need the last two and real samples at hand; a diffusion the "
         "denoiser, and the robust classifier where it is guided by it.",
         "CPU time over that of flow: "
         + ", ".join(f"{arm} {ms / cost:.1f}" for arm, ms in means.items() if arm != "flow")
@@ -84,12 +84,12 @@ DIFFUSION = Experiment(
         "guidance, with the gradient of the two classifiers that the other methods search through, "
         "and by taking, of four samples of which both are sure, the one nearest to the start.",
         "Two arms look up and do not sample: nearest is the nearest known real sample of the "
-        "target, untouched, and shows what is had without any search; xhat bends it towards the "
+        "target, untouched, and shows what is had without any search; retrieval bends it towards the "
         "start. Of these the genuine share is that of real digits, and only nearness, variety and "
         "cost are worth a comparison; they need the real samples at hand, and never leave them.",
         "Levels, noise and scales were chosen from 20 settings on images that trained the "
         "surrogates, by genuine share first and nearness second; so were the numbers of flow and "
-        "of xhat.",
+        "of retrieval.",
         "Fréchet distance and coverage are taken in features of a judge for each target, and are "
         "divided by what as many real digits score: 1 is as good as real. CPU time is of one core, "
         "without judging.",
@@ -111,7 +111,7 @@ DIFFUSION = Experiment(
             0.2,
             lower=True,
         ),
-        Claim("more varied than xhat", "flow", "xhat", "coverage / real", 0.02),
+        Claim("more varied than retrieval", "flow", "retrieval", "coverage / real", 0.02),
         Claim("more varied than the nearest real samples", "flow", "nearest", "coverage / real"),
     ),
     shown=SHOWN,

@@ -163,13 +163,13 @@ WAYS: Mapping[str, tuple[str, Callable[[Ends], Tensor]]] = {
     "search": (f"as {SEARCH} went", partial(_searched, name=SEARCH)),
     "search flow": ("as flow went, from the start itself", partial(_searched, name="flow")),
     "pixels flow": ("straight in pixels, between the ends of flow", _blended),
-    "search xhat": (
-        "as xhat went, from a real sample of the target",
-        partial(_searched, name="xhat"),
+    "search retrieval": (
+        "as retrieval went, from a real sample of the target",
+        partial(_searched, name="retrieval"),
     ),
 }
 """By name: what it is, and what lays it between ends, ``(k, FRAMES, 1, 28, 28)``."""
-_OTHERS = {"search flow": "flow", "pixels flow": "flow", "search xhat": "xhat"}
+_OTHERS = {"search flow": "flow", "pixels flow": "flow", "search retrieval": "retrieval"}
 
 
 def describe(name: str) -> dict[str, Any]:

@@ -18,7 +18,9 @@ CELLS = Path(__file__).parents[1] / "results" / "ablation" / "cells"
 SOME = torch.tensor([3, 17, 38, 52, 71, 86])
 
 
-@pytest.mark.parametrize("name", ["xhat", "not bent", "one lattice", "no energy", "latent-robust"])
+@pytest.mark.parametrize(
+    "name", ["retrieval", "not bent", "one lattice", "no energy", "latent-robust"]
+)
 def test_a_search_finds_what_the_committed_cell_holds(name):
     method = _WAYS[name][1]
     cell = json.loads((CELLS / f"{name.replace(' ', '-')}-0.json").read_text())

@@ -107,7 +107,7 @@ def test_the_global_generator_is_left_alone():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("method", ["nearest", "flow", "xhat", "diffused", "proximal"])
+@pytest.mark.parametrize("method", ["nearest", "flow", "retrieval", "diffused", "proximal"])
 def test_a_model_in_training_mode_is_left_as_it_was(method):
     domain = small_digits()
     net = torch.nn.Sequential(torch.nn.BatchNorm2d(1), small_classifier())
@@ -212,9 +212,9 @@ def test_samples_of_any_tool_are_audited():
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ({"domain": wine(), "method": "xhat"}, ValueError, "is for images and fields"),
+        ({"domain": wine(), "method": "retrieval"}, ValueError, "is for images and fields"),
         ({"method": "latent"}, ValueError, "give a domain"),
-        ({"method": "magic"}, ValueError, "method must be one of plain"),
+        ({"method": "magic"}, ValueError, "method must be one of flow"),
         ({"method": 3}, TypeError, "method must be a name or a Method"),
         ({"target": Value(1.0, 0.1), "confidence": 0.5}, ValueError, "confidence goes with goals"),
         ({"speed": 3}, TypeError, "does not take speed; it takes confidence"),

@@ -164,7 +164,7 @@ def test_the_default_is_for_the_kind_of_data():
     assert default_method(images, Most()).name == "plain"
     assert default_method(table, Class(1)).name == "flow"
     many = Domain(np.random.default_rng(0).random((2_500, 8, 8)), np.arange(2_500) % 2)
-    assert default_method(many, Class(1)).name == "xhat"
+    assert default_method(many, Class(1)).name == "retrieval"
     unknown = Domain(table.x)
     assert default_method(unknown, Class(1)).name == "proximal"
     few = Domain(table.x[::9], table.labels[::9])
@@ -176,10 +176,10 @@ def test_the_default_is_for_the_kind_of_data():
 @pytest.mark.parametrize(
     ("name", "domain", "goal", "said"),
     [
-        ("xhat", wine, Class(1), "is for images and fields, but these samples are tables"),
+        ("retrieval", wine, Class(1), "is for images and fields, but these samples are tables"),
         ("latent", lambda: Surroundings(torch.rand(1, 3)), Class(1), "give a domain"),
         ("nearest", lambda: Domain(np.random.default_rng(0).random((30, 3))), Class(1), "labels="),
-        ("xhat", small_digits, Value(1.0, 0.1), "not for Value(1, 0.1)"),
+        ("retrieval", small_digits, Value(1.0, 0.1), "not for Value(1, 0.1)"),
     ],
 )
 def test_what_a_domain_cannot_serve_is_said_with_what_to_do(name, domain, goal, said):
@@ -225,8 +225,10 @@ def test_a_strangers_method_is_one_class_and_one_line(monkeypatch):
 
 
 def test_unknown_names_are_told():
-    with pytest.raises(ValueError, match="method must be one of plain, pgd"):
+    with pytest.raises(ValueError, match="method must be one of flow, nearest"):
         method("magic")
+    with pytest.raises(ValueError, match="the method 'xhat' is called 'retrieval' now"):
+        method("xhat")
 
 
 def test_every_method_says_what_it_is():

@@ -5,8 +5,11 @@ A test compares them with what those rooms know.
 
 __all__ = ["DEFAULT_TASK", "EMBEDDINGS", "HALVES", "KNOWN_METHODS", "METHODS", "PARTS", "RECIPES"]
 
-METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "xhat")
-KNOWN_METHODS = (*METHODS, "flow", "nearest", "annealed", "diffused")
+METHODS = (
+    *("flow", "nearest", "retrieval"),
+    *("plain", "pgd", "proximal", "robust", "latent", "latent-robust"),
+)
+KNOWN_METHODS = (*METHODS, "annealed", "diffused")
 DEFAULT_TASK = "digits"
 HALVES = ("development", "reported")
 EMBEDDINGS = ("autoencoder", "beta-vae", "metric", "line", "flow")

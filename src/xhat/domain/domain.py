@@ -51,8 +51,8 @@ class Domain:
         name: of the domain, for pages and files.
         judge: your own judge; None to fit one to the half of the samples that is kept for judging.
         networks: trained networks by name (``PARTS``), instead of those that would be trained.
-        references: real samples from which methods such as ``xhat`` begin, or a function that makes
-            them when they are needed; None to choose them from the half for searches.
+        references: real samples from which methods such as ``retrieval`` begin, or a function that
+            makes them when they are needed; None to choose them from the half for searches.
         seed: decides the two halves and all training.
 
     Raises:

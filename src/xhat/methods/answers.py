@@ -78,7 +78,6 @@ def answered(
     with torch.no_grad():
         x, z = kept(problem, x.detach())
         found = problem.objective.measure(x, z)
-        violation = problem.violation(x)
     certificate = problem.certify(x)
     n, nothing = len(x), x.new_full((len(x),), torch.nan)
     sure = nothing if found.confidence is None else found.confidence
@@ -92,7 +91,7 @@ def answered(
         loss=found.loss,
         confidence=sure,
         reached=reached,
-        violation=violation,
+        violation=certificate.worst,
         feasible=certificate.feasible,
         status=(status,) * n,
         steps=torch.full((n,), steps),

@@ -80,6 +80,8 @@ class Method(ABC):
         caption: what it is, in one line.
         needs: what a domain must have: ``"classes"``, ``"images"`` and names of its networks.
         options: the fields of ``Options`` that its search uses.
+        from_start: whether it begins at the start, so that the states of its search are a way from
+            there to what was found.
     """
 
     name: ClassVar[str]
@@ -88,6 +90,8 @@ class Method(ABC):
     options: ClassVar[tuple[str, ...]] = (
         "confidence", "max_steps", "restarts", "seed", "compute", "trace", "on_progress",
     )  # fmt: skip
+
+    from_start: ClassVar[bool] = True
 
     @abstractmethod
     def plan(

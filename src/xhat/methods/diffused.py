@@ -65,6 +65,7 @@ class Diffused(Method):
     caption: ClassVar[str] = "samples of a diffusion model, of the wanted class"
     needs: ClassVar[tuple[str, ...]] = ("images", "classes", "denoiser", "robust")
     options: ClassVar[tuple[str, ...]] = ("confidence", "max_steps", "seed")
+    from_start: ClassVar[bool] = False
     noise: float = 20.0
     levels: int = 30
     scale: float = 2.0

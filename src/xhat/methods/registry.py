@@ -6,11 +6,11 @@ from importlib.metadata import entry_points
 from xhat.core import check_choice
 from xhat.methods.annealed import Annealed
 from xhat.methods.base import Around, Method
-from xhat.methods.bent import Bent, Nearest
 from xhat.methods.diffused import Diffused
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
 from xhat.methods.flow import Flow, LabelFree
 from xhat.methods.latent import Guided, InLatentSpace
+from xhat.methods.retrieval import Nearest, Retrieval
 from xhat.objectives.goals import Goal
 
 __all__ = ["GROUP", "default_method", "known_methods", "method"]
@@ -18,7 +18,7 @@ __all__ = ["GROUP", "default_method", "known_methods", "method"]
 GROUP = "xhat.methods"
 """The group of entry points by which another package's methods are found."""
 _OURS = (
-    Pixels, InBall, NearStart, Guarded, InLatentSpace, Guided, Flow, LabelFree, Bent, Nearest,
+    Flow, LabelFree, Nearest, Retrieval, Pixels, InBall, NearStart, Guarded, InLatentSpace, Guided,
     Annealed, Diffused,
 )  # fmt: skip
 
@@ -49,28 +49,31 @@ def method(name: str) -> Method:
     """Return a method by name, with its default settings.
 
     Raises:
-        ValueError: there is no such method; the message lists those there are.
+        ValueError: there is no such method; the message lists those there are, or says how it is
+            called now.
 
     Example:
         >>> method("proximal").max_steps
         150
     """
+    if name == "xhat":
+        raise ValueError(f"the method 'xhat' is called {Retrieval.name!r} now.")
     return known_methods()[check_choice("method", name, known_methods())]()
 
 
 def default_method(domain: Around, goal: Goal) -> Method:
     """Return the best of these methods for a domain and a goal.
 
-    Where a prior can be had, ``flow``; for classes of a thousand images and more ``xhat``, which
-    is surer of them. Where samples are too few for a prior, ``nearest``. Without any, features near
-    the start for classes, and the features themselves for values, for which there is nothing to
-    trade them.
+    Where a prior can be had, ``flow``; for classes of a thousand images and more ``retrieval``,
+    for which nothing has to be trained for minutes. Where samples are too few for a prior,
+    ``nearest``. Without any, features near the start for classes, and the features themselves for
+    values, for which there is nothing to trade them.
     """
-    flow, bent = Flow(), Bent()
+    flow, retrieval = Flow(), Retrieval()
     if flow.missing(domain, goal) is None and flow.knows(domain, goal):
-        if bent.missing(domain, goal) is not None or flow.quick(domain):
+        if retrieval.missing(domain, goal) is not None or flow.quick(domain):
             return flow
-        return bent
+        return retrieval
     if domain.knows_samples and flow.too_few(domain) and Nearest().missing(domain, goal) is None:
         return Nearest()
     return NearStart() if goal.by_class else Pixels()

@@ -12,7 +12,8 @@ from xhat.apps.explorer import Explorer
 from xhat.apps.explorer.pictures import as_bytes, as_image, resized
 from xhat.apps.explorer.question import STRUCTURES, settings, structures
 from xhat.domain import Domain
-from xhat.methods import known_methods
+from xhat.methods import Options, known_methods, method
+from xhat.objectives.goals import Class
 from xhat.task import Cancelled
 
 METHODS = tuple(known_methods())
@@ -60,12 +61,12 @@ class TestQuestion:
             ({"index": int(small_digits().halves[1][0])}, "index must be"),  # the judge's own
             ({"method": "magic"}, "method must be one of"),
             ({"weights": {"prior": 0.1}}, "has no 'prior'; it has"),
-            ({"weights": {"max_steps": 0}}, "max_steps must lie from 1"),
-            ({"weights": {"proximity": math.nan}}, "proximity must be"),
-            ({"weights": {"proximity": math.inf}}, "proximity must be"),
+            ({"weights": {"levels": 0}}, "levels must lie from 1"),
+            ({"weights": {"steering": math.nan}}, "steering must be"),
+            ({"weights": {"steering": math.inf}}, "steering must be"),
             ({"weights": {"share": 1}}, "share must lie from 0.01 to 0.99"),
             ({"structure": "round"}, "structure must be one of"),
-            ({"structure": "mirror"}, "does not begin at the start"),
+            ({"structure": "mirror", "method": "retrieval"}, "does not begin at the start"),
             (
                 {"structure": "ink", "method": "plain", "weights": {"radius": 0.2}},
                 "exclude each other",
@@ -90,7 +91,7 @@ class TestQuestion:
 
     def test_structures_are_offered_where_they_can_hold(self):
         kept = {name for name, how in small.explorer().how.items() if structures(how)}
-        assert kept == {"plain", "pgd", "proximal", "robust", "latent", "latent-robust"}
+        assert kept == set(METHODS) - {"nearest", "retrieval", "diffused"}
 
 
 class TestExploring:
@@ -106,7 +107,7 @@ class TestExploring:
         steps = [frame.step for frame in frames[1:-1]]
         first = steps[0] if steps else 0
         assert steps == list(range(first, first + len(steps)))
-        assert len(frames) > (2 if few and name != "diffused" else 1)
+        assert len(frames) == 2 if not question.how.from_start else len(frames) > 2
         for frame in frames:
             assert sum(frame.surrogate) == pytest.approx(1, abs=1e-4)
             assert frame.moved == pytest.approx(float((frame.x - question.start).norm()), abs=1e-4)
@@ -117,10 +118,24 @@ class TestExploring:
         assert len(found.labels) == len(found.nearest) == 3
         assert found.verdicts[0].explain()
 
+    def test_every_frame_is_a_state_of_the_search(self):
+        _, frames = explore(ask(method="flow"))
+        how, domain, model = method("flow"), small_digits(), small_classifier()
+        options = Options(trace=1)
+        path = how.search(model, Class(8), domain.x[[THREE]], domain, options=options).trajectory
+        assert torch.equal(torch.stack([frame.x for frame in frames]), path.x)
+        assert all(
+            frame.jury is not None for frame in frames
+        )  # that of another frame would mislead
+        losses = [-math.log(frame.surrogate[8]) for frame in frames[1:]]
+        assert [frame.loss for frame in frames[1:]] == pytest.approx(losses, abs=1e-3)
+
     @pytest.mark.parametrize("name", STRUCTURES)
-    @pytest.mark.parametrize("method", ["plain", "latent"])
+    @pytest.mark.parametrize("method", ["plain", "latent", "flow"])
     def test_a_structure_holds_and_is_certified(self, name, method):
-        question = ask(method=method, structure=name, weights={"max_steps": 3})
+        question = ask(
+            method=method, structure=name, weights={} if method == "flow" else {"max_steps": 3}
+        )
         found, _ = explore(question)
         x, x0 = found.result.x[0, 0], question.start[0, 0]
         held = {
@@ -134,15 +149,16 @@ class TestExploring:
         assert found.verdicts.structure is not None
         assert "holds" in found.verdicts.structure.explain(0)
 
-    @pytest.mark.parametrize("method", ["plain", "latent"])
+    @pytest.mark.parametrize("method", ["plain", "latent", "flow"])
     def test_a_radius_is_kept(self, method):
-        found, _ = explore(ask(method=method, weights={"radius": 0.1, "max_steps": 10}))
+        few = {} if method == "flow" else {"max_steps": 10}
+        found, _ = explore(ask(method=method, weights={"radius": 0.1} | few))
         assert (found.result.x - found.result.x0).abs().max() <= 0.1 + 1e-6
 
     def test_nobody_waits_for_what_nobody_wants(self):
-        frames = []
+        frames, question = [], ask(method="latent")
         with pytest.raises(Cancelled):
-            small.explorer().explore(ask(), frames.append, lambda: len(frames) >= 3)
+            small.explorer().explore(question, frames.append, lambda: len(frames) >= 3)
         assert len(frames) == 3
 
     def test_the_judges_do_not_keep_the_picture_waiting(self):
@@ -230,7 +246,7 @@ class TestSettingUp:
         explorer.warm()
         assert made == [1]
         assert [stage.done for stage in told] == list(range(len(told)))
-        assert told[1].name == "method xhat"
+        assert told[1].name == "method flow"
         assert told[-1] == explorer.stage
         assert explorer.judge is fit()
 
@@ -259,7 +275,8 @@ class TestCode:
     @pytest.mark.parametrize(
         ("start", "options"),
         [
-            (THREE, {"weights": {"max_steps": 3, "bending": 0.05}}),
+            (THREE, {"method": "flow", "structure": "ink", "weights": {"levels": 4}}),
+            (THREE, {"method": "retrieval", "weights": {"max_steps": 3, "bending": 0.05}}),
             (THREE, {"method": "pgd"}),
             (THREE, {"method": "plain", "structure": "mirror", "weights": {"rate": 0.1}}),
             (THREE, {"method": "latent", "structure": "lower", "weights": {"confidence": 0.7}}),

@@ -52,7 +52,7 @@ class TestGallery:
         columns = {
             "verdict": ["genuine", "adversarial", "genuine", "mistaken", "genuine"],
             "target": [1, 1, 2, 2, 2],
-            "method": ["xhat"] * 5,
+            "method": ["retrieval"] * 5,
         }
         gallery = Gallery.open(save(tmp_path, columns=columns)[0])
         wanted = {"verdict": "genuine", "target": "2"}

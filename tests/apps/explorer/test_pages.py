@@ -268,7 +268,7 @@ class TestGallery:
         columns = {
             "verdict": ["genuine", "adversarial"] * 100,
             "target": [k % 10 for k in range(200)],
-            "method": [evil] + ["xhat"] * 199,
+            "method": [evil] + ["retrieval"] * 199,
         }
         return Gallery.open(save(tmp_path, rows=200, columns=columns)[0])
 
@@ -313,7 +313,7 @@ class TestGallery:
 
 def test_what_may_be_chosen_is_told(tmp_path):
     about = client(Gallery.open(save(tmp_path)[0])).get("/api/explore/about").json()
-    assert {"plain", "xhat", "diffused"} <= {method["name"] for method in about["methods"]}
+    assert {"plain", "retrieval", "diffused"} <= {method["name"] for method in about["methods"]}
     assert about["classes"] == [str(k) for k in range(10)]
     assert about["shape"] == [1, 8, 8]
     assert about["gallery"] == {"name": "results.parquet", "rows": 5}

@@ -9,10 +9,11 @@ from PIL import Image
 
 from xhat.domain.reading import read_data
 from xhat.judges import Outcome
+from xhat.methods import method
 from xhat_zoo import digits
 from xhat_zoo.digits import demo
 
-METHODS = ("pgd", "latent-robust")
+METHODS = ("pgd", "nearest", "latent-robust")
 FILES = {"grid.png", "morph.gif", "report.html", "results.parquet", "summary.json"}
 COLUMNS = [
     "task", "method", "seed", "index", "start_label", "target", "status", "verdict", "loss",
@@ -60,7 +61,7 @@ def test_the_five_files_are_whole(out):
 
 def test_results_have_the_promised_columns_and_a_row_per_pair_and_method(table):
     assert set(COLUMNS) <= set(table.columns)
-    assert len(table) == 2 * 100
+    assert len(table) == 3 * 100
     assert set(table["task"]) == {"digits"}
     assert set(table["seed"]) == {7}
     for name in METHODS:
@@ -126,7 +127,7 @@ def test_the_summary_equals_the_table(summary, table):
         same(told, rows[~diagonal])
         same(told["diagonal"], rows[diagonal])
         assert (told["n"], told["diagonal"]["n"]) == (90, 10)
-        assert told["seconds"] > 0
+        assert told["seconds"] > 0 or name == "nearest"
         for target, part in told["per_target"].items():
             same(part, rows[~diagonal & (rows["target"] == int(target))])
         assert sum(part["n"] for part in told["per_target"].values()) == 90
@@ -163,8 +164,8 @@ def test_judges_and_searched_models_are_strangers(found):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"methods": ("magic",)}, "method must be one of plain"),
-        ({"methods": ()}, "choose at least one method of plain"),
+        ({"methods": ("magic",)}, "method must be one of flow"),
+        ({"methods": ()}, "choose at least one method of flow"),
         ({"confidence": 1.5}, "confidence must lie between 0 and 1"),
         ({"starts": 0}, "must lie between 1 and"),
         ({"starts": 10**6}, "must lie between 1 and"),
@@ -179,6 +180,26 @@ def test_bad_options_are_refused_before_the_work(monkeypatch, options, message):
 def test_a_method_named_twice_runs_once(monkeypatch, found):
     ran = demo.run(starts=1, methods=("pgd", "pgd"), seed=7)
     assert [of.method.name for of in ran.found] == ["pgd"]
+
+
+def test_every_frame_is_a_state_of_its_search(found):
+    for of in found.found:
+        grid, path = demo._grid(of, found.pairs), of.result.trajectory
+        if of.method.name == "nearest":  # there is no way from the start
+            assert grid.frames is path is None
+            continue
+        assert np.array_equal(grid.frames.reshape(len(path.steps), 100, 784), path.x.flatten(2))
+        assert np.array_equal(grid.frames[-1], grid.images)
+    assert demo._trace(method("retrieval")) == 0
+    assert demo._trace(method("flow")) == 1  # all of its few levels
+
+
+def test_nothing_moves_where_there_is_no_way(tmp_path):
+    found = demo.run(starts=1, methods=("nearest",))
+    page = demo.write(found, tmp_path).read_text()
+    assert {path.name for path in tmp_path.iterdir()} == FILES - {"morph.gif"}
+    assert "The way that" not in page
+    assert "How the search gets there" not in page
 
 
 def test_an_interrupted_search_writes_nothing(tmp_path):
@@ -209,7 +230,7 @@ def test_an_interrupt_while_writing_leaves_no_partial_file(found, tmp_path, monk
         demo.write(found, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == left
     if left:
-        assert len(pq.read_table(tmp_path / "results.parquet")) == 200
+        assert len(pq.read_table(tmp_path / "results.parquet")) == 300
 
 
 def test_a_folder_that_cannot_be_written_is_named(found, tmp_path):

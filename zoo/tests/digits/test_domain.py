@@ -18,7 +18,7 @@ def test_the_readme_case_by_the_front_door():
     found = xhat.optimize(
         digits.surrogate("robust"), PAIRS.starts[38:39], 8, domain=digits_domain()
     )
-    assert found.method == "xhat"
+    assert found.method == "retrieval"
     assert [str(each) for each in found.verdicts.outcomes] == ["genuine"]
 
 

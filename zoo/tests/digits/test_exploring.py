@@ -70,7 +70,7 @@ class TestExploring:
         found = explorer.explore(explorer.ask(THREE, 8), frames.append)
         assert frames[-1].surrogate[8] > 0.9
         assert frames[-1].jury[8] > 0.5
-        assert found.result.method == explorer.default == "xhat"
+        assert found.result.method == explorer.default == "flow"
         assert found.nearest.shape == (3, 1, 28, 28)
         assert found.columns["start_label"] == [3]
 

@@ -1,7 +1,9 @@
 """The main job: every digit into every digit, by several methods, judged and drawn.
 
 ``run`` searches and judges; ``write`` leaves five files: ``grid.png``, ``morph.gif``,
-``report.html``, ``results.parquet`` and ``summary.json``, each whole or not at all.
+``report.html``, ``results.parquet`` and ``summary.json``, each whole or not at all. The animation
+shows states of the searches and nothing else; it is left out where no method has a way from the
+start.
 """
 
 import json
@@ -23,7 +25,7 @@ from xhat.core import atomic_folder_check, atomic_write, check_fraction
 from xhat.engine import Progress
 from xhat.judges import Outcome
 from xhat.learning.checkpoints import versions
-from xhat.methods import Options, method
+from xhat.methods import Method, Options, method
 from xhat.report import COLOURS
 from xhat.task import Stage, Tell
 from xhat_zoo import digits
@@ -41,7 +43,9 @@ from xhat_zoo.digits.steering import METHODS, Steering, searched_through, steer
 __all__ = ["Demo", "run", "said", "write"]
 
 TITLE = "From every digit to every other digit"
-_FRAME_EVERY = 3  # steps between two frames of the animation
+_FRAMES = 36  # of the animation, at most
+_FRAME_EVERY = 3  # steps between two of them, or less where a search has few
+_NEAREST = "nearest"  # which every search is measured by
 _EXAMPLE = (3, 8)  # the pair that the README and the docs tell of
 
 
@@ -129,14 +133,15 @@ def run(
             searched_through(how.name),
             pairs,
             judge,
-            options=Options(confidence, seed=seed, trace=_FRAME_EVERY, on_progress=report),
+            options=Options(confidence, seed=seed, trace=_trace(how), on_progress=report),
         )
+        tell(Stage(how.name, len(pairs), len(pairs)))  # not every method tells how far it is
         everything.append(found)
     return Demo(pairs, tuple(everything), seed, confidence, time.perf_counter() - began)
 
 
 def write(demo: Demo, out: str | Path, *, command: str = "xhat demo") -> Path:
-    """Write the five files into ``out`` and return the path of the page.
+    """Write the files into ``out`` and return the path of the page.
 
     Raises:
         PermissionError: the folder cannot be written to.
@@ -148,7 +153,9 @@ def write(demo: Demo, out: str | Path, *, command: str = "xhat demo") -> Path:
     with atomic_write(out / "summary.json") as temporary:
         temporary.write_text(json.dumps(demo.summary(), indent=1) + "\n")
     save_grid_png(out / "grid.png", grids, title=f"Rotated MNIST: {TITLE.lower()}")
-    morph = save_morph_gif(out / "morph.gif", grids, title=TITLE)
+    morph = None
+    if any(grid.frames is not None for grid in grids):
+        morph = save_morph_gif(out / "morph.gif", grids, title=TITLE, max_frames=_FRAMES)
     return save_page(
         out / "report.html",
         title=TITLE,
@@ -166,15 +173,17 @@ def said(demo: Demo) -> Group:
     """Return a table of the methods, for a terminal."""
     table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
     table.add_column("method", no_wrap=True)
-    for heading in ("genuine", *_SHORT.values(), "seen by judges"):
+    for heading in ("genuine", *_SHORT.values(), "seen by judges", "moved"):
         table.add_column(heading, justify="right", min_width=max(map(len, heading.split())))
     methods = demo.summary()["methods"]
     for name, row in methods.items():
         shares = [f"{100 * row['verdicts'][k] / row['n']:.0f} %" for k in _SHORT]
         genuine = f"[bold {COLOURS[Outcome.GENUINE]}]{100 * row['genuine']:.0f} %[/]"
-        table.add_row(name, genuine, *shares, f"{row['judge_confidence']:.2f}")
+        table.add_row(
+            name, genuine, *shares, f"{row['judge_confidence']:.2f}", f"{row['moved']:.1f}"
+        )
     n = next(iter(methods.values()))["n"]
-    lead = f"Of {n} pairs of different digits a method, and the judges' mean confidence:\n"
+    lead = f"Of {n} pairs of different digits a method; moved is the median distance, in L2:\n"
     return Group(lead, table)
 
 
@@ -183,7 +192,6 @@ _SHORT = {
     "adversarial": "adversarial",
     "out_of_distribution": "out of distr.",
     "mistaken": "mistaken",
-    "unreached": "unreached",
 }
 
 _NOTES = (
@@ -194,8 +202,19 @@ _NOTES = (
     "which may also answer “no digit at all”, and seven measures of how far real digits are.",
     "What is usual is learned from 5,000 real digits that trained nothing, so that a real digit is "
     "flagged with a probability of 5 % at most.",
+    "The method nearest searches nothing: it is the nearest real sample of the target, and what "
+    "every search is measured by. Retrieval begins there, too, so that no way leads from the start "
+    "to what it finds.",
     "The grids show the first start of every digit; the tables count all starts.",
 )
+
+
+def _trace(how: Method) -> int:
+    """Return how many steps lie between two frames of the animation; 0 for no frames."""
+    if not how.from_start:
+        return 0
+    steps = getattr(how, "max_steps", getattr(how, "levels", 1))
+    return min(_FRAME_EVERY, max(1, steps // _FRAMES))
 
 
 def _table(demo: Demo) -> pa.Table:
@@ -254,6 +273,7 @@ def _tables(demo: Demo) -> Summary:
             counts=of["verdicts"],
             reached=of["reached"],
             confidence=of["judge_confidence"],
+            moved=of["moved"],
             seconds=of.get("seconds"),
             evaluations=of["evaluations"],
         )
@@ -270,14 +290,15 @@ def _tables(demo: Demo) -> Summary:
 
 def _lead(demo: Demo) -> str:
     shares = {name: of["genuine"] for name, of in demo.summary()["methods"].items()}
-    best = max(shares, key=lambda name: shares[name])
-    worst = min(shares, key=lambda name: shares[name])
-    said = f"{best} turns {100 * shares[best]:.0f} % of them into genuine samples"
-    if worst != best:
-        said += f", {worst} only {100 * shares[worst]:.0f} %"
+    first, worst = next(iter(shares)), min(shares, key=lambda name: shares[name])
+    said = [f"{first} turns {100 * shares[first]:.0f} % of them into genuine samples"]
+    if _NEAREST in shares and first != _NEAREST:
+        said.append(f"the nearest real sample, untouched, is one in {100 * shares[_NEAREST]:.0f} %")
+    if worst not in (first, _NEAREST):
+        said.append(f"{worst} finds one in {100 * shares[worst]:.0f} %")
     return (
         f"Rows are start digits, columns are wanted digits. Every search below convinced its own "
-        f"classifier or ran out of steps; {said}."
+        f"classifier or ran out of steps; {', '.join(said)}."
     )
 
 

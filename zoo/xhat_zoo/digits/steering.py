@@ -21,8 +21,12 @@ from xhat_zoo.digits.domain import digits_domain
 
 __all__ = ["METHODS", "Steering", "searched_through", "steer"]
 
-METHODS = ("plain", "pgd", "proximal", "robust", "latent", "latent-robust", "xhat")
-"""The methods that are compared: one differs from another in one thing at a time."""
+METHODS = (
+    *("flow", "nearest", "retrieval"),
+    *("plain", "pgd", "proximal", "robust", "latent", "latent-robust"),
+)
+"""The methods that are compared: from the start along the data, beside the nearest real sample,
+untouched and bent; then those of which one differs from another in one thing at a time."""
 _THROUGH_ROBUST = ("robust", "latent-robust")
 
 

@@ -23,6 +23,7 @@ from xhat.door.judging import judged
 from xhat.engine import Progress, Result
 from xhat.judges import Judge
 from xhat.methods import Method, Options, default_method, known_methods
+from xhat.objectives import Objective
 from xhat.task import Cancelled, Stage, Tell
 
 __all__ = ["Explorer", "Finding", "Frame"]
@@ -146,8 +147,9 @@ class Explorer:
         around, goal = self.domain, wanted(0, domain)
         made = [kind() for kind in known_methods().values()]
         self.how = {how.name: how for how in made if how.missing(around, goal) is None}
-        # its films have many frames
-        self.default = "xhat" if "xhat" in self.how else default_method(around, goal).name
+        # a way along the data is worth watching, where its prior need not be trained first
+        there = "flow" in self.how and "prior" in domain.trained()
+        self.default = "flow" if there else default_method(around, goal).name
         self._training, self._judging = threading.RLock(), threading.Lock()
         self._prepared = {how.name for how in made if not how.needs}
         self._judge: Judge | None = None
@@ -175,7 +177,8 @@ class Explorer:
         """
         tell = tell or (lambda _: None)
         late = [how for how in self.how.values() if how.needs]
-        late.sort(key=lambda how: how.name != self.default)  # what is used first, first
+        # what is used first, first; what takes longest, last
+        late.sort(key=lambda how: (how.name != self.default, "prior" in how.needs))
         stages: list[tuple[str, Callable[[], object]]] = [("judges", self._judged)]
         stages += [(f"method {how.name}", lambda how=how: self._prepare(how)) for how in late]
         stages.append(("first search", self._rehearse))
@@ -242,6 +245,7 @@ class Explorer:
             {
                 "name": how.name,
                 "caption": how.caption,
+                "from_start": how.from_start,
                 "settings": [vars(setting) for setting in settings(how)],
                 "structures": [
                     {"name": each.name, "title": each.title} for each in structures(how)
@@ -270,6 +274,8 @@ class Explorer:
     ) -> Finding:
         """Search, show every step, and judge what was found.
 
+        A method that does not begin at the start has no way from there: nothing is shown between.
+
         Args:
             question: what to search for.
             on_frame: called for the start, every step, and last for what was found.
@@ -288,7 +294,8 @@ class Explorer:
         found = how.search(
             self.model, goal, question.start, self.domain, question.constraints, options
         )
-        show.end(found)
+        asked = self.model, goal, question.start, self.domain, question.constraints
+        show.end(found, lambda: how.plan(*asked).problem.objective)
         self._judged()
         return self._finding(
             question,
@@ -370,7 +377,7 @@ class _Showing:
         self.explorer, self.question = explorer, question
         self.on_frame, self.cancelled = on_frame, cancelled
         self.began = self.again = time.perf_counter()
-        self.live = False
+        self.live, self.shows = False, question.how.from_start
 
     def start(self) -> None:
         """Show the start, before anything is set up."""
@@ -380,17 +387,20 @@ class _Showing:
         """Show what one step looked at."""
         if self.cancelled():
             raise Cancelled
-        if now.live is not None and len(now.live.ids):
+        if self.shows and now.live is not None and len(now.live.ids):
             self.live = True
             asked = time.perf_counter() >= self.again
             self._show(int(now.live.steps[0]), now.live.x[:1], float(now.live.loss[0]), asked=asked)
 
-    def end(self, result: Result) -> None:
+    def end(self, result: Result, objective: Callable[[], Objective]) -> None:
         """Show what was found, and before it the way there where nothing was seen of it yet."""
         path = result.trajectory
-        if path is not None and not self.live:
+        if self.shows and path is not None and not self.live:
+            loss = objective()
             for k, step in enumerate(path.steps[1:-1], 1):
-                self._show(step, path.x[k, :1], float(path.loss[k, 0]), asked=False)
+                x = path.x[k, :1]
+                with torch.no_grad():
+                    self._show(step, x, float(loss(x)), asked=True)
         loss = float(result.loss[0])
         self._show(int(result.steps[0]), result.x, loss, asked=True, last=True)
 

@@ -98,7 +98,7 @@ def settings(how: Method) -> tuple[Setting, ...]:
             found.append(_setting(name, value, says.get(name, "")))
     if "confidence" in how.options:
         found.append(_CONFIDENCE)
-    if "restarts" in how.options and "radius" not in {each.name for each in found}:
+    if how.from_start and "radius" not in {each.name for each in found}:
         found.append(_RADIUS)
     return tuple(found)
 
@@ -188,7 +188,7 @@ def structures(how: Method) -> tuple[Structure, ...]:
 
     Nothing where it does not begin at the start, since then it cannot keep anything of it.
     """
-    return tuple(STRUCTURES.values()) if "restarts" in how.options else ()
+    return tuple(STRUCTURES.values()) if how.from_start else ()
 
 
 @dataclass(frozen=True)

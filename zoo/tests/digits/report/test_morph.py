@@ -32,7 +32,8 @@ def test_it_goes_from_the_starts_to_the_verdicts_and_loops(tmp_path, make_grid):
         place = tuple(v + thin for v in board.cell(k, i, j)[:2])
         assert last.getpixel(place) == rgb(COLOURS[grids[k].outcome(i, j)])
         assert first.getpixel(place) != last.getpixel(place)
-        for image, pictures in ((first, grids[k].starts[i]), (last, grids[k].images[i, j])):
+        begun = grids[k].images[i, j] if grids[k].frames is None else grids[k].starts[i]
+        for image, pictures in ((first, begun), (last, grids[k].images[i, j])):
             shown = np.array(image.convert("L").crop(board.inside(k, i, j)), dtype=float)
             step = shown.shape[0] // 6
             assert np.abs(shown[::step, ::step] / 255 - pictures).max() < 0.5 / 23 + 0.01
@@ -47,6 +48,17 @@ def test_movement_in_between_stays_near_the_recorded_frames(tmp_path, make_grid)
         shown = np.array(found[moment][1].convert("L").crop(box), dtype=float)
         step = shown.shape[0] // 6
         assert np.abs(shown[::step, ::step] / 255 - grid.frames[moment, 0, 2]).max() < 1.6 / 23
+
+
+def test_what_has_no_way_from_the_start_is_shown_still_and_named_so(tmp_path, make_grid):
+    grids = [make_grid("flow"), make_grid("nearest", frames=None)]
+    path = save_morph_gif(tmp_path / "m.gif", grids, max_frames=5)
+    _, found = frames_of(path)
+    board = _board(grids, "")
+    shown = [[np.array(frame.crop(board.inside(k, 1, 1))) for _, frame in found] for k in (0, 1)]
+    assert all(np.array_equal(frame, shown[1][-1]) for frame in shown[1])
+    assert not np.array_equal(shown[0][0], shown[0][-1])
+    assert [grid.caption.endswith("shown still)") for grid in board.grids] == [False, True]
 
 
 def test_a_coarser_movement_is_drawn_if_the_file_would_be_too_large(tmp_path, make_grid):

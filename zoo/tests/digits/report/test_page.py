@@ -112,7 +112,7 @@ def test_numbers_targets_diagonal_and_facts_are_told(save, summary):
 def test_equal_pictures_travel_once(save, make_grid):
     starts = np.zeros((2, 6, 5))
     grids = [make_grid(m, starts=starts) for m in ("plain", "latent")]
-    assert len(re.findall(r"url\(data:", save(grids))) == 3
+    assert len(re.findall(r"url\(data:", save(grids))) == 4  # one of them a way
 
 
 def test_a_sprite_shows_the_right_part(save, make_grid):
@@ -133,6 +133,19 @@ def test_the_pair_on_top_can_be_chosen(save):
     assert "from “1” to “0”" in save(pair=(1, 0))
     with pytest.raises(ValueError, match="pair must lie within 2 starts and 3 targets"):
         save(pair=(2, 0))
+
+
+def test_the_way_of_the_first_search_that_has_one_is_shown_state_by_state(
+    save, make_grid, tmp_path
+):
+    grids = [make_grid("nearest", frames=None), make_grid("flow"), make_grid("plain")]
+    gif = save_morph_gif(tmp_path / "m.gif", grids, max_frames=3)
+    text = save(grids, pair=(0, 2), morph=gif)
+    Page(text)
+    assert "The way that flow went" in text
+    assert len(re.findall(r"state \d of 9<", text)) == 9
+    assert "what nearest found, so that is shown still" in text
+    assert "The way that" not in save([make_grid(frames=None)])
 
 
 def test_a_page_of_six_grids_stays_small(save, make_grid, tmp_path):

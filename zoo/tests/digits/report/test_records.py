@@ -114,6 +114,7 @@ def test_a_row_counts_every_outcome():
         ({"reached": 1.5}, r"reached of 'plain' must lie in \[0, 1\]"),
         ({"confidence": float("nan")}, "confidence"),
         ({"seconds": -1.0}, "seconds of 'plain' must be 0 or more"),
+        ({"moved": -1.0}, "moved of 'plain' must be 0 or more"),
     ],
 )
 def test_impossible_numbers_are_refused(fields, sentence):

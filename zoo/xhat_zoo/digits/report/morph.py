@@ -1,4 +1,4 @@
-"""The moving picture: the grids as the search changes them, then the verdicts.
+"""The moving picture: the states of every search, then the verdicts; nothing is made up in between.
 
 A GIF has one palette and stores what differs from the frame before. So greys are rounded to a few
 levels, and a pixel is redrawn only when it has moved by more than one level; the last frame is
@@ -7,6 +7,7 @@ exact. If the file still is too large, moments and levels are left out until it 
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from xhat_zoo.digits.report.records import MethodGrid, check_alike
 
 __all__ = ["save_morph_gif"]
 
+_STILL = "no way from the start: shown still"
 _COARSER = ((1.0, 24), (0.7, 16), (0.5, 12), (0.35, 8), (0.2, 6), (0.1, 4))
 
 
@@ -39,7 +41,7 @@ def save_morph_gif(
 
     It begins with the starts, moves through ``frames`` (methods with fewer or more of them end
     together), and rests on the candidates with the borders of their verdicts. A method without
-    frames shows its starts until then.
+    frames has no way from the start: it shows its candidates all the time, and says so.
 
     Args:
         path: where to; its folder is made if needed.
@@ -85,7 +87,11 @@ def _board(grids: Sequence[MethodGrid], title: str) -> Board:
     h, w = grids[0].images.shape[2:]
     scale = max(1, 28 // max(h, w)) if max(h, w) <= 40 else 28 / max(h, w)
     tile = max(1, round(w * scale)), max(1, round(h * scale))
-    return Board(grids, tile, 0.5, title, explain=False)
+    named = [
+        grid if grid.frames is not None else replace(grid, caption=f"{grid.caption} ({_STILL})")
+        for grid in grids
+    ]
+    return Board(named, tile, 0.5, title, explain=False)
 
 
 def _encode(board: Board, moments: int, levels: int, duration: float, pause: float) -> bytes:
@@ -123,7 +129,9 @@ def _moment(board: Board, still: NDArray[np.uint8], part: float, levels: int) ->
     """Return the frame at ``part`` of the way, in [0, 1]."""
     pictures = []
     for grid in board.grids:
-        if part == 0 or grid.frames is None:
+        if grid.frames is None:
+            pictures.append(grid.images)
+        elif part == 0:
             pictures.append(np.broadcast_to(grid.starts[:, None], grid.images.shape))
         else:
             pictures.append(grid.frames[round(part * (len(grid.frames) - 1))])

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from xhat.core import UnreadableFileError, atomic_write
@@ -26,6 +27,8 @@ from xhat_zoo.digits.report.records import (
 )
 
 __all__ = ["save_page"]
+
+_STATES = 12  # of one search, at the top of the page
 
 
 def save_page(
@@ -49,10 +52,12 @@ def save_page(
         grids: one per method, all of one shape and with the same labels.
         summary: the numbers of the same methods, possibly over more candidates than the grids show.
         facts: of the run, such as seed, versions, command and seconds, in the order of reading.
-        morph: the animated GIF to embed, as :func:`~xhat.report.save_morph_gif` writes it.
+        morph: the animated GIF to embed, as :func:`~xhat_zoo.digits.report.save_morph_gif` writes
+            it.
         notes: further paragraphs for "How to read this", such as what the judges are.
         pair: the cell ``(i, j)`` that the top of the page compares across methods; by default
-            the most typical one (:func:`~xhat.report.typical_pair`).
+            the most typical one (:func:`~xhat_zoo.digits.report.typical_pair`). Below it are
+            states of the first method that has frames.
 
     Returns:
         The path.
@@ -75,6 +80,8 @@ def save_page(
         title=title,
         lead=lead,
         panels=[_panel(grid, sprites) for grid in grids],
+        way=_way(grids, i, j, sprites),
+        still=[grid.method for grid in grids if grid.frames is None],
         pair={
             "i": i,
             "j": j,
@@ -109,6 +116,17 @@ def _panel(grid: MethodGrid, sprites: Sprites) -> dict[str, Any]:
     }
 
 
+def _way(grids: Sequence[MethodGrid], i: int, j: int, sprites: Sprites) -> dict[str, Any] | None:
+    """Return states of the first search that has any, of one pair; None where none has."""
+    for grid in grids:
+        if grid.frames is not None:
+            states = grid.frames[:, i, j]
+            few = min(_STATES, len(states))
+            chosen = np.linspace(0, len(states) - 1, few).round().astype(int)
+            return {"method": grid.method, "sprite": sprites.add(states[None, chosen]), "n": few}
+    return None
+
+
 def _tables(summary: Summary) -> list[dict[str, Any]]:
     tables = [("Start and target differ", summary.rows), ("The diagonal", summary.diagonal)]
     return [
@@ -116,8 +134,10 @@ def _tables(summary: Summary) -> list[dict[str, Any]]:
             "title": title,
             "rows": [{"row": row, "segments": segments(row.counts)} for row in rows],
             "present": legend(o for row in rows for o, count in row.counts.items() if count),
-            **{name: _known(rows, name) for name in ("reached", "confidence", "seconds")},
-            "evaluations": _known(rows, "evaluations"),
+            **{
+                name: _known(rows, name)
+                for name in ("reached", "confidence", "moved", "seconds", "evaluations")
+            },
         }
         for title, rows in tables
         if rows

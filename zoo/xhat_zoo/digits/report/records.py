@@ -125,12 +125,13 @@ class SummaryRow:
         counts: how many had each outcome; outcomes that did not occur may be left out.
         reached: share in [0, 1] for which the search met its target, or None if unknown.
         confidence: mean confidence in [0, 1] of the held-out judges in the target, or None.
+        moved: median Euclidean distance from the start, or None.
         seconds: wall-clock time of the search of these candidates, or None.
         evaluations: mean number of model evaluations a candidate, or None.
 
     Raises:
         ValueError: counts that are negative, do not sum to ``n`` or name no outcome; shares outside
-            [0, 1]; negative times or evaluations.
+            [0, 1]; negative distances, times or evaluations.
 
     Example:
         >>> row = SummaryRow.tally("plain", ["adversarial", "adversarial", "genuine", "unreached"])
@@ -143,6 +144,7 @@ class SummaryRow:
     counts: Mapping[Any, int]
     reached: float | None = None
     confidence: float | None = None
+    moved: float | None = None
     seconds: float | None = None
     evaluations: float | None = None
 
@@ -155,7 +157,7 @@ class SummaryRow:
                 f"counts of {self.method!r} must be 0 or more and sum to n = {self.n}, "
                 f"but are {list(given.values())}."
             )
-        for name in ("reached", "confidence", "seconds", "evaluations"):
+        for name in ("reached", "confidence", "moved", "seconds", "evaluations"):
             value = getattr(self, name)
             most = 1 + SLACK if name in ("reached", "confidence") else float("inf")
             if value is not None and not 0 <= value <= most:

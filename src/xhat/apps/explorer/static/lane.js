@@ -5,9 +5,6 @@ import { bytes, one, paint } from "/static/explore/pictures.js";
 
 const PACE = 45; // milliseconds that a frame stays at least, so that quick searches can be watched
 const SLOW = 110; // for searches of few steps
-const FADE = 500; // for a jump, such as from the start to the real digit where a search begins
-const JUMP = 2; // Euclidean distance
-const calmly = matchMedia("(prefers-reduced-motion: reduce)");
 const percent = (share) => `${Math.round(100 * share)} %`;
 
 export class Lane {
@@ -39,10 +36,11 @@ export class Lane {
     this.start = start;
     this.frames = [];
     this.shown = -1;
-    this.found = this.code = this.faded = this.fading = null;
+    this.found = this.code = null;
     this.live = this.playing = true;
     this.$("h2").textContent = method.name;
-    this.$(".lane-head .caption").textContent = method.caption;
+    this.$(".lane-head .caption").textContent = method.from_start ? method.caption : `${method.caption}; no way leads there from the start, so nothing is shown between`;
+    this.$(".curve").hidden = !method.from_start;
     this.$(".verdict").hidden = this.$(".waiting").hidden = true;
     this.$(".big").style.backgroundColor = "";
     this.$(".play").disabled = this.$(".at").disabled = true;
@@ -81,7 +79,6 @@ export class Lane {
 
   replay() {
     this.shown = -1;
-    this.faded = undefined;
     this.playing = true;
     requestAnimationFrame((now) => this.#tick(now));
   }
@@ -89,13 +86,8 @@ export class Lane {
   #tick(now) {
     if (!this.playing) return;
     const pace = this.live && this.frames.length - this.shown > 12 ? 16 : this.frames.length < 24 && !this.live ? SLOW : PACE;
-    const before = this.frames[this.shown], after = this.frames[this.shown + 1];
-    if (after && before && !calmly.matches && Math.abs(after.moved - before.moved) > JUMP && this.faded !== after) {
-      this.fading ??= now;
-      const share = Math.min(1, (now - this.fading) / FADE), eased = share * share * (3 - 2 * share);
-      paint(this.$(".now"), after.x.map((value, i) => before.x[i] + eased * (value - before.x[i])), this.$(".changed").checked ? this.start : null);
-      if (share === 1) { this.faded = after; this.fading = undefined; }
-    } else if (after && now - (this.turned ?? 0) >= pace) {
+    const before = this.frames[this.shown], after = this.frames[this.shown + 1]; // nothing is drawn between
+    if (after && now - (this.turned ?? 0) >= pace) {
       this.turned = now;
       this.#show(this.shown + 1);
     }

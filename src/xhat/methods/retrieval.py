@@ -27,7 +27,7 @@ from xhat.objectives.goals import Goal
 from xhat.spaces import Warped
 from xhat.surrogates import ReferenceSamples
 
-__all__ = ["Bent", "Nearest"]
+__all__ = ["Nearest", "Retrieval"]
 
 _EVEN = math.log(2)  # the cross-entropy of even odds
 _FEWEST = 4  # points of a lattice along a side
@@ -37,6 +37,7 @@ class _FromReal(Method):
     """What both have: real samples of the domain."""
 
     needs: ClassVar[tuple[str, ...]] = ("classes",)
+    from_start: ClassVar[bool] = False
 
     def prepare(self, domain: Around, on_progress: Training | None = None) -> None:
         """Choose the real samples, and train what says which of them are good ones."""
@@ -105,7 +106,7 @@ class Nearest(_FromReal):
 
 
 @dataclass(frozen=True)
-class Bent(_FromReal):
+class Retrieval(_FromReal):
     """The nearest real sample of the target, bent towards the start while it stays what it is.
 
     ::
@@ -138,7 +139,7 @@ class Bent(_FromReal):
         max_steps: the step budget.
     """
 
-    name: ClassVar[str] = "xhat"
+    name: ClassVar[str] = "retrieval"
     caption: ClassVar[str] = "the nearest real sample of the target, bent towards the start"
     options: ClassVar[tuple[str, ...]] = ("max_steps", "seed", "compute", "trace", "on_progress")
     needs: ClassVar[tuple[str, ...]] = ("images", "classes", "robust", "autoencoder")
