@@ -191,8 +191,8 @@ INTERPOLATION = Experiment(
         "The search along the data, flow, begins at the digit itself and ends elsewhere; beside it "
         "stands the straight line in pixels between its own ends. Its states lie close together at "
         "the end, where all is decided, which even steps of pixels do not reward.",
-        "The path of the method retrieval begins at a real sample of the target and has other ends; "
-        "it is shown and not claimed on. Its search starts from the same digits.",
+        "The path of the method retrieval begins at a real sample of the target and other ends; it "
+        "is shown and not claimed on. Its search starts from the same digits.",
         "Fixed before the run: the claims below and their margins.",
     ),
     arms=tuple(_arm(name) for name in WAYS),
