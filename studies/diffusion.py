@@ -87,7 +87,8 @@ DIFFUSION = Experiment(
         "target, untouched, and shows what is had without any search; retrieval bends it to "
         "the start. Of these the genuine share is that of real digits, and only nearness, variety "
         "and cost are worth a comparison; they need the real samples at hand, and never leave "
-        "them.", Levels, noise and scales were chosen from 20 settings on images that trained the "
+        "them.",
+        "Levels, noise and scales were chosen from 20 settings on images that trained the "
         "surrogates, by genuine share first and nearness second; so were the numbers of "
         "retrieval; those of flow were chosen on 300 test images, drawn at random, of which a few "
         "may be among these starts.",
