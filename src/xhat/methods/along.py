@@ -180,11 +180,10 @@ class Along:
         x = x.clone()
         for _ in range(_AGAIN * bool(self.how.steering)):
             with torch.no_grad():
-                missed = (~self.problem.objective.select(rows).measure(x, x).reached).nonzero()[
-                    :, 0
-                ]
-            if not len(missed):
+                there = self.problem.objective.select(rows).measure(x, x).reached
+            if there is None or bool(there.all()):
                 break
+            missed = (~there).nonzero()[:, 0]
             z, some = self.prior.coordinates.into(x[missed]), rows[missed]
             told = partial(self._told, sigma=sigma, rows=some, way=way, push=(0.0, 0.0))
             objective = self.problem.objective.select(some)
