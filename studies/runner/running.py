@@ -165,10 +165,21 @@ def _uncut() -> Iterator[None]:
 
 
 def _commit() -> str:
-    """Return the commit that the package's own source is at, if it lies in a repository."""
-    call = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    """Return the commit that the source is at, if it lies in a repository.
+
+    It is dirty where anything but results differs from it: writing results is no change of source.
+    """
     try:
-        found = subprocess.run(call, capture_output=True, text=True, check=False)  # noqa: S603
+        commit, changed = (_told(*words) for words in (_NAMED, _CHANGED))
     except OSError:
         return "unknown"
-    return found.stdout.strip() or "unknown"
+    return commit + ("-dirty" if changed else "") if commit else "unknown"
+
+
+_NAMED = ("describe", "--always")
+_CHANGED = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)*/results/*")
+
+
+def _told(*words: str) -> str:
+    call = ["git", "-C", str(Path(__file__).parent), *words]
+    return subprocess.run(call, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603

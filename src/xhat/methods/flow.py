@@ -120,6 +120,8 @@ class Flow(Method):
     def suited(self, prior: Prior) -> "Flow":
         """Return the method with what was left open filled in for a prior."""
         usual = _EXACT if prior.exact else _LEARNT
+        if self.tries > 1:  # which differ by their noise
+            usual = usual | {"churn": _LEARNT["churn"]}
         left = {name: value for name, value in usual.items() if getattr(self, name) is None}
         return replace(self, **left)
 
@@ -230,7 +232,6 @@ class LabelFree(Flow):
     tells: ClassVar[bool] = False
     through: bool | None = True
     steering: float | None = 0.2
-    nearness: float | None = 0.0
     sureness: tuple[float, ...] | None = (0.0, 1.0, 2.0, 4.0)
 
 
