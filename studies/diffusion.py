@@ -57,7 +57,7 @@ def _remark(table: Table) -> tuple[str, ...]:
     return (
         "Training, in minutes of one core: "
         + ", ".join(f"{name} {minutes:.0f}" for name, minutes in trained.items())
-        + ". The method flow needs the prior, which was begun at the denoiser, and the robust "
+        + ". The method flow needs the prior, which was trained from nothing, and the robust "
         "classifier; nearest and retrieval need the last two and real samples at hand; a diffusion "
         "the denoiser, and the robust classifier where it is guided by it.",
         "CPU time over that of flow: "

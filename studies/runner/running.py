@@ -177,7 +177,14 @@ def _commit() -> str:
 
 
 _NAMED = ("describe", "--always")
-_CHANGED = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)*/results/*")
+_CHANGED = (
+    "status",
+    "--porcelain",
+    "--untracked-files=no",
+    "--",
+    ":/",
+    ":(top,exclude)*/results/*",
+)
 
 
 def _told(*words: str) -> str:
