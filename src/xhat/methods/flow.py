@@ -49,12 +49,12 @@ __all__ = ["Flow", "LabelFree"]
 
 _EXACT = {
     "noise": 0.6, "through": False, "steering": 0.3, "nearness": 0.5,
-    "sureness": (0.0, 0.5, 1.0, 2.0), "churn": 0.0, "middle": 0.0,
+    "guided": 0.4, "sureness": (0.0, 0.5, 1.0, 2.0), "churn": 0.0, "middle": 0.0,
 }  # fmt: skip
 # what a network says is an average, which is smoother than samples and nearer to the middle
 _LEARNT = {
     "noise": 0.2, "through": True, "steering": 0.1, "nearness": 0.0,
-    "sureness": (0.0, 1.0, 2.0, 4.0), "churn": 0.25, "middle": 0.1,
+    "guided": 0.4, "sureness": (0.0, 1.0, 2.0, 4.0), "churn": 0.25, "middle": 0.1,
 }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ class Flow(Method):
     steering: float | None = None
     nearness: float | None = None
     sureness: tuple[float, ...] | None = None
-    guided: float = 0.4
+    guided: float | None = None
     churn: float | None = None
     tries: int = 1
     share: float = 0.8
