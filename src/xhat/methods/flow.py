@@ -99,7 +99,7 @@ class Flow(Method):
     steering: float | None = None
     nearness: float | None = None
     sureness: tuple[float, ...] | None = None
-    guided: float | None = None
+    guided: float | None = 0.4
     churn: float | None = None
     tries: int = 1
     share: float = 0.8
@@ -231,6 +231,7 @@ class LabelFree(Flow):
     caption: ClassVar[str] = "from the start along the data, by the model's gradient alone"
     tells: ClassVar[bool] = False
     through: bool | None = True
+    guided: float | None = None  # nothing is told from which to push away
     steering: float | None = 0.2
     sureness: tuple[float, ...] | None = (0.0, 1.0, 2.0, 4.0)
 
