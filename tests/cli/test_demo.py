@@ -30,7 +30,7 @@ def test_the_demo_writes_its_files_and_prints_the_page(xhat, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--method", "magic"], "method must be one of flow, nearest"),
+        (["--method", "magic"], "method must be one of flow, label-free"),
         (["--starts", "0"], "must lie between 1 and"),
         (["--starts", "5000"], "must lie between 1 and"),
         (["--confidence", "2"], "confidence must lie between 0 and 1"),
