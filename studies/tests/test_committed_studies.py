@@ -10,7 +10,7 @@ from studies.runner.cells import Cells
 from studies.runner.running import Finished
 
 ROOT = Path(__file__).parents[2]
-FEWER = {"latent-size": 3, "ablation": 3, "diffusion": 3}  # seeds, of many cells
+FEWER = {"latent-size": 3, "ablation": 3, "diffusion": 3, "flow": 3}  # seeds, of many cells
 FOLDERS = sorted(path.parent for path in (ROOT / "studies" / "results").glob("*/results.json"))
 
 
