@@ -22,7 +22,7 @@ from xhat.door.judged import Judged
 from xhat.door.judging import judged
 from xhat.engine import Progress, Result
 from xhat.judges import Judge
-from xhat.methods import Method, Options, default_method, known_methods
+from xhat.methods import Flow, Method, Options, default_method, known_methods
 from xhat.objectives import Objective
 from xhat.task import Cancelled, Stage, Tell
 
@@ -150,6 +150,8 @@ class Explorer:
         # a way along the data is worth watching, where its prior need not be trained first
         there = "flow" in self.how and "prior" in domain.trained()
         self.default = "flow" if there else default_method(around, goal).name
+        if there:  # with the numbers that suit this prior, so that they can be moved
+            self.how["flow"] = Flow().suited(domain.network("prior"))  # pyright: ignore[reportArgumentType]
         self._training, self._judging = threading.RLock(), threading.Lock()
         self._prepared = {how.name for how in made if not how.needs}
         self._judge: Judge | None = None
