@@ -165,7 +165,10 @@ def test_an_interrupt_leaves_an_answer():
     assert Status.INTERRUPTED in found.status
 
 
-@pytest.mark.parametrize("wrong", [{"noise": 0.0}, {"levels": 0}, {"share": 1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"noise": 0.0}, {"levels": 0}, {"share": 1.0}, {"sureness": ()}, {"sureness": (0.0, -1.0)}],
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Flow(**wrong)

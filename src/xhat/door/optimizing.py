@@ -146,17 +146,24 @@ def choose(
     return method
 
 
+def _asked(model: Model, domain: Domain) -> tuple[Tensor, Tensor | None]:
+    """Return some rows of a domain, and what a model gives for them; None where it cannot."""
+    some = torch.arange(0, len(domain), max(1, len(domain) // _ASKED))
+    try:
+        with at_rest(model, warn=False), torch.no_grad():
+            return some, check_tensor("the outputs", model(domain.x[some]))
+    except Exception:  # noqa: BLE001 - the search says better what is wrong with a model
+        return some, None
+
+
 def _check_order(model: Model, goal: Any, domain: Domain | None) -> None:
     """Warn where the classes of the model seem to be in another order than those of the domain."""
     if domain is None or domain.labels is None or not goal.by_class:
         return
-    some = torch.arange(0, len(domain), max(1, len(domain) // _ASKED))
-    try:
-        with at_rest(model, warn=False), torch.no_grad():
-            said = model(domain.x[some]).argmax(dim=1).cpu()
-    except Exception:  # noqa: BLE001 - the search says better what is wrong with a model
+    some, y = _asked(model, domain)
+    if y is None or y.ndim != 2:
         return
-    labels, count = domain.labels[some], len(domain.classes)
+    said, labels, count = y.argmax(dim=1).cpu(), domain.labels[some], len(domain.classes)
     if int(said.max()) >= count:
         return
     table = torch.zeros(count, count).index_put(
@@ -180,12 +187,9 @@ def _check_near(model: Model, goal: Any, domain: Domain | None) -> None:
         return
     y = domain.values
     if y is None or goal.outputs not in (1, y.reshape(len(y), -1).shape[1]):
-        some = torch.arange(0, len(domain), max(1, len(domain) // _ASKED))
-        try:
-            with at_rest(model, warn=False), torch.no_grad():
-                y = model(domain.x[some])
-        except Exception:  # noqa: BLE001 - the search says better what is wrong with a model
-            return
+        _, y = _asked(model, domain)
+    if y is None:
+        return
     y = y.double().reshape(len(y), -1)
     try:
         far = goal.off(y) if goal.shared else torch.stack([goal.off(one[None]) for one in y])

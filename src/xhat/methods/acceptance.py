@@ -1,10 +1,10 @@
 """When a search along the data is content, by all that searches know; no judge is asked.
 
 Three things are wanted of a result: the searched model gives what is wanted; a second classifier,
-the guard, is as sure of its class as of most real samples; and it is no average. Along the data it
-is easy to end in the middle of a class, at what all of its samples have in common and none of them
-is. How far a sample lies from the middle is its Mahalanobis distance among its class, along the
-principal directions.
+the guard, is as sure of its class as of most real samples; and, where a share is given, it is no
+average. Along the data it is easy to end in the middle of a class, at what all of its samples have
+in common and none of them is. How far a sample lies from the middle is its Mahalanobis distance
+among its class, along the principal directions.
 """
 
 from dataclasses import dataclass

@@ -116,6 +116,10 @@ class Flow(Method):
         for name in ("guided", "steering", "nearness", "churn", "middle"):
             if (value := getattr(self, name)) is not None:
                 check_positive(name, value, zero=True)
+        if self.sureness == ():
+            raise ValueError("sureness must be one number or more, such as (0.0, 1.0), but is ().")
+        for each in self.sureness or ():
+            check_positive("sureness", each, zero=True)
 
     def suited(self, prior: Prior) -> "Flow":
         """Return the method with what was left open filled in for a prior."""

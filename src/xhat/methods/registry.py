@@ -65,7 +65,7 @@ def default_method(domain: Around, goal: Goal) -> Method:
     """Return the best of these methods for a domain and a goal.
 
     Where a prior can be had, ``flow``; for classes of a thousand images and more ``retrieval``,
-    for which nothing has to be trained for minutes. Where samples are too few for a prior,
+    whose networks are trained sooner than a prior. Where samples are too few for a prior,
     ``nearest``. Without any, features near the start for classes, and the features themselves for
     values, for which there is nothing to trade them.
     """
