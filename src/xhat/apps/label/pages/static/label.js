@@ -77,6 +77,8 @@ async function flush() {
       again = 0;
       const shown = queue[0];
       take(told);
+      const still = queue.findIndex((each) => each.ticket === shown?.ticket && each.revision === shown?.revision);
+      if (still > 0) queue.unshift(...queue.splice(still, 1)); // someone may have begun to answer it
       if (told.outcome.startsWith("another answer")) toast("That image was answered in another tab; the first answer counts.");
       if (told.outcome.startsWith("the image was opened again")) toast("That image was taken back in another tab, and waits for a new answer.");
       if (shown?.ticket !== queue[0]?.ticket || $("work").hidden) show();
@@ -114,6 +116,8 @@ function only(id) {
   for (const each of ["welcome", "work", "rest"]) $(each).hidden = each !== id;
   $("progress").hidden = !state || id === "welcome";
   $("help").hidden = id !== "work";
+  // A button that was just hidden keeps the focus until the next frame, and with it takes Enter.
+  if (document.activeElement?.closest("[hidden]")) $("main").focus({ preventScroll: true });
 }
 
 function welcome() {
