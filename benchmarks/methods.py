@@ -35,9 +35,11 @@ FIELDS = (
     "rotated MNIST", "Fashion-MNIST", "8x8 digits", "rendered shapes", "GunPoint",
     "ItalyPowerDemand", "JapaneseVowels", "mnist1d", "wine", "breast cancer",
 )  # fmt: skip
-IMAGES = ("nearest", "flow", "label-free", "retrieval", "latent", "latent-robust", "plain")
-OTHERS = ("nearest", "flow", "label-free", "proximal", "plain")
-PATHS = ("flow", "label-free")
+IMAGES = (
+    "nearest", "flow", "label-free", "edited", "retrieval", "latent", "latent-robust", "plain",
+)  # fmt: skip
+OTHERS = ("nearest", "flow", "label-free", "edited", "proximal", "plain")
+PATHS = ("flow", "label-free", "edited")
 FEATURES = 40  # principal directions in which sets are compared
 
 

@@ -124,7 +124,7 @@ def test_bad_targets(refused, folder, target, said):
         ({"model": "own_models:nothing"}, "no attribute 'nothing'"),
         ({"model": "own_models:lift"}, "must return logits of shape (n, classes)"),
         ({"model": "own_models:flat"}, "cannot be differentiated"),
-        ({"method": "magic"}, "method must be one of flow, label-free, nearest"),
+        ({"method": "magic"}, "method must be one of flow, label-free, edited, nearest"),
         ({"method": "latent"}, "needs to know what real inputs look like; give a domain"),
         ({"labels": "y.npy"}, "--labels goes with --reference"),
         ({"kind": "image"}, "--kind goes with --reference"),

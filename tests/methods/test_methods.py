@@ -134,11 +134,11 @@ def test_tables_are_served_by_those_that_need_no_images():
     domain = wine()
     goal, x0 = Class([1, 2, 0]), domain.x[[0, 60, 150]]
     served = [name for name in EVERY if method(name).missing(domain, goal) is None]
-    assert served == ["flow", "label-free", "nearest", "pgd", "plain", "proximal"]
+    assert served == ["edited", "flow", "label-free", "nearest", "pgd", "plain", "proximal"]
     for name in served:
         found = method(name).search(cultivar, goal, x0, domain)
         assert found.feasible.all()
-        if name not in ("flow", "label-free", "pgd"):
+        if name not in ("edited", "flow", "label-free", "pgd"):
             assert found.reached.all(), name
     bound = domain.scale * 0.3
     found = method("pgd").search(cultivar, goal, x0, domain)
@@ -225,7 +225,7 @@ def test_a_strangers_method_is_one_class_and_one_line(monkeypatch):
 
 
 def test_unknown_names_are_told():
-    with pytest.raises(ValueError, match="method must be one of flow, label-free, nearest"):
+    with pytest.raises(ValueError, match="method must be one of flow, label-free, edited, nearest"):
         method("magic")
     with pytest.raises(ValueError, match="the method 'xhat' is called 'retrieval' now"):
         method("xhat")

@@ -8,6 +8,8 @@ trained by the domain where they are missing.
 
 ============================  ================================================================
 ``Flow``                      from the start along the data, by a prior and the model's gradient
+``LabelFree``                 the same, by the model's gradient alone
+``Edited``                    the start, edited by any denoiser that is there already
 ``Nearest``                   the nearest real sample of the target, which a search must excel
 ``Retrieval``                 the same, bent towards the start
 ``Pixels``                    the features themselves, within the limits of the domain
@@ -26,6 +28,7 @@ Your own is one class and one line; see ``docs/guides/add-a-method.md``.
 from xhat.methods.annealed import Annealed
 from xhat.methods.base import Method, Options, Plan
 from xhat.methods.diffused import Diffused
+from xhat.methods.editing import Edited
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
 from xhat.methods.flow import Flow, LabelFree
 from xhat.methods.latent import Guided, InLatentSpace
@@ -36,6 +39,7 @@ from xhat.methods.surroundings import Surroundings
 __all__ = [
     "Annealed",
     "Diffused",
+    "Edited",
     "Flow",
     "Guarded",
     "Guided",

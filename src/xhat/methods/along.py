@@ -92,7 +92,7 @@ class Along:
         for sureness in self.how.sureness:
             found = torch.zeros(len(rest), dtype=torch.bool)
             for draw in range(self.how.tries if len(rest) else 0):
-                way = _Way(sureness, shown, generator(self.seed, "flow", str(draw)))
+                way = Way(sureness, shown, generator(self.seed, "flow", str(draw)))
                 x, frames = self._along(rest, way)
                 passes += way.passes
                 fine, lacking = self.content(x, rest)
@@ -137,7 +137,7 @@ class Along:
         ends = math.log10(first), math.log10(self.how.least)
         return torch.logspace(*ends, self.how.levels, dtype=torch.float64).tolist()
 
-    def _along(self, rows: Tensor, way: "_Way") -> tuple[Tensor, Tensor]:
+    def _along(self, rows: Tensor, way: "Way") -> tuple[Tensor, Tensor]:
         """Return what is found from some starts, and the states on the way."""
         z, frames, x = self.start[rows], [self.x0[rows]], self.x0[rows]
         levels = self._levels(way.sureness)
@@ -154,7 +154,7 @@ class Along:
         return x, torch.stack(frames)
 
     def _stepped(
-        self, z: Tensor, sigma: float, rows: Tensor, way: "_Way", push: tuple[float, float]
+        self, z: Tensor, sigma: float, rows: Tensor, way: "Way", push: tuple[float, float]
     ) -> Tensor:
         """Return where noisy states of some starts lead."""
         objective = self.problem.objective.select(rows)
@@ -175,7 +175,7 @@ class Along:
         length = self.how.steering * (found - self.start[rows]).flatten(1).norm(dim=1)
         return towards_class(found, objective, guard, self.prior, length)
 
-    def _nearer(self, x: Tensor, sigma: float, rows: Tensor, way: "_Way") -> Tensor:
+    def _nearer(self, x: Tensor, sigma: float, rows: Tensor, way: "Way") -> Tensor:
         """Return what is found, moved on to the wanted value where limits held it back."""
         x = x.clone()
         for _ in range(_AGAIN * bool(self.how.steering)):
@@ -201,7 +201,7 @@ class Along:
         """Return states without their noise, whatever the start and what is wanted."""
         return self._kept(self.prior.denoised(z, _LEFT * sigma, None, None), rows)
 
-    def _pushed(self, k: int, way: "_Way") -> tuple[float, float]:
+    def _pushed(self, k: int, way: "Way") -> tuple[float, float]:
         """Return how far away from both alternatives the level ``k`` is pushed."""
         if k >= self.how.guided * self.how.levels or not self.how.nearness:
             return 0.0, 0.0
@@ -209,7 +209,7 @@ class Along:
         return near, way.sureness if self.wanted is not None else 0.0
 
     def _told(
-        self, z: Tensor, sigma: float, rows: Tensor, way: "_Way", push: tuple[float, float]
+        self, z: Tensor, sigma: float, rows: Tensor, way: "Way", push: tuple[float, float]
     ) -> Tensor:
         """Return what the prior says that noisy states were."""
         start = self.start[rows] if way.shown else None
@@ -227,7 +227,7 @@ class Along:
 
 
 @dataclass
-class _Way:
+class Way:
     """One way to go: how sure, whether the prior sees the start, and which noise.
 
     Attributes:

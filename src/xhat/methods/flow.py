@@ -92,6 +92,7 @@ class Flow(Method):
     caption: ClassVar[str] = "from the start along the data to the target"
     needs: ClassVar[tuple[str, ...]] = ("prior",)
     tells: ClassVar[bool] = True  # whether the prior is told what is wanted, and shown the start
+    runs: ClassVar[type[Along]] = Along
     noise: float | None = None
     least: float = 0.05
     levels: int = 10
@@ -191,7 +192,7 @@ class Flow(Method):
             content = how.acceptance(problem.objective, labels, domain, confidence)
             wanted = _wanted(prior, goal, labels, model, x0) if self.tells else None
             to_value = goal.targeted and not goal.by_class
-            flow = Along(how, problem, x0, prior, wanted, content, to_value, given)
+            flow = self.runs(how, problem, x0, prior, wanted, content, to_value, given)
             status, passes = flow.searched(given.on_progress, began)
             flow.restore(until(goal, confidence))
             found = answered(

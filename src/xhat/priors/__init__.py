@@ -2,10 +2,12 @@
 
 A prior is the geometry that a search moves in. It says of any point what real sample it was before
 noise, given what is wanted and a start from which it should not be far. Few samples get one in
-closed form (``KernelPrior``), many a network (``LearnedPrior``); ``fit_prior`` chooses.
+closed form (``KernelPrior``), many a network (``LearnedPrior``); ``fit_prior`` chooses. A denoiser
+that is there already serves as it is (``DenoiserPrior``).
 """
 
 from xhat.priors.base import Prior, Wanted
+from xhat.priors.brought import DenoiserPrior
 from xhat.priors.coordinates import Coordinates, Quantiles, Standard, coordinates_of
 from xhat.priors.fitting import FEWEST, at_once, fit_prior, untrained
 from xhat.priors.kernel import KernelPrior
@@ -16,6 +18,7 @@ from xhat.priors.pairs import groups_of, pairs, typical
 __all__ = [
     "FEWEST",
     "Coordinates",
+    "DenoiserPrior",
     "GridNetwork",
     "KernelPrior",
     "LearnedPrior",
