@@ -103,15 +103,23 @@ def _foreign(thing: Any) -> bool:
     return str(getattr(thing, "__module__", "")).split(".")[0] in _NOT_LOOKED_INTO
 
 
+def _with_modes(modules: Iterable[nn.Module]) -> tuple[nn.Module, ...]:
+    """Return all modules that can be in training mode, as frozen and exported ones cannot."""
+    every = {id(m): m for top in modules for m in top.modules()}
+    exported = [m for m in every.values() if "train" in vars(m)]  # which says that it has no modes
+    fixed = {id(part) for m in exported for part in m.modules()}
+    return tuple(m for m in every.values() if id(m) not in fixed and hasattr(m, "training"))
+
+
 @contextmanager
 def evaluation_mode(*modules: nn.Module, warn: bool = True) -> Iterator[None]:
     """Put modules into evaluation mode, with one warning if needed, and restore them after.
 
     Only the ``training`` flags are touched, submodule by submodule.
     """
-    training = list({id(m): m for top in modules for m in top.modules() if m.training}.values())
+    training = [module for module in _with_modes(modules) if module.training]
     if training and warn:
-        whole = [module for module in modules if module.training] or training
+        whole = [module for module in training if module in modules] or training
         names = ", ".join(sorted({type(module).__name__ for module in whole}))
         warnings.warn(
             f"{names} is in training mode, where one candidate can change another "
@@ -132,13 +140,13 @@ def evaluation_mode(*modules: nn.Module, warn: bool = True) -> Iterator[None]:
 @contextmanager
 def restored_buffers(modules: Collection[nn.Module]) -> Iterator[None]:
     """Restore the modules' buffers (running statistics, counters) and modes after the block."""
-    modes = {id(m): (m, m.training) for top in modules for m in top.modules()}
+    modes = [(module, module.training) for module in _with_modes(modules)]
     buffers = {id(b): b for top in modules for b in top.buffers() if not b.is_inference()}
     before = [(buffer, buffer.detach().clone()) for buffer in buffers.values()]
     try:
         yield
     finally:
-        for module, training in modes.values():
+        for module, training in modes:
             module.training = training
         with torch.no_grad():
             for buffer, value in before:
