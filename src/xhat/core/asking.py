@@ -81,6 +81,10 @@ class _Known:
         return tuple(said)
 
 
+_PLACED = (
+    "the model takes {0} rows at once, and answers each in another way; what belongs to each "
+    "candidate is given beside it, as in given={{'table': table}}, and passed by name"
+)
 _HEADS = {
     "probabilities": (
         "the model returns probabilities, not logits; their logarithms are used, which ask the "
@@ -355,13 +359,24 @@ class Model(PerCandidate):
 
         Whoever fails by chance gets a second try as it is.
         """
-        others = _others(self.function, _Way(self.output), x, error, whole=bool(more))
+        others, placed = _others(self.function, _Way(self.output), x, error, whole=bool(more)), 0
         for way in (self._known.way, *others):
             try:
-                return self._tried(x, replace(way, head=""), more)
+                y, way = self._tried(x, replace(way, head=""), more)
+                if way.batch is None or way.batch < 2 or self._equal_rows(x, way):
+                    return y, way
+                placed = way.batch
             except Exception:  # noqa: BLE001, S112 - whatever the code of others raises
                 continue
+        if placed:
+            raise ValueError(_PLACED.format(placed)) from error
         raise error
+
+    def _equal_rows(self, x: Tensor, way: _Way) -> bool:
+        """Return whether a full batch of one row gets one answer, wherever it stands in it."""
+        with torch.no_grad():
+            y = self._batches(x[:1].expand(way.batch or 1, *x.shape[1:]), way, ())
+        return torch.allclose(y, y[:1].expand_as(y), rtol=1e-2, atol=1e-3, equal_nan=True)
 
 
 class _Unfit(Exception):  # noqa: N818 - a question, no failure

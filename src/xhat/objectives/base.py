@@ -58,8 +58,12 @@ class Objective(PerCandidate, ABC):
             TypeError: the result is not a tensor, or cannot be differentiated.
             ValueError: the loss is not one number per candidate, or targets do not fit the model.
         """
-        loss = self.select(torch.zeros(1, dtype=torch.long)).measure(x, z).loss
+        loss = self.of_first().measure(x, z).loss
         check_loss(f"the objective {type(self).__name__}", loss, 1, x, z)
+
+    def of_first(self) -> Self:
+        """Return the same for the first candidate only."""
+        return self.select(torch.zeros(1, dtype=torch.long))
 
     @property
     def summands(self) -> "tuple[Objective, ...]":

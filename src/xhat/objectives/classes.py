@@ -32,7 +32,7 @@ class _Classes(Objective):
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against every candidate's target."""
-        logits = self.model(x)
+        logits = self.of_first().model(x)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
             came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(

@@ -65,7 +65,7 @@ class Match(Objective):
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against the wanted value's shape."""
-        output = self.model(x)
+        output = self.of_first().model(x)
         if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
             came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(f"the model must return one row per input, but for one gave {came}.")
@@ -147,7 +147,7 @@ class Interval(Objective):
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against the ends."""
-        output = self.model(x)
+        output = self.of_first().model(x)
         if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
             came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(f"the model must return one row per input, but for one gave {came}.")
