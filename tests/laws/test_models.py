@@ -1,6 +1,7 @@
 """Promise 1: the model is left as it was, whatever happens; only the input is differentiated."""
 
 import functools
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from tests.laws.problems import STEPS, N, every_triple, make_problem
 from tests.laws.registry import OBJECTIVES, SPACES, ConvNet, autoencoder, mlp, starts, targets
-from xhat.core import InputWarning, modules_of
+from xhat.core import InputWarning, Model, modules_of
 from xhat.engine import Compute, GradientDescent, Problem, Watch, solve
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box, Latent
@@ -181,6 +182,37 @@ class Holder:
         return self(x)
 
 
+@dataclass(frozen=True)
+class Record:
+    """A record that holds a model, and is called in its place."""
+
+    net: nn.Module
+
+    def __call__(self, x):
+        return self.net(x)
+
+
+class Outer(nn.Module):
+    """A module that calls what is none of its own modules."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.training = False
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def twice_negated(function):
+    """A decorator that changes nothing, and leaves no trace of what it is around."""
+
+    def around(*args):
+        return -(-function(*args))
+
+    return around
+
+
 def hidden(net):
     """The ways in which people hide a model from whoever looks at the callable only."""
 
@@ -188,6 +220,13 @@ def hidden(net):
         return model(x)
 
     return {
+        "list": lambda x, nets=[net]: nets[0](x),
+        "dict": lambda x, nets={"of": {"mine": net}}: nets["of"]["mine"](x),  # noqa: B006
+        "record": Record(net),
+        "decorated": twice_negated(lambda x: net(x)),
+        "partial of a method": functools.partial(Holder.method, Holder(net)),
+        "model": Model(Model(lambda x: {"y": net(x)})),
+        "module in a module": Outer(lambda x: net(x)),
         "lambda": lambda x: net(x),
         "nested": lambda x: (lambda y: helper(y))(x),
         "default": helper,
