@@ -208,7 +208,7 @@ def twice_negated(function):
     """A decorator that changes nothing, and leaves no trace of what it is around."""
 
     def around(*args):
-        return -(-function(*args))
+        return 0 - (0 - function(*args))
 
     return around
 
@@ -221,7 +221,7 @@ def hidden(net):
 
     return {
         "list": lambda x, nets=[net]: nets[0](x),
-        "dict": lambda x, nets={"of": {"mine": net}}: nets["of"]["mine"](x),  # noqa: B006
+        "dict": lambda x, nets={"of": {"mine": net}}: nets["of"]["mine"](x),
         "record": Record(net),
         "decorated": twice_negated(lambda x: net(x)),
         "partial of a method": functools.partial(Holder.method, Holder(net)),
@@ -282,3 +282,12 @@ def test_even_a_model_that_switches_itself_to_training_is_put_back():
         found = solve(Problem(lambda x: (net(x) - x).flatten(1)[:, 0], Box()), torch.rand(4, 3, 5))
     assert same(before, portrait(net))
     assert "one candidate change another" in found.notes[0]
+
+
+def test_modules_beside_a_module_are_found_once():
+    net, other = ConvNet(), nn.Linear(2, 2)
+    outer = Outer([net, net.head])
+    assert modules_of(outer) == (outer, net)
+    assert modules_of(net) == (net,)
+    net.register_forward_hook(lambda module, x, y: other(y))
+    assert modules_of(net) == (net, other)

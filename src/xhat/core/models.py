@@ -15,6 +15,8 @@ from xhat.core.errors import InputWarning
 __all__ = ["evaluation_mode", "modules_of", "restored_buffers"]
 
 _DEPTH = 8  # how far from a callable its modules are looked for
+_NEAR = 4  # how far from a module those are looked for that it does not own
+_OF_TORCH = frozenset(vars(nn.Module()))
 _MANY = 1000  # a container that holds more is data
 _ENOUGH = 20_000  # things looked at
 _NOT_LOOKED_INTO = ("torch", "numpy", "scipy", "builtins", "functools")
@@ -24,7 +26,7 @@ def modules_of(function: Any) -> tuple[nn.Module, ...]:
     """Return the modules that a callable is, belongs to, or uses.
 
     They are looked for behind bound methods, partials, closures, default arguments, the globals
-    that its code names, and the attributes and containers of objects.
+    that its code names, the attributes and containers of objects, and the hooks of modules.
 
     Example:
         >>> net = nn.Linear(2, 1)
@@ -42,9 +44,23 @@ def _found(thing: Any, seen: set[int], depth: int) -> Iterator[nn.Module]:
     seen.add(id(thing))
     if isinstance(thing, nn.Module):
         yield thing
+        parts = tuple(thing.modules())
+        seen.update(map(id, parts))
+        for part in parts:
+            for beside in _beside(part):
+                yield from _found(beside, seen, min(depth - 1, _NEAR))
         return
     for part in _parts(thing):
         yield from _found(part, seen, depth - 1)
+
+
+def _beside(module: nn.Module) -> Iterable[Any]:
+    """Return what a module may use that is none of its own modules: in hooks, lists, globals."""
+    hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+    if _foreign(type(module)):
+        return hooks
+    own = (value for name, value in vars(module).items() if name not in _OF_TORCH)
+    return (*hooks, *own, type(module).forward)
 
 
 def _parts(thing: Any) -> Iterable[Any]:
