@@ -48,6 +48,7 @@ _ROOMS = {
         "AffineEquality", "Bounds", "Constraint", "Equality", "Fixed", "Halfspace", "Inequality",
         "Invariance", "L1Ball", "L2Ball", "LinfBall", "Monotone", "Simplex", "SumWithin",
     ),
+    "xhat.core": ("Model",),
     "xhat.judges": ("Judge", "Outcome", "Simulator", "Truth", "Verdict", "Verdicts"),
     "xhat.door.verifying": ("verify",),
     "xhat.door.refinement": ("refine",),

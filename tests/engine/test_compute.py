@@ -129,7 +129,7 @@ def test_a_compiled_search_finds_the_same_and_leaves_the_model_uncompiled():
     plain = solve(problem, starts(3), max_steps=3)
     compiled = solve(problem, starts(3), max_steps=3, compute=Compute(compile="eager"))
     assert torch.allclose(compiled.x, plain.x, atol=1e-5)
-    assert problem.objective.model is net
+    assert problem.objective.model.function is net
 
 
 def test_double_precision_is_kept_in_the_trajectory():

@@ -1,6 +1,7 @@
 """Promise 1: the model is left as it was, whatever happens; only the input is differentiated."""
 
 import functools
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from tests.laws.problems import STEPS, N, every_triple, make_problem
 from tests.laws.registry import OBJECTIVES, SPACES, ConvNet, autoencoder, mlp, starts, targets
-from xhat.core import InputWarning, modules_of
+from xhat.core import InputWarning, Model, modules_of
 from xhat.engine import Compute, GradientDescent, Problem, Watch, solve
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box, Latent
@@ -181,6 +182,37 @@ class Holder:
         return self(x)
 
 
+@dataclass(frozen=True)
+class Record:
+    """A record that holds a model, and is called in its place."""
+
+    net: nn.Module
+
+    def __call__(self, x):
+        return self.net(x)
+
+
+class Outer(nn.Module):
+    """A module that calls what is none of its own modules."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.training = False
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def twice_negated(function):
+    """A decorator that changes nothing, and leaves no trace of what it is around."""
+
+    def around(*args):
+        return 0 - (0 - function(*args))
+
+    return around
+
+
 def hidden(net):
     """The ways in which people hide a model from whoever looks at the callable only."""
 
@@ -188,6 +220,13 @@ def hidden(net):
         return model(x)
 
     return {
+        "list": lambda x, nets=[net]: nets[0](x),
+        "dict": lambda x, nets={"of": {"mine": net}}: nets["of"]["mine"](x),
+        "record": Record(net),
+        "decorated": twice_negated(lambda x: net(x)),
+        "partial of a method": functools.partial(Holder.method, Holder(net)),
+        "model": Model(Model(lambda x: {"y": net(x)})),
+        "module in a module": Outer(lambda x: net(x)),
         "lambda": lambda x: net(x),
         "nested": lambda x: (lambda y: helper(y))(x),
         "default": helper,
@@ -243,3 +282,12 @@ def test_even_a_model_that_switches_itself_to_training_is_put_back():
         found = solve(Problem(lambda x: (net(x) - x).flatten(1)[:, 0], Box()), torch.rand(4, 3, 5))
     assert same(before, portrait(net))
     assert "one candidate change another" in found.notes[0]
+
+
+def test_modules_beside_a_module_are_found_once():
+    net, other = ConvNet(), nn.Linear(2, 2)
+    outer = Outer([net, net.head])
+    assert modules_of(outer) == (outer, net)
+    assert modules_of(net) == (net,)
+    net.register_forward_hook(lambda module, x, y: other(y))
+    assert modules_of(net) == (net, other)

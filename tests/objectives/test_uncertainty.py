@@ -142,8 +142,7 @@ def test_the_reverse_looks_for_what_a_model_does_not_know():
         (lambda: Entropy("net"), TypeError, r"must be callable, not str"),
         (lambda: Indecision(nn.Linear), TypeError, r"an instance, but Linear is a class"),
         (lambda: Disagreement(Together(1))(logits()), ValueError, r"at least 2 models, but 1"),
-        (lambda: Entropy(lambda x: x[:, :1])(logits()), ValueError, r"2 classes or.*\(6, 1\)"),
-        (lambda: Entropy(lambda x: x[0])(logits()), ValueError, r"\(n, classes\).*\(4,\)"),
+        (lambda: Entropy(lambda x: x.sum())(logits()), ValueError, r"\(n, classes\).*\(\)"),
         (lambda: Indecision(lambda x: 1.0)(logits()), ValueError, r"it returned float"),
         (
             lambda: Disagreement([identity, lambda x: x[:, :3]])(logits()),

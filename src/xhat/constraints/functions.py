@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints.base import Constraint
+from xhat.core import Model
 
 __all__ = ["Equality", "Inequality", "as_constraint"]
 
@@ -32,7 +33,7 @@ class _OfFunction(Constraint):
                 f"what is given to {type(self).__name__} must be a tensor with one row per "
                 f"candidate, or one row for all, not {given!r}."
             )
-        self.function, self.takes = function, given is not None
+        self.function, self.takes = Model.of(function, "loss"), given is not None
         self.given = torch.zeros(1) if given is None else given
         self.label = type(self).__name__ if name is None else name
 

@@ -5,6 +5,7 @@ influence each other. A batch of ``n`` of them has tensors whose first axis is `
 whose first axis is 1 is shared by all. This room imports nothing of ours.
 """
 
+from xhat.core.asking import Model
 from xhat.core.checks import (
     check_choice,
     check_count,
@@ -31,7 +32,9 @@ from xhat.core.files import (
     claimed_folder,
     sha256_of,
 )
+from xhat.core.layout import Layout, Parts
 from xhat.core.models import evaluation_mode, modules_of, restored_buffers
+from xhat.core.outputs import Key, Returns
 from xhat.core.planes import independent_rows
 from xhat.core.records import PerCandidate, per_row
 from xhat.core.roots import increasing_root
@@ -40,8 +43,13 @@ from xhat.core.wording import short
 
 __all__ = [
     "InputWarning",
+    "Key",
+    "Layout",
     "MissingExtraError",
+    "Model",
+    "Parts",
     "PerCandidate",
+    "Returns",
     "SearchFailedError",
     "UnreadableFileError",
     "atomic_folder",

@@ -15,6 +15,8 @@ from xhat.core.errors import InputWarning
 __all__ = ["evaluation_mode", "modules_of", "restored_buffers"]
 
 _DEPTH = 8  # how far from a callable its modules are looked for
+_NEAR = 4  # how far from a module those are looked for that it does not own
+_OF_TORCH = frozenset(vars(nn.Module()))
 _MANY = 1000  # a container that holds more is data
 _ENOUGH = 20_000  # things looked at
 _NOT_LOOKED_INTO = ("torch", "numpy", "scipy", "builtins", "functools")
@@ -24,7 +26,7 @@ def modules_of(function: Any) -> tuple[nn.Module, ...]:
     """Return the modules that a callable is, belongs to, or uses.
 
     They are looked for behind bound methods, partials, closures, default arguments, the globals
-    that its code names, and the attributes and containers of objects.
+    that its code names, the attributes and containers of objects, and the hooks of modules.
 
     Example:
         >>> net = nn.Linear(2, 1)
@@ -42,9 +44,23 @@ def _found(thing: Any, seen: set[int], depth: int) -> Iterator[nn.Module]:
     seen.add(id(thing))
     if isinstance(thing, nn.Module):
         yield thing
+        parts = tuple(thing.modules())
+        seen.update(map(id, parts))
+        for part in parts:
+            for beside in _beside(part):
+                yield from _found(beside, seen, min(depth - 1, _NEAR))
         return
     for part in _parts(thing):
         yield from _found(part, seen, depth - 1)
+
+
+def _beside(module: nn.Module) -> Iterable[Any]:
+    """Return what a module may use that is none of its own modules: in hooks, lists, globals."""
+    hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+    if _foreign(type(module)):
+        return hooks
+    own = (value for name, value in vars(module).items() if name not in _OF_TORCH)
+    return (*hooks, *own, type(module).forward)
 
 
 def _parts(thing: Any) -> Iterable[Any]:
@@ -103,15 +119,23 @@ def _foreign(thing: Any) -> bool:
     return str(getattr(thing, "__module__", "")).split(".")[0] in _NOT_LOOKED_INTO
 
 
+def _with_modes(modules: Iterable[nn.Module]) -> tuple[nn.Module, ...]:
+    """Return all modules that can be in training mode, as frozen and exported ones cannot."""
+    every = {id(m): m for top in modules for m in top.modules()}
+    exported = [m for m in every.values() if "train" in vars(m)]  # which says that it has no modes
+    fixed = {id(part) for m in exported for part in m.modules()}
+    return tuple(m for m in every.values() if id(m) not in fixed and hasattr(m, "training"))
+
+
 @contextmanager
 def evaluation_mode(*modules: nn.Module, warn: bool = True) -> Iterator[None]:
     """Put modules into evaluation mode, with one warning if needed, and restore them after.
 
     Only the ``training`` flags are touched, submodule by submodule.
     """
-    training = list({id(m): m for top in modules for m in top.modules() if m.training}.values())
+    training = [module for module in _with_modes(modules) if module.training]
     if training and warn:
-        whole = [module for module in modules if module.training] or training
+        whole = [module for module in training if module in modules] or training
         names = ", ".join(sorted({type(module).__name__ for module in whole}))
         warnings.warn(
             f"{names} is in training mode, where one candidate can change another "
@@ -132,13 +156,13 @@ def evaluation_mode(*modules: nn.Module, warn: bool = True) -> Iterator[None]:
 @contextmanager
 def restored_buffers(modules: Collection[nn.Module]) -> Iterator[None]:
     """Restore the modules' buffers (running statistics, counters) and modes after the block."""
-    modes = {id(m): (m, m.training) for top in modules for m in top.modules()}
+    modes = [(module, module.training) for module in _with_modes(modules)]
     buffers = {id(b): b for top in modules for b in top.buffers() if not b.is_inference()}
     before = [(buffer, buffer.detach().clone()) for buffer in buffers.values()]
     try:
         yield
     finally:
-        for module, training in modes.values():
+        for module, training in modes:
             module.training = training
         with torch.no_grad():
             for buffer, value in before:

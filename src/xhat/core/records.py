@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from xhat.core.layout import Layout
 from xhat.core.models import modules_of
 
 __all__ = ["PerCandidate", "per_row"]
@@ -81,6 +82,24 @@ class PerCandidate:
             yield from modules_of(model)
         for part in self._parts():
             yield from part.hidden_modules()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be known of how its models are asked; usually nothing."""
+        return tuple(dict.fromkeys(said for part in self._parts() for said in part.remarks))
+
+    @property
+    def untold(self) -> bool:
+        """Whether a remark is a warning that nobody has had yet; asking counts as telling."""
+        return sum(part.untold for part in self._parts()) > 0  # all are asked
+
+    def settled(self) -> Any:
+        """Return the same record with every model as the first looks have shown that it needs."""
+        return self._map(lambda tensor: tensor, lambda part: part.settled())
+
+    def laid_out(self, layout: Layout) -> Any:
+        """Return the same record for inputs of several parts, side by side in one tensor."""
+        return self._map(lambda tensor: tensor, lambda part: part.laid_out(layout))
 
     def compiled(self, backend: str) -> Self:
         """Return the same record with every model wrapped by ``torch.compile``."""

@@ -1,14 +1,16 @@
 """``xhat.audit``: verdicts on samples from anywhere, and which of them may be believed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from xhat.constraints import Constraint, as_constraint, certify
-from xhat.core import check_fraction, check_tensor
+from xhat.core import Key, check_fraction, check_tensor
 from xhat.domain import Domain
+from xhat.door.asking import alone_with_its_conditions, ready, remarks_on
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judge_of, judged
 from xhat.door.selecting import check_budget, select_by_truth, select_by_verdicts
@@ -22,10 +24,12 @@ _PART = 512
 
 
 def audit(
-    model: Model | None,
+    model: Callable[..., Any] | None,
     samples: Any,
     goal: Any = None,
     *,
+    output: Key | None = None,
+    given: Mapping[str, Any] | None = None,
     domain: Domain | None = None,
     truth: Any = None,
     budget: int | None = None,
@@ -51,6 +55,8 @@ def audit(
         samples: ``(n, *x_shape)``: a tensor, an array or a frame.
         goal: what the samples should be: a ``Goal``, a class (by number or name), ``(n,)`` classes;
             None where there are no classes.
+        output: which of the model's outputs is meant, by name or number; None finds it.
+        given: further inputs of the model by name: a row for each sample or one for all.
         domain: what real inputs look like.
         truth: the ground truth: a function of one sample or a ``Truth`` or ``Simulator``. Where it
             fails, the sample counts as not meeting the goal.
@@ -109,10 +115,18 @@ def audit(
     if budget is not None:
         check_budget(budget, len(x), truth, asked)
     kept = tuple(map(as_constraint, constraints))
-    found = _measured(model, asked, x, start, kept)
+    if model is not None:
+        model = ready(model, x, asked, output=output, given=given)
+    apart = alone_with_its_conditions(model)
+    if apart and budget is not None:
+        raise ValueError(
+            "a budget goes with a model that is asked about samples alone, but each sample has a "
+            "condition of its own (given=); leave out budget=."
+        )
+    found = replace(_measured(model, asked, x, start, kept), notes=remarks_on(model))
     checked = judged(
         found,
-        model,
+        None if apart else model,
         asked,
         domain=domain,
         truth=None if budget is not None else truth,

@@ -1,7 +1,7 @@
 """``xhat.optimize``: search, and say of every result whether it can be believed."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Constraint, as_constraint
-from xhat.core import InputWarning, check_tensor, modules_of
+from xhat.core import InputWarning, Key, check_tensor, modules_of
 from xhat.domain import Domain
+from xhat.door.asking import alone_with_its_conditions, parts_of, ready, remarks_on
 from xhat.door.auditing import wanted
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judged
@@ -24,10 +25,12 @@ Model = Callable[[Tensor], Tensor]
 
 
 def optimize(
-    model: Model,
+    model: Callable[..., Any],
     x0: Any,
     target: Any,
     *,
+    output: Key | None = None,
+    given: Mapping[str, Any] | None = None,
     domain: Domain | None = None,
     method: str | Method | None = None,
     constraints: Sequence[Constraint | Model] = (),
@@ -41,10 +44,16 @@ def optimize(
     """Search from every start for inputs that meet a goal, and judge each of them.
 
     Args:
-        model: differentiable: ``(n, *x_shape)`` to logits ``(n, classes)``, or to values.
-        x0: ``(n, *x_shape)``, the starts: a tensor, an array or a frame.
+        model: differentiable: ``(n, *x_shape)`` to logits ``(n, classes)``, or to values; how else
+            it may come, ``xhat.Model`` says.
+        x0: ``(n, *x_shape)``, the starts: a tensor, an array or a frame; or several parts, in a
+            dict by the names of the model's parameters, or in a tuple. ``found.parts`` gives what
+            is found in the same form.
         target: a ``Goal``; a class, by number or by its name in the domain; ``(n,)`` classes; or
             ``(n, classes)`` distributions.
+        output: which of the model's outputs is meant, by name or number; None finds it.
+        given: further inputs of the model by name, which are not searched: a tensor with a row for
+            each start or one for all.
         domain: what real inputs look like; without it (and without a truth) nothing is judged.
         method: how to search: a name (``xhat info`` lists them), or a ``Method`` with other
             settings; None for the best one for this domain and goal.
@@ -80,7 +89,8 @@ def optimize(
         >>> found.reached.tolist(), len(found.verdicts)
         ([True, True], 2)
     """
-    starts = _starts(x0, domain)
+    layout = parts_of(x0, domain=domain, truth=truth)
+    starts = _starts(x0 if layout is None else layout.pack(x0), domain)
     goal = wanted(target, domain)
     goal.labels_for(len(starts))
     around = Surroundings(starts, limits) if domain is None else domain
@@ -89,20 +99,27 @@ def optimize(
     how = choose(method, starts, goal, domain, limits)
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)
-    given, kept = _options(how, options), tuple(map(as_constraint, constraints))
+    settings, kept = _options(how, options), tuple(map(as_constraint, constraints))
+    model = ready(model, starts, goal, output=output, given=given, layout=layout)
+    if layout is not None:
+        kept = tuple(each.laid_out(layout) for each in kept)
     _check_order(model, goal, domain)
     _check_near(model, goal, domain)
     how.prepare(around, on_training)
     with at_rest(model):  # methods ask it before the search, too
-        found = how.search(model, goal, starts, around, kept, given)
+        found = how.search(model, goal, starts, around, kept, settings)
     searched = tuple(modules_of(model))  # before a judge is fitted, which the model may get at
     notes = _notes(starts, domain, how if method is None else None, on_training)
     if around.note is not None:
         notes = (*notes, around.note)
-    found = replace(found, notes=(*found.notes, *notes))
+    apart = alone_with_its_conditions(model)
+    if apart and (domain is not None or truth is not None):
+        notes = (*notes, "judged without the model, which is asked of the starts' conditions only")
+    notes = tuple(dict.fromkeys((*found.notes, *remarks_on(model), *notes)))
+    found = replace(found, notes=notes, layout=layout)
     return judged(
         found,
-        model,
+        None if apart else model,
         goal,
         domain=domain,
         truth=truth,

@@ -40,6 +40,7 @@ class Setup:
         autocast: whether the model runs in bfloat16.
         clock: seconds since the search began.
         passes: over which an answer is averaged before it counts; more than 1 for a random model.
+        rounding: of the models' weights, relative; 0 for single precision or better.
         stopped: set when the user has interrupted the search.
     """
 
@@ -51,6 +52,7 @@ class Setup:
     autocast: bool
     clock: Callable[[], float]
     passes: int = 1
+    rounding: float = 0.0
     stopped: Event = field(default_factory=Event)
 
     @property

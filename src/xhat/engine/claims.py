@@ -21,6 +21,7 @@ from xhat.objectives import Measurement
 
 __all__ = ["ask_again", "certified", "same_answers", "settled"]
 
+_ROUNDINGS = 8  # of weights, by which a model's answers in batches of different size may differ
 _ROWS = 1024  # candidates certified together, at least: no model is asked for them
 
 
@@ -44,7 +45,9 @@ def ask_again(setup: Setup, answers: Answers, ids: Tensor, chunk: int) -> bool:
         now = snapshot(found, none, none, setup.clock())
         # who was cut short in a round of multipliers is known by its merit only
         ended = [not _cut_short(answers.endings[i]) for i in part.tolist()]
-        agrees &= setup.autocast or _same(now.merit.cpu()[ended], had["loss"][part][ended])
+        agrees &= setup.autocast or _same(
+            now.merit.cpu()[ended], had["loss"][part][ended], setup.rounding
+        )
         _deny(setup, answers, part, now)
         reached = target_reached(setup.rules, now)
         values = {"loss": now.merit, "confidence": now.confidence, "reached": reached}
@@ -93,18 +96,22 @@ def _cut_short(ending: Ending | None) -> bool:
     return ending is not None and ending.status.cut_short
 
 
-def same_answers(one: Measurement, other: Measurement) -> bool:
+def same_answers(one: Measurement, other: Measurement, rounding: float = 0.0) -> bool:
     """Return whether two passes agree, as far as batches of different size let them.
 
     Of a loss that is clipped, as a margin or ``Hinge`` is, only the confidence shows a difference.
+    Weights of half precision round more, by ``rounding``.
     """
     sure, other_sure = one.confidence, other.confidence
-    same = sure is None or other_sure is None or _same(sure, other_sure)
-    return same and _same(one.loss, other.loss)
+    same = sure is None or other_sure is None or _same(sure, other_sure, rounding)
+    return same and _same(one.loss, other.loss, rounding)
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    return torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-5, equal_nan=True)
+def _same(one: Tensor, other: Tensor, rounding: float) -> bool:
+    rough = _ROUNDINGS * rounding
+    return torch.allclose(
+        one.double(), other.double(), rtol=1e-3 + rough, atol=1e-5 + rough, equal_nan=True
+    )
 
 
 def certified(problem: Problem, answers: Answers, chunk: int) -> Certificate:

@@ -9,7 +9,7 @@ from torch import nn
 
 from xhat.core import check_choice, check_count, check_integer, check_kind
 
-__all__ = ["Compute", "check_models"]
+__all__ = ["Compute", "check_models", "rounding"]
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Compute:
         return torch.float64 if self.precision == "float64" else torch.float32
 
 
-def check_models(modules: Collection[nn.Module], device: torch.device, compute: Compute) -> None:
-    """Raise ``ValueError`` where a model is on another device, or of another precision."""
+def check_models(modules: Collection[nn.Module], device: torch.device) -> None:
+    """Raise ``ValueError`` where a model is on another device than the search."""
     for module in modules:
         name = type(module).__name__
         for tensor in module.parameters():
@@ -73,13 +73,18 @@ def check_models(modules: Collection[nn.Module], device: torch.device, compute: 
                     f"{name} is on {tensor.device} but the search runs on {device}; move the "
                     f"model first, or pass Compute(device=...)."
                 )
-            wanted = "double" if compute.dtype == torch.float64 else "float"
-            if tensor.is_floating_point() and tensor.dtype != compute.dtype:
-                raise ValueError(
-                    f"{name} has {str(tensor.dtype)[6:]} parameters but precision "
-                    f"{compute.precision!r} needs {str(compute.dtype)[6:]}; convert the model "
-                    f"by model.{wanted}(), or pass Compute(precision=...)."
-                )
+
+
+def rounding(modules: Collection[nn.Module]) -> float:
+    """Return the relative rounding of the coarsest weights; 0 for single precision or better."""
+    single = torch.finfo(torch.float32).eps
+    found = (
+        torch.finfo(tensor.dtype).eps
+        for module in modules
+        for tensor in module.parameters()
+        if tensor.is_floating_point()
+    )
+    return max((eps for eps in found if eps > single), default=0.0)
 
 
 def _check_device(device: str | torch.device) -> None:

@@ -5,7 +5,9 @@ lets a candidate change another must be asked about one at a time.
 """
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -32,19 +34,26 @@ class Nature:
     Attributes:
         random: whether two passes over the same inputs differ.
         mixes: whether a candidate's answer depends on who else is in the batch.
+        remarks: what is to be known of how the model is asked.
+        untold: whether they are to be warned of.
     """
 
     random: bool = False
     mixes: bool = False
+    remarks: tuple[str, ...] = ()
+    untold: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each, as warnings and results tell it."""
-        return tuple(text for says, text in ((self.random, _RANDOM), (self.mixes, _MIXES)) if says)
+        found = ((self.random, _RANDOM), (self.mixes, _MIXES))
+        return (*(text for says, text in found if says), *self.remarks)
 
     def warn(self) -> None:
         """Tell the caller of ``solve``."""
         for note in self.notes:
+            if note in self.remarks and not self.untold:
+                continue
             warnings.warn(f"{note}.", InputWarning, stacklevel=4)
 
 
@@ -71,6 +80,8 @@ def probe_model(setup: Setup, x0: Tensor, chunk: int) -> Nature:
     problem = setup.problem.select(torch.arange(len(x0))).to(setup.device, setup.dtype)
     _check_one(setup.problem.to(setup.device, setup.dtype), x0)
     nature = _seen(setup, problem, x0)
+    objective = setup.problem.objective
+    nature = replace(nature, remarks=objective.remarks, untold=objective.untold)
     nature.warn()
     return nature
 
@@ -106,15 +117,22 @@ def _seen(setup: Setup, problem: Problem, x0: Tensor) -> Nature:
         for rule in setup.rules:
             rule.fired(snapshot(found, none, none, 0.0), rule.init(count, setup.device))
         setup.stepper.step(z, first.loss, torch.ones_like(z), setup.stepper.init(z))
-        if not all(same_answers(first, other) for other in again):
+        same = partial(same_answers, rounding=setup.rounding)
+        if not all(same(first, other) for other in again):
             return Nature(random=True)
         try:
-            return _alone(problem, z, first, found)
+            return _alone(problem, z, first, found, same)
         except Exception:  # noqa: BLE001
             return Nature()
 
 
-def _alone(problem: Problem, z: Tensor, together: Measurement, moved: Measurement) -> Nature:
+def _alone(
+    problem: Problem,
+    z: Tensor,
+    together: Measurement,
+    moved: Measurement,
+    same: Callable[[Measurement, Measurement], bool],
+) -> Nature:
     """Return what it shows if a start alone is answered otherwise than in a batch.
 
     All that are looked at are asked alone: a loss that is clipped may say the same of one of them,
@@ -126,16 +144,17 @@ def _alone(problem: Problem, z: Tensor, together: Measurement, moved: Measuremen
         z: ``(n, *z_shape)``, where they begin.
         together: what is said of them.
         moved: what is said where all but the first are somewhere else.
+        same: whether two measurements agree.
     """
     for number in range(len(z)):
         one = problem.select(torch.tensor([number]))
         here = z[number : number + 1]
         alone = measured(one, here)[1]
         others = (together, moved) if number == 0 else (together,)
-        if all(same_answers(alone, _row(other, number)) for other in others):
+        if all(same(alone, _row(other, number)) for other in others):
             continue
         again = (measured(one, here)[1] for _ in range(LOOKS - 1))
-        mixes = len(z) > 1 and all(same_answers(alone, other) for other in again)
+        mixes = len(z) > 1 and all(same(alone, other) for other in again)
         return Nature(random=not mixes, mixes=mixes)
     return Nature()
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from xhat.core import (
+    Model,
     check_count,
     check_positive,
     check_tensor,
@@ -75,6 +76,7 @@ def minimum_norm(
     towards = target is not None
     wanted = torch.as_tensor(target if towards else label).to(x0.device).expand(len(x0))
     found, fooled = x0.clone(), torch.zeros(len(x0), dtype=torch.bool, device=x0.device)
+    model = Model.of(model, "logits")
     with evaluation_mode(*modules_of(model)):
         for rows in torch.arange(len(x0)).split(_PART):
             found[rows], fooled[rows] = _nearest_fooling(

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from xhat.core import (
+    Layout,
+    Parts,
     check_kind,
     check_tensor,
     evaluation_mode,
@@ -17,7 +19,7 @@ from xhat.core import (
 from xhat.engine.answers import ANSWERED, Answers
 from xhat.engine.batch import Setup
 from xhat.engine.claims import ask_again, certified, settled
-from xhat.engine.compute import Compute, check_models
+from xhat.engine.compute import Compute, check_models, rounding
 from xhat.engine.first_look import Nature, probe_model
 from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.problem import Problem
@@ -33,7 +35,7 @@ __all__ = ["solve"]
 
 def solve(
     problem: Problem,
-    x0: Tensor,
+    x0: Tensor | Parts,
     *,
     stepper: Stepper | None = None,
     stop: StopRule | tuple[StopRule, ...] = (),
@@ -47,7 +49,10 @@ def solve(
     Args:
         problem: what is wanted. Its torch modules, also those behind methods, closures, partials
             and objects, are put into evaluation mode for the time of the search.
-        x0: ``(n, *x_shape)``, the starts.
+        x0: ``(n, *x_shape)``, the starts; or several parts of them, in a dict or a tuple, each
+            ``(n, ...)``. Parts are searched side by side, as one tensor ``(n, d)``. Those of a dict
+            are passed to models by name (or as one dict, where a model has no such parameters),
+            those of a tuple one after the other. ``Result.parts`` gives them back.
         stepper: how to step; if None ``Adam()``, or ``LBFGS()`` where constraints are kept by
             multipliers. An ``AugmentedLagrangian`` around another stepper says how they are kept;
             ``AugmentedLagrangian(stepper)`` is what a plain one means there.
@@ -91,15 +96,20 @@ def solve(
         check_kind("restarts", restarts, Restarts)
     compute, watch = Compute.of(compute), Watch() if watch is None else watch
     check_kind("watch", watch, Watch)
+    layout = Layout.of(x0) if Layout.meant(x0) else None
+    if layout is not None:
+        problem, x0 = problem.laid_out(layout), layout.pack(x0)
     x0 = _checked_starts(problem, x0, compute.chunk)
     device = torch.device(compute.device or x0.device)
-    check_models(set(problem.modules()), device, compute)
+    check_models(set(problem.modules()), device)
     modules = tuple({id(module): module for module in problem.hidden_modules()}.values())
     if compute.compile is not None:
         problem = problem.compiled(compute.compile)
     rules = _ordered(stop, max_steps)
     autocast = compute.precision == "bfloat16"
-    setup = Setup(problem, stepper, rules, device, compute.dtype, autocast, clock)
+    setup = Setup(
+        problem, stepper, rules, device, compute.dtype, autocast, clock, rounding=rounding(modules)
+    )
     run = Run(setup, x0, restarts, compute.seed, compute.chunk, watch)
     with (
         evaluation_mode(*modules),
@@ -113,6 +123,7 @@ def solve(
         except KeyboardInterrupt:
             setup.stopped.set()
             nature = Nature()
+        run = run.settled()
         run = replace(run, chunk=1) if nature.mixes else run
         run = run.averaging(_PASSES) if nature.random else run
         answers, agrees = _all_tries(run, max_steps)
@@ -121,7 +132,7 @@ def solve(
             nature.warn()
             run = run.averaging(_PASSES)
             ask_again(run.setup, answers, torch.arange(len(x0)), run.chunk)
-        return _told(run, answers, nature, clock)
+        return replace(_told(run, answers, nature, clock), layout=layout)
 
 
 _PASSES = 16  # over which a random model's answers are averaged before they count
@@ -182,6 +193,12 @@ def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]
 
 
 def _checked_starts(problem: Problem, x0: Tensor, chunk: int) -> Tensor:
+    if isinstance(x0, Tensor) and x0.is_complex():
+        raise TypeError(
+            "the start is complex, but what is searched must be real: search real and imaginary "
+            "parts, start = torch.view_as_real(x), and let the model take "
+            "torch.view_as_complex(x)."
+        )
     x0 = check_tensor("the start", x0).detach()
     if x0.ndim < 2:
         raise ValueError(

@@ -5,7 +5,7 @@ minimise  objective(decode(z))   over z,   subject to   constraint(decode(z)) <=
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from xhat.constraints import (
     contradiction,
     project_onto_intersection,
 )
-from xhat.core import PerCandidate, check_positive, is_raised_here
+from xhat.core import Layout, PerCandidate, check_positive, is_raised_here
 from xhat.objectives import Objective, as_objective
 from xhat.spaces import Space
 
@@ -97,6 +97,14 @@ class Problem(PerCandidate):
 
     def _carried(self, part: Projected | None) -> bool:
         return self.space.carries and part is not None and part.convex
+
+    def laid_out(self, layout: Layout) -> "Problem":
+        """Return the same for inputs of several parts, side by side in one flat tensor.
+
+        The space stays that of the flat tensor.
+        """
+        constraints = tuple(part.laid_out(layout) for part in self.constraints)
+        return replace(self, objective=self.objective.laid_out(layout), constraints=constraints)
 
     def check(self, x0: Tensor) -> None:
         """Try everything on the first candidate, before a search begins.

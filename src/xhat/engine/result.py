@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Certificate
-from xhat.core import SearchFailedError, UnreadableFileError, extra
+from xhat.core import Layout, Parts, SearchFailedError, UnreadableFileError, extra
 from xhat.engine.files import as_table, read, write
 from xhat.engine.status import Ending, Status, meant
 
@@ -79,6 +79,7 @@ class Result:
         certificate: by name, the violation at ``x`` of every constraint and of the space itself,
             evaluated in float64, with the tolerance.
         trajectory: the recorded steps; None unless ``trace`` asked for them.
+        layout: which columns of ``x`` are which part, where the starts were several; else None.
     """
 
     x0: Tensor
@@ -99,6 +100,7 @@ class Result:
     details: tuple[str, ...] = ()
     certificate: Certificate | None = field(default=None, repr=False)
     trajectory: Trajectory | None = field(default=None, repr=False)
+    layout: Layout | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Take sentences for what they mean."""
@@ -115,6 +117,11 @@ class Result:
         details = self.details or ("",) * len(self.status)
         pairs = zip(self.status, details, strict=True)
         return tuple(Ending(status, detail).sentence for status, detail in pairs)
+
+    @property
+    def parts(self) -> Tensor | Parts:
+        """The inputs found, in the form of the starts: a dict or tuple of parts, or ``x``."""
+        return self.x if self.layout is None else self.layout.unpack(self.x)
 
     def raise_if_failed(self) -> "Result":
         """Return self, or raise if a candidate failed.
@@ -201,6 +208,8 @@ class Result:
         if self.certificate is not None:
             names = ("names", "tolerance", "precision")
             about["certificate"] = {name: getattr(self.certificate, name) for name in names}
+        if self.layout is not None:
+            about["layout"] = {"names": self.layout.names, "shapes": self.layout.shapes}
         return {"xhat": json.dumps(about | more)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -289,6 +298,9 @@ class Result:
                 tolerance=of["tolerance"],
                 precision=tuple(of["precision"]),
             )
+        if (layout := about.get("layout")) is not None:
+            shapes_of = tuple(map(tuple, layout["shapes"]))
+            found["layout"] = Layout(tuple(layout["names"]), shapes_of)
         if "path_steps" in about:
             steps = tuple(about["path_steps"])
             frames = _tensor(columns[_PATH], len(told), len(steps), *shapes["x"])

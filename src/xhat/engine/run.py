@@ -101,6 +101,10 @@ class Run:
         """Return the same for a random model: what it claims are means over some passes."""
         return replace(self, setup=replace(self.setup, passes=passes))
 
+    def settled(self) -> "Run":
+        """Return the same with models as the first look has shown that they need to be asked."""
+        return replace(self, setup=replace(self.setup, problem=self.setup.problem.settled()))
+
     def once(self, ids: Tensor, number: int) -> Answers:
         """Return the answers of one try of the candidates ``ids``."""
         return self.along(ids, lambda entering: self.begin(entering, number))

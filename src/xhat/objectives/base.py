@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from xhat.core import PerCandidate, check_positive
+from xhat.core import Layout, Model, PerCandidate, check_positive
 
 __all__ = ["Custom", "InLatent", "Measurement", "Objective", "Sum", "Weighted", "as_objective"]
 
@@ -58,8 +58,12 @@ class Objective(PerCandidate, ABC):
             TypeError: the result is not a tensor, or cannot be differentiated.
             ValueError: the loss is not one number per candidate, or targets do not fit the model.
         """
-        loss = self.select(torch.zeros(1, dtype=torch.long)).measure(x, z).loss
+        loss = self.of_first().measure(x, z).loss
         check_loss(f"the objective {type(self).__name__}", loss, 1, x, z)
+
+    def of_first(self) -> Self:
+        """Return the same for the first candidate only."""
+        return self.select(torch.zeros(1, dtype=torch.long))
 
     @property
     def summands(self) -> "tuple[Objective, ...]":
@@ -153,6 +157,10 @@ class InLatent(Objective):
                 f"{str(error).splitlines()[0]}"
             ) from error
 
+    def laid_out(self, layout: Layout) -> Self:  # noqa: ARG002
+        """Return the same: the search variable has no parts."""
+        return self
+
 
 class Custom(Objective):
     """Any differentiable callable ``x -> (n,)``, minimised.
@@ -168,7 +176,7 @@ class Custom(Objective):
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         if not callable(function):
             raise TypeError(f"the function must be callable, not {type(function).__name__}.")
-        self.function = function
+        self.function = Model.of(function, "loss")
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Call the function on ``x``."""
@@ -187,15 +195,6 @@ def as_objective(value: "Objective | Callable[[Tensor], Tensor]") -> Objective:
     )
 
 
-def check_model(model: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Return ``model`` if it can be called, and is no class that still has to be."""
-    if isinstance(model, type):
-        raise TypeError(f"the model must be an instance, but {model.__name__} is a class.")
-    if not callable(model):
-        raise TypeError(f"the model must be callable, not {type(model).__name__}.")
-    return model
-
-
 def check_loss(name: str, loss: Any, n: int, *inputs: Tensor) -> None:
     """Raise unless ``loss`` is ``(n,)`` and can be differentiated with respect to an input."""
     if not isinstance(loss, Tensor):
@@ -204,6 +203,11 @@ def check_loss(name: str, loss: Any, n: int, *inputs: Tensor) -> None:
         raise ValueError(
             f"{name} must return one loss per candidate, shape ({n},) for {n}, but returned "
             f"{tuple(loss.shape)}; do not average over candidates."
+        )
+    if loss.is_complex():
+        raise TypeError(
+            f"{name} must return real numbers here, but returns {str(loss.dtype)[6:]}; return "
+            f"y.abs(), y.real or y.imag, or use Match, which compares both parts."
         )
     found: tuple[Tensor | None, ...] = ()
     if loss.requires_grad:  # which the model's own parameters can cause alone

@@ -1,18 +1,16 @@
 """Objectives for classifiers: a wanted class, or a wanted distribution over classes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from xhat.core import check_positive, check_tensor
-from xhat.objectives.base import Measurement, Objective, check_loss, check_model
+from xhat.core import Key, Model, check_positive, check_tensor
+from xhat.objectives.base import Measurement, Objective, check_loss
 
 __all__ = ["CrossEntropy", "Margin", "Untargeted"]
-
-Model = Callable[[Tensor], Tensor]
 
 
 class _Classes(Objective):
@@ -21,12 +19,20 @@ class _Classes(Objective):
     per_candidate: ClassVar[tuple[str, ...]] = ("target",)
     models: ClassVar[tuple[str, ...]] = ("model",)
 
-    def __init__(self, model: Model, target: Any) -> None:
-        self.model, self.target = check_model(model), _target(target)
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        target: Any,
+        *,
+        output: Key | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.model = Model.of(model, "logits", output=output, given=given)
+        self.target = _target(target)
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against every candidate's target."""
-        logits = self.model(x)
+        logits = self.of_first().model(x)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
             came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(
@@ -36,8 +42,7 @@ class _Classes(Objective):
         classes = logits.shape[1]
         if classes < 2:
             raise ValueError(
-                f"the model must return logits of at least 2 classes, but returns {classes}; for "
-                f"one logit of two classes return torch.cat([-logit, logit], dim=1) / 2, for a "
+                f"the model must return logits of at least 2 classes, but returns {classes}; for a "
                 f"quantity use Match or Maximize."
             )
         if self.target.dtype == torch.long:
@@ -96,6 +101,8 @@ class CrossEntropy(_Classes):
         model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
         target: an integer; ``(n,)`` integers, one per candidate; or ``(n, classes)`` (or
             ``(classes,)`` for all) probabilities that sum to 1.
+        output: which of the model's outputs is meant, by name or number; None finds it.
+        given: further inputs of the model by name, a row for each candidate or one for all.
 
     Raises:
         TypeError: the model is not callable or the target not numbers.
@@ -124,6 +131,8 @@ class Margin(_Classes):
         model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
         target: a class index, ``(n,)`` of them, or one-hot rows.
         kappa: the wanted margin, in logits, 0 or more; the loss is constant beyond it.
+        output: which of the model's outputs is meant, by name or number; None finds it.
+        given: further inputs of the model by name, a row for each candidate or one for all.
 
     Example:
         >>> logits = torch.tensor([[3.0, 1.0, 0.0]])
@@ -131,8 +140,16 @@ class Margin(_Classes):
         tensor([2.])
     """
 
-    def __init__(self, model: Model, target: Any, kappa: float = 0.0) -> None:
-        super().__init__(model, target)
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        target: Any,
+        kappa: float = 0.0,
+        *,
+        output: Key | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(model, target, output=output, given=given)
         self.target = self._single()
         self.kappa = check_positive("kappa", kappa, zero=True)
 
@@ -157,6 +174,8 @@ class Untargeted(_Classes):
     Args:
         model: differentiable, ``(n, *x_shape) -> (n, classes)`` logits.
         label: the class to leave, ``(n,)`` of them, or distributions ``(n, classes)``.
+        output: which of the model's outputs is meant, by name or number; None finds it.
+        given: further inputs of the model by name, a row for each candidate or one for all.
 
     Example:
         >>> logits = torch.tensor([[0.0, 2.0]])

@@ -26,8 +26,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_positive
-from xhat.objectives.base import Measurement, Objective, check_model
+from xhat.core import Model, check_positive
+from xhat.objectives.base import Measurement, Objective
 
 __all__ = ["Energy"]
 
@@ -57,7 +57,7 @@ class Energy(Objective):
     models: ClassVar[tuple[str, ...]] = ("model",)
 
     def __init__(self, model: Callable[[Tensor], Tensor], temperature: float = 1.0) -> None:
-        self.model = check_model(model)
+        self.model = Model.of(model)
         self.temperature = check_positive("temperature", temperature)
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002

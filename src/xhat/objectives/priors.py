@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xhat.core import check_count, check_rows, check_tensor
+from xhat.core import Model, check_count, check_rows, check_tensor
 from xhat.objectives.base import Measurement, Objective, as_objective
 
 __all__ = ["Hinge", "NearReal", "TypicalityPenalty"]
@@ -83,7 +83,7 @@ class TypicalityPenalty(Objective):
     def __init__(self, encoder: Callable[[Tensor], Tensor]) -> None:
         if not callable(encoder):
             raise TypeError(f"the encoder must be callable, not {type(encoder).__name__}.")
-        self.encoder = encoder
+        self.encoder = Model.of(encoder)
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return the negated distance from the middle."""
@@ -140,7 +140,7 @@ class NearReal(Objective):
             raise ValueError(f"there are {real.shape[-2]} real samples, but k is {k}.")
         whole = target is None
         self.target = torch.zeros(1, dtype=torch.long) if whole else _classes(target, len(real))
-        self.features = features
+        self.features = Model.of(features)
         self.real = real[None] if whole else real
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002

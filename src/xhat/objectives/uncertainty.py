@@ -31,12 +31,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xhat.core import PerCandidate
-from xhat.objectives.base import Measurement, Objective, check_model
+from xhat.core import Model, PerCandidate
+from xhat.objectives.base import Measurement, Objective
 
 __all__ = ["Disagreement", "Entropy", "Indecision", "Members"]
-
-Model = Callable[[Tensor], Tensor]
 
 
 @runtime_checkable
@@ -51,8 +49,8 @@ class Members(Protocol):
 class _OfOneModel(Objective):
     models: ClassVar[tuple[str, ...]] = ("model",)
 
-    def __init__(self, model: Model) -> None:
-        self.model = check_model(model)
+    def __init__(self, model: Callable[..., Any]) -> None:
+        self.model = Model.of(model, "logits")
 
 
 class Entropy(_OfOneModel):
@@ -128,7 +126,7 @@ class Disagreement(Objective):
         (tensor([0.]), tensor([0.6931]))
     """
 
-    def __init__(self, models: Sequence[Model] | Members) -> None:
+    def __init__(self, models: Sequence[Callable[..., Any]] | Members) -> None:
         if isinstance(models, Members) and not isinstance(models, type):
             self.parts = (_Part(models.members, together=True),)
             return
@@ -158,8 +156,9 @@ class _Part(PerCandidate):
 
     models: ClassVar[tuple[str, ...]] = ("model",)
 
-    def __init__(self, model: Model, *, together: bool) -> None:
-        self.model, self.together = check_model(model), together
+    def __init__(self, model: Callable[..., Any], *, together: bool) -> None:
+        self.model = Model.of(model, "loss" if together else "logits")
+        self.together = together
 
     def log_p(self, x: Tensor) -> Tensor:
         """Return log-probabilities, ``(m, n, classes)``."""

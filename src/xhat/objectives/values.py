@@ -1,12 +1,12 @@
 """Objectives for models whose output is a quantity: match a value, or push a score up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from xhat.core import check_numbers, check_positive, check_tensor
+from xhat.core import Key, Model, check_numbers, check_positive, check_tensor
 from xhat.objectives.base import Measurement, Objective, check_loss
 
 __all__ = ["Interval", "Match", "Maximize"]
@@ -15,11 +15,15 @@ __all__ = ["Interval", "Match", "Maximize"]
 class Match(Objective):
     """``mean (f(x) - value)^2`` over the model's outputs: inverse design by regression.
 
+    Of complex outputs, real and imaginary parts are compared, each for itself.
+
     Args:
         model: differentiable, ``(n, *x_shape) -> (n,)`` or ``(n, *y_shape)``.
         value: a number for all; or ``(n, *y_shape)``, one row per candidate; or
             ``(1, *y_shape)``, one row for all.
         tolerance: the target counts as reached when every output is this near, in its own unit.
+        output: which of the model's outputs is meant, by name or number; None finds it.
+        given: further inputs of the model by name, a row for each candidate or one for all.
 
     Raises:
         TypeError: the model is not callable, or the value not floating point.
@@ -34,16 +38,21 @@ class Match(Objective):
     models: ClassVar[tuple[str, ...]] = ("model",)
 
     def __init__(
-        self, model: Callable[[Tensor], Tensor], value: Any, tolerance: float | None = None
+        self,
+        model: Callable[..., Any],
+        value: Any,
+        tolerance: float | None = None,
+        *,
+        output: Key | None = None,
+        given: Mapping[str, Any] | None = None,
     ) -> None:
-        if not callable(model):
-            raise TypeError(f"the model must be callable, not {type(model).__name__}.")
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = torch.tensor([float(value)])
-        value = check_tensor("the wanted value", value)
+        value = _wanted(value)
         if value.ndim == 0:
             value = value.reshape(1)
-        self.model, self.value = model, value.flatten(1) if value.ndim > 1 else value[:, None]
+        self.model = Model.of(model, output=output, given=given)
+        self.value = value.flatten(1) if value.ndim > 1 else value[:, None]
         self.tolerance = None if tolerance is None else check_positive("tolerance", tolerance)
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
@@ -56,7 +65,7 @@ class Match(Objective):
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against the wanted value's shape."""
-        output = self.model(x)
+        output = self.of_first().model(x)
         if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
             came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(f"the model must return one row per input, but for one gave {came}.")
@@ -65,11 +74,12 @@ class Match(Objective):
                 f"the wanted value has {self.value.shape[1]} numbers per candidate, but the model "
                 f"returns {output.numel()}; for one row for all candidates use shape (1, ...)."
             )
-        check_loss("the model", output.reshape(1, -1).sum(dim=1), 1, x, z)
+        real = torch.view_as_real(output) if output.is_complex() else output
+        check_loss("the model", real.reshape(1, -1).sum(dim=1), 1, x, z)
 
     def _error(self, output: Tensor) -> Tensor:
-        output = output if output.dtype == torch.float64 else output.float()
-        return output.reshape(output.shape[0], -1) - self.value
+        error = _double_or_single(output).reshape(output.shape[0], -1) - self.value
+        return torch.view_as_real(error).flatten(1) if error.is_complex() else error
 
 
 class Interval(Objective):
@@ -84,6 +94,8 @@ class Interval(Objective):
         low: the lower end: a number for all, ``(n, *y_shape)`` or ``(1, *y_shape)``; ``-inf`` for
             none.
         high: likewise, with ``inf``.
+        output: which of the model's outputs is meant, by name or number; None finds it.
+        given: further inputs of the model by name, a row for each candidate or one for all.
 
     Raises:
         TypeError: the model is not callable, or an end is no number.
@@ -97,10 +109,16 @@ class Interval(Objective):
     per_candidate: ClassVar[tuple[str, ...]] = ("low", "high")
     models: ClassVar[tuple[str, ...]] = ("model",)
 
-    def __init__(self, model: Callable[[Tensor], Tensor], low: Any, high: Any) -> None:
-        if not callable(model):
-            raise TypeError(f"the model must be callable, not {type(model).__name__}.")
-        self.model = model
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        low: Any,
+        high: Any,
+        *,
+        output: Key | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.model = Model.of(model, output=output, given=given)
         self.low, self.high = _end("low", low), _end("high", high)
         if self.low.shape[1] != self.high.shape[1] and 1 not in (
             self.low.shape[1],
@@ -118,8 +136,7 @@ class Interval(Objective):
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return the squared distance and whether there is none."""
         output = self.model(x)
-        output = output if output.dtype == torch.float64 else output.float()
-        output = output.reshape(output.shape[0], -1)
+        output = _double_or_single(output).reshape(output.shape[0], -1)
         low, high = self.low.to(output), self.high.to(output)
         away = torch.maximum(low - output, output - high).clamp_min(0)
         width = high - low
@@ -130,7 +147,7 @@ class Interval(Objective):
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against the ends."""
-        output = self.model(x)
+        output = self.of_first().model(x)
         if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
             came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(f"the model must return one row per input, but for one gave {came}.")
@@ -148,6 +165,8 @@ class Maximize(Objective):
 
     Args:
         score: differentiable, ``x -> (n,)`` or ``(n, 1)``; another objective will do.
+        output: which of the score's outputs is meant, by name or number; None finds it.
+        given: further inputs of the score by name, a row for each candidate or one for all.
 
     Example:
         >>> Maximize(lambda x: x.sum(dim=1))(torch.ones(2, 3))
@@ -156,10 +175,19 @@ class Maximize(Objective):
 
     models: ClassVar[tuple[str, ...]] = ("score",)
 
-    def __init__(self, score: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        score: Callable[..., Any],
+        *,
+        output: Key | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
         if not callable(score):
             raise TypeError(f"the score must be callable, not {type(score).__name__}.")
-        self.score = score
+        if isinstance(score, Objective):
+            self.score = score
+        else:
+            self.score = Model.of(score, "loss", output=output, given=given)
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:
         """Return the negative score."""
@@ -176,6 +204,21 @@ class Maximize(Objective):
             self.score.check(x, z)
         else:
             super().check(x, z)
+
+
+def _double_or_single(output: Tensor) -> Tensor:
+    if output.is_complex() or output.dtype == torch.float64:
+        return output
+    return output.float()
+
+
+def _wanted(value: Any) -> Tensor:
+    """Return a wanted value as a tensor; of complex ones both parts are looked at."""
+    value = torch.tensor([value]) if isinstance(value, complex) else value
+    if isinstance(value, Tensor) and value.is_complex():
+        check_tensor("the wanted value", torch.view_as_real(value))
+        return value.resolve_conj()
+    return check_tensor("the wanted value", value)
 
 
 def _end(name: str, value: Any) -> Tensor:
