@@ -15,7 +15,7 @@ from xhat.door.selecting import check_budget, select_by_truth, select_by_verdict
 from xhat.engine import Result, Status
 from xhat.objectives.goals import Class, Goal, as_goal
 
-__all__ = ["audit", "wanted"]
+__all__ = ["audit", "of_whole", "wanted"]
 
 Model = Callable[[Tensor], Tensor]
 _PART = 512
@@ -98,7 +98,7 @@ def audit(
     else:
         x = check_tensor("the samples", samples, floating=False)
         x = x if x.is_floating_point() else x.float()
-    asked = None if goal is None else wanted(goal, domain)
+    asked = None if goal is None else of_whole(wanted(goal, domain), model, x)
     start = x if x0 is None else check_tensor("the starts", x0).to(x)
     if start.shape != x.shape:
         raise ValueError(
@@ -157,6 +157,22 @@ def wanted(goal: Any, domain: Domain | None) -> Goal:
                 f"({', '.join(domain.classes)}), but {most} came."
             )
     return found
+
+
+def of_whole(goal: Goal, model: Model | None, x: Tensor) -> Goal:
+    """Return a goal; of a model that answers at positions, as one that names no class of the whole.
+
+    What is a 3 at every pixel is not an image of the class 3, and no judge is told so.
+    """
+    if model is None or goal.labels is None:
+        return goal
+    try:
+        with at_rest(model, warn=False), torch.no_grad():
+            y = model(x[:1])
+    except Exception:  # noqa: BLE001 - the search says better what is wrong with a model
+        return goal
+    shape = tuple(getattr(y, "shape", ()))[2:]
+    return goal.at_positions() if torch.Size(shape).numel() > 1 else goal
 
 
 def _measured(

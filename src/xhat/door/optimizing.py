@@ -11,7 +11,7 @@ from torch import Tensor
 from xhat.constraints import Constraint, as_constraint
 from xhat.core import InputWarning, check_tensor, modules_of
 from xhat.domain import Domain
-from xhat.door.auditing import wanted
+from xhat.door.auditing import of_whole, wanted
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judged
 from xhat.judges import Outcome
@@ -43,8 +43,9 @@ def optimize(
     Args:
         model: differentiable: ``(n, *x_shape)`` to logits ``(n, classes)``, or to values.
         x0: ``(n, *x_shape)``, the starts: a tensor, an array or a frame.
-        target: a ``Goal``; a class, by number or by its name in the domain; ``(n,)`` classes; or
-            ``(n, classes)`` distributions.
+        target: a ``Goal``; a class, by number or by its name in the domain; ``(n,)`` classes, or
+            maps of them; ``(n, classes)`` distributions; booleans, or 0, 1 and NaN, labels; or a
+            function of the model's output, ``(n, ...)`` to ``(n,)``, a loss.
         domain: what real inputs look like; without it (and without a truth) nothing is judged.
         method: how to search: a name (``xhat info`` lists them), or a ``Method`` with other
             settings; None for the best one for this domain and goal.
@@ -81,7 +82,7 @@ def optimize(
         ([True, True], 2)
     """
     starts = _starts(x0, domain)
-    goal = wanted(target, domain)
+    goal = of_whole(wanted(target, domain), model, starts)
     goal.labels_for(len(starts))
     around = Surroundings(starts, limits) if domain is None else domain
     if domain is not None and limits is not None:
@@ -158,7 +159,7 @@ def _asked(model: Model, domain: Domain) -> tuple[Tensor, Tensor | None]:
 
 def _check_order(model: Model, goal: Any, domain: Domain | None) -> None:
     """Warn where the classes of the model seem to be in another order than those of the domain."""
-    if domain is None or domain.labels is None or not goal.by_class:
+    if domain is None or domain.labels is None or not goal.single:
         return
     some, y = _asked(model, domain)
     if y is None or y.ndim != 2:
@@ -186,7 +187,7 @@ def _check_near(model: Model, goal: Any, domain: Domain | None) -> None:
     if domain is None or goal.by_class or not goal.targeted:
         return
     y = domain.values
-    if y is None or goal.outputs not in (1, y.reshape(len(y), -1).shape[1]):
+    if y is None or not goal.fits(y.reshape(len(y), -1).shape[1]):
         _, y = _asked(model, domain)
     if y is None:
         return
