@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from xhat.core import check_numbers
 from xhat.objectives.base import Objective
 
 __all__ = ["Goal", "Model", "shown", "unasked", "written"]
@@ -119,15 +119,15 @@ def unasked(x: Tensor) -> Tensor:
 
 def shown(value: Any) -> str:
     """Return numbers as text: a few of them written out, of many how many there are."""
-    numbers = check_numbers("the value", value) if not isinstance(value, float) else value
-    if isinstance(numbers, float) or numbers.numel() == 1:
+    numbers = torch.as_tensor(value)
+    if numbers.numel() == 1:
         return f"{float(numbers):g}"
     rows = numbers if len(numbers) > 1 else numbers[0]
     if rows.ndim > 1:
         return f"{' x '.join(map(str, rows.shape))} of them"
-    return (
-        str([round(v, 4) for v in rows.tolist()]) if len(rows) <= _SHOWN else f"{len(rows)} of them"
-    )
+    if len(rows) > _SHOWN:
+        return f"{len(rows)} of them"
+    return str([round(v, 4) for v in rows.tolist()])
 
 
 def written(name: str, *values: Any, **more: Any) -> str:
