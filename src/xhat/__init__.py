@@ -26,8 +26,8 @@ _ROOMS = {
     "xhat.door.judged": ("Judged",),
     "xhat.domain": ("Domain", "SelfTest"),
     "xhat.objectives.goals": (
-        "AtLeast", "AtMost", "Avoid", "Class", "Distribution", "Goal", "Least", "Most", "Value",
-        "Within",
+        "AtLeast", "AtMost", "Avoid", "Class", "Distribution", "Goal", "Labels", "Least", "Loss",
+        "Most", "Value", "Within",
     ),
     "xhat.methods": ("Method", "known_methods", "method"),
     "xhat.engine": (
@@ -41,8 +41,8 @@ _ROOMS = {
         "Scaled", "Softmax", "Space", "Squashed", "Summed", "Symmetric", "Tied", "Warped",
     ),
     "xhat.objectives": (
-        "CrossEntropy", "Custom", "Entropy", "InLatent", "Interval", "Margin", "Match", "Maximize",
-        "Objective", "Proximity", "TotalVariation",
+        "BinaryCrossEntropy", "CrossEntropy", "Custom", "Entropy", "InLatent", "Interval",
+        "Margin", "Match", "Maximize", "Objective", "Proximity", "TotalVariation",
     ),
     "xhat.constraints": (
         "AffineEquality", "Bounds", "Constraint", "Equality", "Fixed", "Halfspace", "Inequality",

@@ -43,6 +43,28 @@ def test_a_users_regression_is_matched(xhat, folder):
     np.testing.assert_allclose(np.stack(table["x"]).sum(1), -1.5, atol=0.011)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "right"),
+    [
+        (
+            {"value": "0.2,any,-0.1,any", "tolerance": "0.01,1,0.02,1"},
+            lambda y: abs(y[:, 0] - 0.2) < 0.011,
+        ),
+        ({"at-least": "any,0.6,any,any"}, lambda y: y[:, 1] >= 0.6 - 1e-5),
+        ({"at-least": 0.6, "of-output": 2}, lambda y: y[:, 2] >= 0.6 - 1e-5),
+        ({"within": "any,-0.6:-0.5,any,0:1"}, lambda y: (y[:, 1] <= -0.499) & (y[:, 3] >= -1e-5)),
+        ({"wanted-labels": "1,0,any,1"}, lambda y: (y[:, 0] > 0) & (y[:, 1] < 0) & (y[:, 3] > 0)),
+    ],
+)
+def test_several_outputs_are_asked_for(xhat, folder, wanted, right):
+    more = {"model": "own_models:same", "target": None, "bounds": "-1,1"}
+    more |= {"confidence": 0.7} if "wanted-labels" in wanted else {}
+    code, _, err = xhat(*words(**more, **wanted))
+    assert (code, err) == (0, "")
+    table = pd.read_parquet(folder / "runs" / "optimize" / "results.parquet")
+    assert right(np.stack(table["x"])).all()
+
+
 def test_a_model_that_gives_nan_for_one_candidate_lets_the_others_finish(xhat, folder):
     x = np.full((3, 4), 0.5, dtype=np.float32)
     x[1, 0] = 0
@@ -106,7 +128,7 @@ def test_bad_files(refused, folder, content):
         ([[0.5, 0.5]], "each of the model's 3 classes, but has 2"),
         ([[np.nan, 0.5, 0.5]], "the target must be finite"),
         (np.zeros((0,), dtype=int), "the target is empty"),
-        ([True], "not torch.bool"),
+        ([True], "a label of 0, 1 or NaN (any) for each of the model's 3 logits, but there are 1"),
     ],
 )
 def test_bad_targets(refused, folder, target, said):
@@ -141,11 +163,16 @@ def test_bad_targets(refused, folder, target, said):
         ({"bounds": "1,0"}, "low must be below high"),
         ({"bounds": "0,nan"}, "high must be finite"),
         ({"device": "warp"}, "device must be one that this machine has"),
-        ({"target": None}, "give one of --target (classes), --value"),
+        ({"target": None}, "give one of --target (classes), --wanted-labels, --value"),
         ({"value": 1.0}, "but --target, --value came"),
+        ({"target": None, "wanted-labels": "1,2"}, "a label must be 0, 1 or NaN (any), but 2"),
+        ({"target": None, "wanted-labels": "1,some"}, "--wanted-labels must be a number, or"),
+        ({"target": None, "at-least": "high"}, "--at-least must be a number, or numbers such"),
+        ({"target": None, "within": "0:1,2"}, "--within must be low,high"),
+        ({"of-output": 1}, "--column goes with values, not with --target"),
         (
             {"target": None, "value": 1.0, "confidence": 0.5, "model": "own_models:lift"},
-            "confidence goes with goals that name classes",
+            "confidence goes with goals that name classes or labels",
         ),
         (
             {"model": "own_models:lift", "target": None, "value": 1.0, "tolerance": 0},

@@ -123,7 +123,11 @@ def test_gaps_are_known_where_verified_and_bounded_elsewhere():
 
 def test_a_model_of_several_outputs_has_gaps_without_a_sign():
     checked = xhat.audit(
-        lambda x: x[:, :2], designs(), xhat.Within(0.2, 0.9), truth=lambda x: x[:2] + 0.1, budget=40
+        lambda x: x[:, :2],
+        designs(),
+        xhat.Within([[0.2, 0.2]], [[0.9, 0.9]]),
+        truth=lambda x: x[:2] + 0.1,
+        budget=40,
     )
     assert not checked.selection.signed
     assert torch.allclose(checked.selection.high.nan_to_num(0.1), torch.tensor(0.1).double())

@@ -170,10 +170,12 @@ def test_every_kind_of_failure_is_told(change, said):
 
 
 def test_a_missed_value_is_a_failure_and_no_target_is_none():
-    far = Match(ConvNet(), 50.0, tolerance=0.1)
+    far = Match(ConvNet(), torch.full((1, 4), 50.0), tolerance=0.1)
     with pytest.raises(SearchFailedError, match="3 of 3"):
         solve(Problem(far, Box()), starts(N), max_steps=2).raise_if_failed()
-    solve(Problem(Match(ConvNet(), 50.0), Box()), starts(N), max_steps=2).raise_if_failed()
+    solve(
+        Problem(Match(ConvNet(), 50.0, column=1), Box()), starts(N), max_steps=2
+    ).raise_if_failed()
 
 
 def test_a_column_of_ones_own_has_a_row_per_candidate_and_a_name_of_its_own(tmp_path):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from xhat import constraints, engine, objectives, spaces, symmetry
 from xhat.core import generator
+from xhat.objectives import goals
 from xhat_zoo.digits.mnist import load_mnist
 
 SHAPE = (1, 6, 6)
@@ -88,6 +89,31 @@ def targets(n: int) -> Tensor:
 
 def soft_targets(n: int) -> Tensor:
     return torch.softmax(torch.rand(n, CLASSES, generator=generator(0, "soft")), dim=1)
+
+
+def holed_targets(n: int) -> Tensor:
+    """Values of which every candidate wants all but one."""
+    return soft_targets(n).scatter(1, targets(n)[:, None], torch.nan)
+
+
+def labels(n: int) -> Tensor:
+    """Labels, about half of them wanted; every second candidate does not care for its second."""
+    rows = (soft_targets(n) > 0.25).float()
+    rows[::2, 1] = torch.nan
+    return rows
+
+
+def maps(n: int) -> Tensor:
+    """A class for every pixel, three of which do not count."""
+    classes = torch.arange(36 * n).reshape(n, *SHAPE[1:]) % 7 % CLASSES
+    return classes.index_fill(2, torch.tensor([2]), 9)
+
+
+def pixelwise() -> nn.Module:
+    """Logits of classes for every pixel."""
+    return settle(
+        nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Tanh(), nn.Conv2d(3, CLASSES, 1)), 6
+    )
 
 
 def mask() -> Tensor:
@@ -263,7 +289,9 @@ OBJECTIVES: list[Entry] = [
         (objectives.Margin,),
     ),
     Entry(
-        "match", lambda n: objectives.Match(ConvNet(), soft_targets(n), 0.01), (objectives.Match,)
+        "match",
+        lambda n: objectives.Match(ConvNet(), holed_targets(n), [0.01, 0.02, 0.5, 0.01]),
+        (objectives.Match,),
     ),
     Entry(
         "interval",
@@ -271,7 +299,9 @@ OBJECTIVES: list[Entry] = [
         (objectives.Interval,),
     ),
     Entry(
-        "maximize", lambda n: objectives.Maximize(lambda x: -ink(x - 0.4)), (objectives.Maximize,)
+        "maximize",
+        lambda n: objectives.Maximize(objectives.Score(ConvNet(), weight=[1.0, -0.5, 0.0, 0.2])),
+        (objectives.Maximize, objectives.Score),
     ),
     Entry(
         "leave", lambda n: objectives.Untargeted(ConvNet(), targets(n)), (objectives.Untargeted,)
@@ -321,7 +351,13 @@ OBJECTIVES: list[Entry] = [
         (objectives.Transformed,),
     ),
     Entry("smooth", lambda n: objectives.TotalVariation(), (objectives.TotalVariation,)),
-    Entry("custom", lambda n: objectives.Custom(ink), (objectives.Custom,)),
+    Entry(
+        "custom",
+        lambda n: objectives.Custom(
+            lambda x, most: (ink(x) - most).clamp_min(0), 6 * radii(n, 1.0), reached=0.0
+        ),
+        (objectives.Custom,),
+    ),
     Entry("in-latent", lambda n: objectives.InLatent(ink), (objectives.InLatent,)),
     Entry(
         "gaussian-energy",
@@ -342,6 +378,46 @@ OBJECTIVES: list[Entry] = [
         ),
         (objectives.Sum, objectives.Weighted),
     ),
+    Entry(
+        "labels",
+        lambda n: objectives.BinaryCrossEntropy(ConvNet(), labels(n)),
+        (objectives.BinaryCrossEntropy,),
+    ),
+    Entry(
+        "pixels",
+        lambda n: objectives.CrossEntropy(pixelwise(), maps(n), ignore=9, share=0.6),
+    ),
+]
+
+
+def near_one(y: Tensor) -> Tensor:
+    return (y - 1).flatten(1).square().sum(dim=1)
+
+
+def in_middle(y: Tensor) -> Tensor:
+    return (y.flatten(1).amin(dim=1) > 0) & (y.flatten(1).amax(dim=1) < 1)
+
+
+GOALS: list[Entry] = [  # of models with outputs (n, 4), or (n, 4, 6, 6) where they are maps
+    Entry("class", lambda n: goals.Class(targets(n)), (goals.Class,)),
+    Entry("map", lambda n: goals.Class(maps(n), ignore=9, share=0.25)),
+    Entry("avoid", lambda n: goals.Avoid(1), (goals.Avoid,)),
+    Entry("avoid-map", lambda n: goals.Avoid(maps(n)[:1], ignore=9, share=0.8)),
+    Entry("distribution", lambda n: goals.Distribution(soft_targets(n)), (goals.Distribution,)),
+    Entry("labels", lambda n: goals.Labels(labels(n)), (goals.Labels,)),
+    Entry("value", lambda n: goals.Value(holed_targets(n), [0.9, 1.0, 1.5, 2.0]), (goals.Value,)),
+    Entry("value-of-one", lambda n: goals.Value(0.5, 0.6, column=3)),
+    Entry("within", lambda n: goals.Within(-soft_targets(n) - 1, soft_targets(n)), (goals.Within,)),
+    Entry("at-least", lambda n: goals.AtLeast(0.1, column=2), (goals.AtLeast,)),
+    Entry(
+        "at-most",
+        lambda n: goals.AtMost([[0.1, torch.inf, torch.inf, 2.0]], mask=[True, False, True, True]),
+        (goals.AtMost,),
+    ),
+    Entry("least", lambda n: goals.Least(2), (goals.Least,)),
+    Entry("most", lambda n: goals.Most(weight=[1.0, -1.0, 0.5, 0.0]), (goals.Most,)),
+    Entry("loss", lambda n: goals.Loss(near_one, reached=4.0), (goals.Loss,)),
+    Entry("own", lambda n: goals.Loss(near_one, reached=in_middle)),
 ]
 
 
@@ -476,6 +552,7 @@ STOP_RULES: list[Entry] = [
 FAMILIES: dict[type, tuple[object, list]] = {
     spaces.Space: (spaces, SPACES),
     objectives.Objective: (objectives, OBJECTIVES),
+    goals.Goal: (goals, GOALS),
     constraints.Constraint: (constraints, CONSTRAINTS),
     engine.Stepper: (engine, STEPPERS),
     engine.StopRule: (engine, STOP_RULES),

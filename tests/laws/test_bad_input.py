@@ -141,7 +141,7 @@ BAD = {
     ),
     "a wanted vector without its row": (
         lambda: search(o.Match(NET, torch.zeros(2))),
-        r"1 numbers per candidate.*returns 4.*\(1, \.\.\.\)",
+        r"one number for each candidate.*returns 4 outputs; a value per output.*\(1, 4\)",
     ),
     "logits without rows": (
         lambda: search(o.CrossEntropy(lambda x: NET(x).sum(), 1)),
@@ -207,10 +207,46 @@ BAD = {
     ),
     "a negative probability": (lambda: o.CrossEntropy(NET, [1.5, -0.5]), r"least value -0\.5"),
     "a soft target of three axes": (
-        lambda: o.CrossEntropy(NET, torch.ones(1, 1, 1)),
-        r"\(n, classes\).*\(1, 1, 1\)",
+        lambda: search(o.CrossEntropy(NET, torch.ones(1, 1, 1))),
+        r"map of distributions, \(1, 1, 1\), but.*\(n, classes\)",
     ),
-    "classes of two axes": (lambda: o.CrossEntropy(NET, [[1, 2]]), r"\(n,\), but have.*\(1, 2\)"),
+    "classes of two axes": (
+        lambda: search(o.CrossEntropy(NET, [[1, 2]])),
+        r"map of classes, \(1, 2\), but.*one class for each input, \(n,\)",
+    ),
+    "two ones in a row": (
+        lambda: search(o.CrossEntropy(NET, [[1, 1, 0, 0]])),
+        r"rows of 0 and 1.*did you mean several labels.*Labels",
+    ),
+    "two ones in a row of probabilities": (
+        lambda: o.CrossEntropy(NET, [[1.0, 1.0, 0.0, 0.0]]),
+        r"row 0 sums to 2 .*did you mean several labels.*Labels",
+    ),
+    "too few labels": (
+        lambda: search(o.BinaryCrossEntropy(NET, [1, 0])),
+        r"for each of the model's 4 logits, but there are 2",
+    ),
+    "a label of 2": (lambda: o.BinaryCrossEntropy(NET, [2, 0]), r"0, 1 or NaN \(any\), but 2"),
+    "a mask of nothing that counts": (
+        lambda: o.BinaryCrossEntropy(NET, [1, 0], mask=[False, False]),
+        r"something must count, but in row 0",
+    ),
+    "a mask of positions for one answer": (
+        lambda: search(o.CrossEntropy(NET, 1, mask=[True, False])),
+        r"for positions, but the model gives one answer for the whole input",
+    ),
+    "an output beyond the last": (
+        lambda: search(o.Match(NET, 1.0, column=4)),
+        r"column=4 is the place of an output, from 0 to 3",
+    ),
+    "a score of several outputs": (
+        lambda: search(o.Score(NET)),
+        r"returns 4 outputs, of which one number.*column=0 … 3, or weight=",
+    ),
+    "one number for each candidate, and a tolerance for each output": (
+        lambda: o.Match(NET, torch.ones(4), torch.ones(4)),
+        r"a value per output: shape \(1, 4\)",
+    ),
     "a soft target for a margin": (
         lambda: o.Margin(NET, [0.5, 0.5]),
         r"class index or one-hot rows",
@@ -274,7 +310,7 @@ BAD = {
         r"TargetReached needs an objective with a target.*LossBelow or Plateau",
     ),
     "a confidence without a distribution": (
-        lambda: search(o.Match(NET, 1.0, 0.1), stop=TargetReached(0.9)),
+        lambda: search(o.Match(NET, torch.ones(1, 4), 0.1), stop=TargetReached(0.9)),
         r"needs a model with class probabilities.*tolerance",
     ),
 }
@@ -336,7 +372,10 @@ WRONG_KIND = {
         r"cannot be differentiated with respect to the input",
     ),
     "a score cut off": (lambda: search(o.Maximize(lambda x: ink(x.detach()))), r"differentiated"),
-    "a match cut off": (lambda: search(o.Match(detached, 1.0)), r"cannot be differentiated"),
+    "a match cut off": (
+        lambda: search(o.Match(detached, 1.0, column=0)),
+        r"cannot be differentiated",
+    ),
     "a decoder cut off": (
         lambda: search(space=s.Latent(autoencoder()[0], lambda z: autoencoder()[1](z.detach()))),
         r"cannot be differentiated",
@@ -386,7 +425,10 @@ def test_the_same_searches_are_accepted_when_nothing_is_wrong():
         {"objective": o.CrossEntropy(net, [[1, 0, 0, 0], [0, 0, 0, 1]])},
         {"objective": o.CrossEntropy(net, [0.25, 0.25, 0.25, 0.25])},
         {"objective": o.Match(net, torch.zeros(1, 4)), "ball": c.L2Ball(starts(1), 9)},
-        {"objective": o.Match(net, 2), "ball": [c.L2Ball(starts(2), 1), c.LinfBall(starts(2), 1)]},
+        {
+            "objective": o.Match(net, 2, column=0),
+            "ball": [c.L2Ball(starts(2), 1), c.LinfBall(starts(2), 1)],
+        },
         {"objective": o.Maximize(o.CrossEntropy(net, 1)), "stop": [Plateau(), LossBelow(-99)]},
         {"space": s.Latent(*autoencoder()), "restarts": Restarts(2, 0.1)},
         {"space": s.Masked(s.Logit(), mask(), starts(1)), "compute": Compute(seed=4)},

@@ -9,7 +9,7 @@ import typer
 from xhat.cli.app import Seed
 from xhat.cli.labels import DEFAULT_DB, Db, Whose, asking_of, label, open_database
 from xhat.cli.names import DEFAULT_TASK
-from xhat.cli.optimize import Labels, Reference
+from xhat.cli.options import Labels, Reference
 from xhat.cli.shell import console, progress_bar
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import typer
 
 from xhat.cli.app import AllowHost, Host, Port, Proxied, app
 from xhat.cli.names import DEFAULT_TASK
-from xhat.cli.optimize import Labels, Reference
+from xhat.cli.options import Labels, Reference
 from xhat.cli.shell import console, errors
 from xhat.cli.wanted import images_of
 

@@ -10,6 +10,22 @@ import typer
 
 from xhat.cli.app import Out, Seed, app
 from xhat.cli.names import KNOWN_METHODS
+from xhat.cli.options import (
+    AtLeastValue,
+    AtMostValue,
+    Beta,
+    Column,
+    Interval,
+    Kind,
+    Labels,
+    Reference,
+    Target,
+    Tolerance,
+    TruthName,
+    Value,
+    Values,
+    WantedLabels,
+)
 from xhat.cli.shell import console, errors, progress_bar
 from xhat.cli.stopping import Answer, Stopped, answering
 from xhat.cli.wanted import Wanted, domain_of, limits_of, samples_of
@@ -21,70 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["audit_command", "optimize_command"]
 
 _LISTED = 20  # numbers of samples that are printed
-
-Reference = Annotated[
-    Path | None,
-    typer.Option(
-        help="Real samples: .npz, .npy, .csv, .parquet, a folder of PNG, a domain, or a task's.",
-        rich_help_panel="What is real",
-    ),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        help="Their classes: a column of --reference, or a file.", rich_help_panel="What is real"
-    ),
-]
-Values = Annotated[
-    str | None,
-    typer.Option(
-        help="Their values, instead of classes: columns of --reference (a,b), or a file.",
-        rich_help_panel="What is real",
-    ),
-]
-Kind = Annotated[
-    str | None,
-    typer.Option(
-        help="image, field, signal or table. \\[default: as the data look]",
-        rich_help_panel="What is real",
-    ),
-]
-TruthName = Annotated[
-    str | None,
-    typer.Option(
-        help="The ground truth, a function of one input, as module:f.",
-        rich_help_panel="What is real",
-    ),
-]
-Beta = Annotated[
-    float | None,
-    typer.Option(
-        help="Share of real samples of other classes that may be called genuine. \\[default: 0.05]"
-    ),
-]
-Target = Annotated[
-    str | None,
-    typer.Option(
-        help="Class by number or name, classes (3,1,4), or .npy, also of distributions.",
-        rich_help_panel="What is wanted",
-    ),
-]
-Value = Annotated[
-    float | None,
-    typer.Option(help="This output, to --tolerance.", rich_help_panel="What is wanted"),
-]
-Tolerance = Annotated[
-    float, typer.Option(help="For --value: how near is enough.", rich_help_panel="What is wanted")
-]
-Interval = Annotated[
-    str | None, typer.Option(help="An output between: low,high.", rich_help_panel="What is wanted")
-]
-AtLeastValue = Annotated[
-    float | None, typer.Option(help="An output of at least this.", rich_help_panel="What is wanted")
-]
-AtMostValue = Annotated[
-    float | None, typer.Option(help="An output of at most this.", rich_help_panel="What is wanted")
-]
 
 
 @app.command(
@@ -99,8 +51,10 @@ def optimize_command(
         Path, typer.Option(help="Starts: .npy, .npz, .csv, .parquet or a folder of PNG.")
     ],
     target: Target = None,
+    wanted_labels: WantedLabels = None,
     value: Value = None,
-    tolerance: Tolerance = 1e-3,
+    tolerance: Tolerance = "0.001",
+    column: Column = None,
     within: Interval = None,
     at_least: AtLeastValue = None,
     at_most: AtMostValue = None,
@@ -140,7 +94,9 @@ def optimize_command(
     """Search inputs of your own model for what you want, and judge every one of them."""
     from xhat.core import claimed_folder
 
-    wanted = Wanted(target, value, tolerance, within, at_least, at_most, least=least, most=most)
+    said = {"--target": target, "--wanted-labels": wanted_labels, "--value": value}
+    said |= {"--within": within, "--at-least": at_least, "--at-most": at_most}
+    wanted = Wanted(said | {"--least": least, "--most": most}, tolerance, column)
     options: dict[str, Any] = {"confidence": confidence, "max_steps": max_steps, "seed": seed}
     options = {name: said for name, said in options.items() if said is not None}
     with claimed_folder(out):
@@ -201,8 +157,10 @@ def audit_command(
         str | None, typer.Option(help="The model they were found with, as module:attribute.")
     ] = None,
     target: Target = None,
+    wanted_labels: WantedLabels = None,
     value: Value = None,
-    tolerance: Tolerance = 1e-3,
+    tolerance: Tolerance = "0.001",
+    column: Column = None,
     within: Interval = None,
     at_least: AtLeastValue = None,
     at_most: AtMostValue = None,
@@ -229,7 +187,9 @@ def audit_command(
     """Say of samples from any tool whether they can be believed, and which to simulate next."""
     from xhat.core import claimed_folder
 
-    wanted = Wanted(target, value, tolerance, within, at_least, at_most)
+    said = {"--target": target, "--wanted-labels": wanted_labels, "--value": value}
+    said |= {"--within": within, "--at-least": at_least, "--at-most": at_most}
+    wanted = Wanted(said, tolerance, column)
     with claimed_folder(out):
         from xhat.cli.inputs import load_model
         from xhat.domain.reading import as_starts, read_data

@@ -7,7 +7,7 @@ import typer
 
 from xhat.cli.app import Out, Seed, app
 from xhat.cli.names import DEFAULT_TASK, HALVES
-from xhat.cli.optimize import Beta, Kind, Labels, Reference, Values
+from xhat.cli.options import Beta, Kind, Labels, Reference, Values
 from xhat.cli.shell import console, errors, progress_bar
 from xhat.cli.wanted import domain_of, samples_of
 

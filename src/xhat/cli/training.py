@@ -8,7 +8,7 @@ import typer
 
 from xhat.cli.app import ANYTHING, Out, app
 from xhat.cli.names import DEFAULT_TASK, EMBEDDINGS
-from xhat.cli.optimize import Kind, Labels, Reference
+from xhat.cli.options import Kind, Labels, Reference
 from xhat.cli.shell import console, progress_bar
 from xhat.cli.wanted import domain_of, samples_of
 

@@ -10,31 +10,19 @@ __all__ = ["Wanted", "domain_of", "images_of", "limits_of", "samples_of"]
 
 
 class Wanted:
-    """The options that say what is wanted; exactly one of them is given."""
+    """The options that say what is wanted; exactly one of them is given.
+
+    Args:
+        said: by the name of its option; None or False for what was not given.
+        tolerance: for ``--value``: a number, or one for each output.
+        column: which of several outputs is meant; None for all, or those that are named.
+    """
 
     def __init__(
-        self,
-        target: str | None,
-        value: float | None,
-        tolerance: float,
-        within: str | None,
-        at_least: float | None,
-        at_most: float | None,
-        *,
-        least: bool = False,
-        most: bool = False,
+        self, said: dict[str, Any], tolerance: str = "0.001", column: int | None = None
     ) -> None:
-        given = {
-            "--target": target,
-            "--value": value,
-            "--within": within,
-            "--at-least": at_least,
-            "--at-most": at_most,
-            "--least": least or None,
-            "--most": most or None,
-        }
-        self.said = {name: said for name, said in given.items() if said is not None}
-        self.tolerance = tolerance
+        self.said = {name: each for name, each in said.items() if each not in (None, False)}
+        self.tolerance, self.column = tolerance, column
 
     def goal(self) -> Any:
         """Return the goal, or the class as it was named.
@@ -47,20 +35,51 @@ class Wanted:
         if len(self.said) != 1:
             came = ", ".join(self.said) or "none"
             raise ValueError(
-                f"give one of --target (classes), --value, --within, --at-least, --at-most, "
-                f"--least or --most, but {came} came."
+                f"give one of --target (classes), --wanted-labels, --value, --within, --at-least, "
+                f"--at-most, --least or --most, but {came} came."
             )
         (name, said), *_ = self.said.items()
+        if self.column is not None and name in ("--target", "--wanted-labels"):
+            raise ValueError(f"--column goes with values, not with {name}.")
         if name == "--target":
             return _target(str(said))
+        if name == "--wanted-labels":
+            return goals.Labels(_numbers(said, name, anything="nan"))
+        of = {"column": self.column}
         if name == "--value":
-            return goals.Value(float(said), self.tolerance)  # pyright: ignore[reportArgumentType]
+            near = _numbers(self.tolerance, "--tolerance")
+            near = near[0] if isinstance(near, list) else near
+            return goals.Value(_numbers(said, name, anything="nan"), near, **of)
         if name == "--within":
-            return goals.Within(*_two(str(said), "--within"))
-        made = {"--at-least": goals.AtLeast, "--at-most": goals.AtMost}
-        if name in made:
-            return made[name](said)
-        return goals.Least() if name == "--least" else goals.Most()
+            return goals.Within(*_ends(str(said)), **of)
+        if name == "--at-least":
+            return goals.AtLeast(_numbers(said, name, anything="-inf"), **of)
+        if name == "--at-most":
+            return goals.AtMost(_numbers(said, name, anything="inf"), **of)
+        return goals.Least(**of) if name == "--least" else goals.Most(**of)
+
+
+def _numbers(text: Any, name: str, anything: str | None = None) -> Any:
+    """Return a number, or a row of them, ``[[...]]``; the word ``any`` is what it means here."""
+    words = [word.strip() for word in str(text).split(",")]
+    try:
+        found = [float(anything if anything and word == "any" else word) for word in words]
+    except ValueError as error:
+        more = ", or any for an output that does not matter" if anything else ""
+        raise ValueError(
+            f"{name} must be a number, or numbers such as 1,0.5 for a model of several "
+            f"outputs{more}, but is {text!r}."
+        ) from error
+    return found[0] if len(found) == 1 else [found]
+
+
+def _ends(text: str) -> tuple[Any, Any]:
+    """Return ends from ``low,high``, or from ``low:high,any,low:high`` for several outputs."""
+    if ":" not in text:
+        return _two(text, "--within")
+    words = ["-inf:inf" if word.strip() == "any" else word for word in text.split(",")]
+    pairs = [_two(word.replace(":", ","), "--within") for word in words]
+    return [[low for low, _ in pairs]], [[high for _, high in pairs]]
 
 
 def domain_of(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from xhat.constraints import Constraint, as_constraint, certify
 from xhat.core import Key, check_fraction, check_tensor
+from xhat.core import Model as Asked
 from xhat.domain import Domain
 from xhat.door.asking import alone_with_its_conditions, ready, remarks_on
 from xhat.door.judged import Judged
@@ -17,7 +18,7 @@ from xhat.door.selecting import check_budget, select_by_truth, select_by_verdict
 from xhat.engine import Result, Status
 from xhat.objectives.goals import Class, Goal, as_goal
 
-__all__ = ["audit", "wanted"]
+__all__ = ["audit", "of_whole", "wanted"]
 
 Model = Callable[[Tensor], Tensor]
 _PART = 512
@@ -105,6 +106,9 @@ def audit(
         x = check_tensor("the samples", samples, floating=False)
         x = x if x.is_floating_point() else x.float()
     asked = None if goal is None else wanted(goal, domain)
+    if model is not None:
+        model = ready(model, x, asked, output=output, given=given)
+    asked = None if asked is None else of_whole(asked, model, x)
     start = x if x0 is None else check_tensor("the starts", x0).to(x)
     if start.shape != x.shape:
         raise ValueError(
@@ -115,8 +119,6 @@ def audit(
     if budget is not None:
         check_budget(budget, len(x), truth, asked)
     kept = tuple(map(as_constraint, constraints))
-    if model is not None:
-        model = ready(model, x, asked, output=output, given=given)
     apart = alone_with_its_conditions(model)
     if apart and budget is not None:
         raise ValueError(
@@ -171,6 +173,23 @@ def wanted(goal: Any, domain: Domain | None) -> Goal:
                 f"({', '.join(domain.classes)}), but {most} came."
             )
     return found
+
+
+def of_whole(goal: Goal, model: Model | None, x: Tensor) -> Goal:
+    """Return a goal; of a model that answers at positions, as one that names no class of the whole.
+
+    What is a 3 at every pixel is not an image of the class 3, and no judge is told so.
+    """
+    if model is None or goal.labels is None:
+        return goal
+    try:
+        with at_rest(model, warn=False), torch.no_grad():
+            first = model.select(torch.zeros(1).long()) if isinstance(model, Asked) else model
+            y = first(x[:1])
+    except Exception:  # noqa: BLE001 - the search says better what is wrong with a model
+        return goal
+    shape = tuple(getattr(y, "shape", ()))[2:]
+    return goal.at_positions() if torch.Size(shape).numel() > 1 else goal
 
 
 def _measured(

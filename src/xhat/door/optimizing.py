@@ -12,7 +12,7 @@ from xhat.constraints import Constraint, as_constraint
 from xhat.core import InputWarning, Key, check_tensor, modules_of
 from xhat.domain import Domain
 from xhat.door.asking import alone_with_its_conditions, parts_of, ready, remarks_on
-from xhat.door.auditing import wanted
+from xhat.door.auditing import of_whole, wanted
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judged
 from xhat.judges import Outcome
@@ -49,8 +49,9 @@ def optimize(
         x0: ``(n, *x_shape)``, the starts: a tensor, an array or a frame; or several parts, in a
             dict by the names of the model's parameters, or in a tuple. ``found.parts`` gives what
             is found in the same form.
-        target: a ``Goal``; a class, by number or by its name in the domain; ``(n,)`` classes; or
-            ``(n, classes)`` distributions.
+        target: a ``Goal``; a class, by number or by its name in the domain; ``(n,)`` classes, or
+            maps of them; ``(n, classes)`` distributions; booleans, or 0, 1 and NaN, labels; or a
+            function of the model's output, ``(n, ...)`` to ``(n,)``, a loss.
         output: which of the model's outputs is meant, by name or number; None finds it.
         given: further inputs of the model by name, which are not searched: a tensor with a row for
             each start or one for all.
@@ -92,6 +93,8 @@ def optimize(
     layout = parts_of(x0, domain=domain, truth=truth)
     starts = _starts(x0 if layout is None else layout.pack(x0), domain)
     goal = wanted(target, domain)
+    model = ready(model, starts, goal, output=output, given=given, layout=layout)
+    goal = of_whole(goal, model, starts)
     goal.labels_for(len(starts))
     around = Surroundings(starts, limits) if domain is None else domain
     if domain is not None and limits is not None:
@@ -100,7 +103,6 @@ def optimize(
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)
     settings, kept = _options(how, options), tuple(map(as_constraint, constraints))
-    model = ready(model, starts, goal, output=output, given=given, layout=layout)
     if layout is not None:
         kept = tuple(each.laid_out(layout) for each in kept)
     _check_order(model, goal, domain)
@@ -175,7 +177,7 @@ def _asked(model: Model, domain: Domain) -> tuple[Tensor, Tensor | None]:
 
 def _check_order(model: Model, goal: Any, domain: Domain | None) -> None:
     """Warn where the classes of the model seem to be in another order than those of the domain."""
-    if domain is None or domain.labels is None or not goal.by_class:
+    if domain is None or domain.labels is None or not goal.single:
         return
     some, y = _asked(model, domain)
     if y is None or y.ndim != 2:
@@ -203,7 +205,7 @@ def _check_near(model: Model, goal: Any, domain: Domain | None) -> None:
     if domain is None or goal.by_class or not goal.targeted:
         return
     y = domain.values
-    if y is None or goal.outputs not in (1, y.reshape(len(y), -1).shape[1]):
+    if y is None or not goal.fits(y.reshape(len(y), -1).shape[1]):
         _, y = _asked(model, domain)
     if y is None:
         return

@@ -251,7 +251,7 @@ def _told(trouble: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if is_raised_here(error):
+        if is_raised_here(error) or isinstance(error, Warning):
             raise  # it is a sentence of ours
         said = (str(error).strip().splitlines() or ["nothing"])[0]
         said = f"{type(error).__name__}: {said.removesuffix('.')}"

@@ -107,7 +107,8 @@ class TargetReached(StopRule):
 
     Args:
         confidence: between 0 and 1; None stops at the decision boundary (or, for ``Match``, within
-            the tolerance).
+            the tolerance). Of several labels, or positions, the least of their probabilities
+            counts.
     """
 
     confidence: float | None = None
@@ -124,15 +125,17 @@ class TargetReached(StopRule):
         """Compare decision and confidence."""
         if now.reached is None:
             raise ValueError(
-                "TargetReached needs an objective with a target (CrossEntropy, Margin, or Match "
-                "with a tolerance); use LossBelow or Plateau instead."
+                "TargetReached needs an objective with a target (CrossEntropy, BinaryCrossEntropy, "
+                "Interval, Match with a tolerance, or Custom(function, reached=…)); use LossBelow "
+                "or Plateau instead."
             )
         if self.confidence is None:
             return now.reached, memory
         if now.confidence is None:
             raise ValueError(
-                "TargetReached(confidence=...) needs a model with class probabilities; for "
-                "Match use TargetReached() and give Match a tolerance."
+                "TargetReached(confidence=...) needs a model with class probabilities or labels "
+                "(CrossEntropy, BinaryCrossEntropy); for Match, Interval and Custom use "
+                "TargetReached(): their tolerance, ends or reached= say what is near enough."
             )
         return now.reached & (now.confidence >= self.confidence), memory
 

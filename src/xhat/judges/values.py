@@ -58,9 +58,12 @@ class Wanted(Protocol):
         """Whether it is the same for every candidate."""
         ...
 
-    @property
-    def outputs(self) -> int:
-        """How many outputs it names; 1 where it is the same for all of them."""
+    def fits(self, outputs: int, /) -> bool:
+        """Whether it can be asked of so many outputs."""
+        ...
+
+    def apart(self, error: Tensor, /) -> Tensor:
+        """Errors ``(b, outputs)`` of each output as ``inside`` counts them, ``(b,)``."""
         ...
 
     @property
@@ -224,17 +227,17 @@ class ValueJudge:
         Raises:
             ValueError: the goal is for other values than these.
         """
-        if goal.outputs not in (1, outputs := self.y.shape[1]):
+        if not goal.fits(outputs := self.y.shape[1]):
             raise ValueError(
-                f"{goal!r} names {goal.outputs} values, but of every sample the domain knows "
-                f"{outputs}; name as many, or one for all."
+                f"{goal!r} names other values than the {outputs} that the domain knows of every "
+                f"sample; name as many, or one for all."
             )
         predicted, difficulty = self.regressors.together(self.regressors.each(x))
         inside, meets = self._asked(goal, len(x))
         margin = goal.inside(predicted) / difficulty
         missed, miss = (0 - inside).clamp_min(0), (0 - margin).clamp_min(0)
         apart = (self.predicted - self.y).double().abs()
-        usual = apart.amax(dim=1) / self.difficulty
+        usual = goal.apart(apart) / self.difficulty
         least = samples_needed(VALUE_SHARE * alpha)
         p_met, p, right = (torch.empty(len(x), dtype=torch.double) for _ in range(3))
         for column, rows in enumerate(

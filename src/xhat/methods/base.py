@@ -204,7 +204,8 @@ def until(goal: Goal, confidence: float | None) -> tuple[TargetReached, ...]:
     """
     if confidence is not None and not goal.by_class:
         raise ValueError(
-            f"confidence goes with goals that name classes; {goal!r} is met by its values."
+            f"confidence goes with goals that name classes or labels; {goal!r} is met by its "
+            f"values, for which a tolerance, ends or reached= say what is near enough."
         )
     if not goal.targeted:
         return ()

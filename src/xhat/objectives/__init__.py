@@ -20,15 +20,18 @@ from xhat.objectives.base import (
 )
 from xhat.objectives.classes import CrossEntropy, Margin, Untargeted
 from xhat.objectives.energy import Energy
+from xhat.objectives.labels import BinaryCrossEntropy
 from xhat.objectives.latents import GaussianEnergy, LatentPrior, PriorEnergy
+from xhat.objectives.outputs import Maximize, Score
 from xhat.objectives.penalties import Proximity, TotalVariation
 from xhat.objectives.priors import Hinge, NearReal, TypicalityPenalty
 from xhat.objectives.scores import ScorePrior
 from xhat.objectives.transformations import Transformed
 from xhat.objectives.uncertainty import Disagreement, Entropy, Indecision, Members
-from xhat.objectives.values import Interval, Match, Maximize
+from xhat.objectives.values import Interval, Match
 
 __all__ = [
+    "BinaryCrossEntropy",
     "CrossEntropy",
     "Custom",
     "Disagreement",
@@ -49,6 +52,7 @@ __all__ = [
     "Objective",
     "PriorEnergy",
     "Proximity",
+    "Score",
     "ScorePrior",
     "Sum",
     "TotalVariation",

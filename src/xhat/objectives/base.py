@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from math import isfinite
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from xhat.core import Layout, Model, PerCandidate, check_positive
+from xhat.core import Layout, Model, PerCandidate, check_positive, is_raised_here
 
 __all__ = ["Custom", "InLatent", "Measurement", "Objective", "Sum", "Weighted", "as_objective"]
 
@@ -163,24 +164,97 @@ class InLatent(Objective):
 
 
 class Custom(Objective):
-    """Any differentiable callable ``x -> (n,)``, minimised.
+    """Any differentiable callable ``x -> (n,)``, minimised, and when it counts as reached.
+
+    Args:
+        function: ``x -> (n,)``, or ``(x, given) -> (n,)``, candidate by candidate.
+        given: ``(n, ...)`` or ``(1, ...)``, further data of each candidate, passed to the function
+            as its second argument, and narrowed with the candidates; None for none.
+        reached: when the target counts as reached: at a loss of at most this number, or where this
+            function of the same arguments says so, ``(n,)`` booleans; None for a loss without a
+            target.
+        model: what ``function`` and ``reached`` look at in place of ``x``: both get ``model(x)``,
+            from one pass; None for ``x`` itself.
+
+    Raises:
+        TypeError: what should be called cannot be, or ``given`` is no tensor.
 
     Example:
-        >>> ink = Custom(lambda x: x.flatten(1).sum(dim=1))
-        >>> ink(torch.ones(2, 3))
-        tensor([3., 3.])
+        >>> ink = Custom(lambda x: x.flatten(1).sum(dim=1), reached=4.0)
+        >>> ink(torch.ones(2, 3)), ink.measure(torch.ones(2, 3), torch.zeros(2)).reached
+        (tensor([3., 3.]), tensor([True, True]))
     """
 
-    models: ClassVar[tuple[str, ...]] = ("function",)
+    per_candidate: ClassVar[tuple[str, ...]] = ("given",)
+    models: ClassVar[tuple[str, ...]] = ("function", "reached", "model")
 
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        if not callable(function):
+    def __init__(
+        self,
+        function: Callable[..., Tensor],
+        given: Tensor | None = None,
+        *,
+        reached: Callable[..., Tensor] | float | None = None,
+        model: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        if not callable(function) or isinstance(function, type):
             raise TypeError(f"the function must be callable, not {type(function).__name__}.")
-        self.function = Model.of(function, "loss")
+        if given is not None and (not isinstance(given, Tensor) or given.ndim == 0):
+            raise TypeError(
+                f"what is given to the function must be a tensor with one row per candidate, or "
+                f"one row for all, not {given!r}."
+            )
+        self.function, self.takes = Model.of(function, "loss"), given is not None
+        self.given = torch.zeros(1) if given is None else given
+        self.reached, self.enough = _reached(reached)
+        self.model = None if model is None else Model.of(model)
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
-        """Call the function on ``x``."""
-        return Measurement(self.function(x))
+        """Call the function, and the one that says when it is enough."""
+        y = x if self.model is None else self.model(x)
+        told = (y, self.given) if self.takes else (y,)
+        loss = self.function(*told)
+        if self.enough is not None:
+            return Measurement(loss, loss.detach() <= self.enough)
+        if self.reached is None:
+            return Measurement(loss)
+        with torch.no_grad():
+            reached = self.reached(*told)
+        if not isinstance(reached, Tensor) or reached.shape != x.shape[:1]:
+            came = tuple(reached.shape) if isinstance(reached, Tensor) else type(reached).__name__
+            raise ValueError(
+                f"reached must return one boolean per candidate, shape ({len(x)},) for {len(x)}, "
+                f"but returned {came}."
+            )
+        return Measurement(loss, reached.bool())
+
+    def check(self, x: Tensor, z: Tensor) -> None:
+        """Try the function on one candidate."""
+        try:
+            super().check(x, z)
+        except (RuntimeError, ValueError) as error:
+            if is_raised_here(error) or "batch" not in str(error):
+                raise
+            said = str(error).splitlines()[0].removesuffix(".")
+            raise ValueError(
+                f"the function must take any number of candidates, but of one it says: {said}"
+                f"{_GIVEN}."
+            ) from error
+
+
+_GIVEN = "; what differs between candidates is told by Custom(function, given), row by row"
+
+
+def _reached(reached: Any) -> tuple[Callable[..., Tensor] | None, float | None]:
+    """Return when a loss is enough: a function, or a number, which it may be at most."""
+    if reached is None or (callable(reached) and not isinstance(reached, type)):
+        return reached, None
+    number = isinstance(reached, int | float) and not isinstance(reached, bool)
+    if not number or not isfinite(reached):
+        raise TypeError(
+            f"reached must be a number, which the loss may be at most, or a function that returns "
+            f"(n,) booleans, not {reached!r}."
+        )
+    return None, float(reached)
 
 
 def as_objective(value: "Objective | Callable[[Tensor], Tensor]") -> Objective:
@@ -202,7 +276,8 @@ def check_loss(name: str, loss: Any, n: int, *inputs: Tensor) -> None:
     if loss.shape != (n,):
         raise ValueError(
             f"{name} must return one loss per candidate, shape ({n},) for {n}, but returned "
-            f"{tuple(loss.shape)}; do not average over candidates."
+            f"{tuple(loss.shape)}{_GIVEN if loss.ndim == 1 else ''}; do not average over "
+            f"candidates."
         )
     if loss.is_complex():
         raise TypeError(

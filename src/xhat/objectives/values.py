@@ -1,28 +1,102 @@
-"""Objectives for models whose output is a quantity: match a value, or push a score up."""
+"""Objectives for models whose output is a quantity, or several in units of their own."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from xhat.core import Key, Model, check_numbers, check_positive, check_tensor
+from xhat.core import InputWarning, Key, Model, check_numbers, check_positive, check_tensor
 from xhat.objectives.base import Measurement, Objective, check_loss
+from xhat.objectives.counted import Counted, rows_of
+from xhat.objectives.outputs import check_column, read
 
-__all__ = ["Interval", "Match", "Maximize"]
+__all__ = ["Interval", "Match"]
 
 
-class Match(Objective):
+class _Values(Objective):
+    """A model whose outputs are compared with numbers, one by one."""
+
+    models: ClassVar[tuple[str, ...]] = ("model",)
+    called: ClassVar[str]  # the numbers, by messages
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        column: int | None,
+        output: Key | None,
+        given: Mapping[str, Any] | None,
+    ) -> None:
+        self.model = Model.of(model, output=output, given=given)
+        self.column = check_column(column)
+        self.counted, self.flat = Counted(), False
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs have numbers of their own; 1 where all have the same."""
+        own = (getattr(self, name).shape[1] for name in self.per_candidate)
+        return max(self.counted.weight.shape[1], *own)
+
+    def read(self, y: Tensor) -> Tensor:
+        """Return outputs ``(n, *y_shape)`` as ``(n, outputs)``, or the one that counts."""
+        return read(y, self.column)
+
+    def check(self, x: Tensor, z: Tensor) -> None:
+        """Check the model's output on one candidate against the numbers."""
+        output = self.of_first().model(x)
+        if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
+            came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(f"the model must return one row per input, but for one gave {came}.")
+        found = self.read(output).shape[1]
+        if self.flat and found > 1:
+            raise ValueError(
+                f"{self.called} has one number for each candidate, but the model returns {found} "
+                f"outputs; a value per output: a row, shape (1, {found}), for all candidates, or "
+                f"one for each, (n, {found})."
+            )
+        if self.outputs not in (1, found):
+            raise ValueError(
+                f"{self.called} has {self.outputs} numbers per candidate, but the model returns "
+                f"{found}; for one row for all candidates use shape (1, ...)."
+            )
+        if self.outputs == 1 and found > 1 and output.ndim == 2:
+            warnings.warn(
+                f"{self.called} is one number, and wanted of each of the model's {found} outputs; "
+                f"for one of them say column=0 … {found - 1}, for others a row with NaN (or "
+                f"infinite ends) for any; a row of {found} equal numbers says that all are meant.",
+                InputWarning,
+                stacklevel=2,
+            )
+        real = torch.view_as_real(output) if output.is_complex() else output
+        check_loss("the model", real.reshape(1, -1).sum(dim=1), 1, x, z)
+
+    def _asked(self, x: Tensor) -> Tensor:
+        output = self.model(x)
+        exact = output.is_complex() or output.dtype == torch.float64
+        return self.read(output if exact else output.float())
+
+
+class Match(_Values):
     """``mean (f(x) - value)^2`` over the model's outputs: inverse design by regression.
 
-    Of complex outputs, real and imaginary parts are compared, each for itself.
+    Where each output has a tolerance of its own, each error counts in units of it, so that outputs
+    in metres and in millimetres weigh the same; else errors count in the output's unit. Of complex
+    outputs, real and imaginary parts are compared, each for itself.
 
     Args:
         model: differentiable, ``(n, *x_shape) -> (n,)`` or ``(n, *y_shape)``.
-        value: a number for all; or ``(n, *y_shape)``, one row per candidate; or
-            ``(1, *y_shape)``, one row for all.
-        tolerance: the target counts as reached when every output is this near, in its own unit.
-        output: which of the model's outputs is meant, by name or number; None finds it.
+        value: a number; or ``(n, *y_shape)``, one row per candidate; or ``(1, *y_shape)``, one row
+            for all; NaN for an output of which any value will do. For a model of one output also
+            ``(n,)``. One number is wanted of every output, with a warning where these are several
+            in a row.
+        tolerance: the target counts as reached when every output is this near, in its own unit: a
+            number, or one for each output, ``y_shape`` or ``(n, *y_shape)``; None for no target.
+        weight: numbers of 0 or more in these shapes: how much each output counts in the loss.
+        mask: booleans in these shapes, true for the outputs that count.
+        column: the place of the one number that is meant, from 0, of several; None for all.
+        output: which output is meant of a model that returns several tensors, by name or number;
+            None finds it.
         given: further inputs of the model by name, a row for each candidate or one for all.
 
     Raises:
@@ -32,57 +106,75 @@ class Match(Objective):
     Example:
         >>> Match(lambda x: x, torch.tensor([[1.0, 2.0]]), tolerance=0.1)(torch.zeros(1, 2))
         tensor([2.5000])
+        >>> wanted, near = torch.tensor([[1.0, torch.nan, 5e4]]), torch.tensor([0.1, 1.0, 1e3])
+        >>> apart = Match(lambda x: x, wanted, near)
+        >>> found = apart.measure(torch.tensor([[1.1, 7.0, 4.8e4]]), torch.zeros(1))
+        >>> found.loss.round(decimals=1), found.reached  # the mean of 1² and 2²
+        (tensor([2.5000]), tensor([False]))
     """
 
-    per_candidate: ClassVar[tuple[str, ...]] = ("value",)
-    models: ClassVar[tuple[str, ...]] = ("model",)
+    per_candidate: ClassVar[tuple[str, ...]] = ("value", "unit", "near")
+    called: ClassVar[str] = "the wanted value"
 
     def __init__(
         self,
         model: Callable[..., Any],
         value: Any,
-        tolerance: float | None = None,
+        tolerance: Any = None,
         *,
+        weight: Any = None,
+        mask: Any = None,
+        column: int | None = None,
         output: Key | None = None,
         given: Mapping[str, Any] | None = None,
     ) -> None:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            value = torch.tensor([float(value)])
-        value = _wanted(value)
-        if value.ndim == 0:
-            value = value.reshape(1)
-        self.model = Model.of(model, output=output, given=given)
-        self.value = value.flatten(1) if value.ndim > 1 else value[:, None]
-        self.tolerance = None if tolerance is None else check_positive("tolerance", tolerance)
+        super().__init__(model, column, output, given)
+        value, self.flat = _value(value)
+        shape = tuple(value.shape[1:]) if value[0].numel() > 1 else None
+        self.counted = Counted(weight, mask, shape)
+        if bool(value.isnan().any()):
+            self.counted = self.counted.only(~value.isnan())
+        self.value = (value if value.is_complex() else value.nan_to_num(0.0)).flatten(1)
+        self.targeted = tolerance is not None
+        self.near = self.unit = torch.ones(1, 1)
+        if tolerance is not None:
+            self.near = _tolerance(tolerance, shape)
+            self.unit = self.near if self.near.numel() > 1 else self.unit
+        if self.flat and max(self.near.shape[1], self.counted.weight.shape[1]) > 1:
+            raise ValueError(
+                f"the wanted value has shape ({len(value)},), one number for each candidate, but "
+                f"tolerance, weight or mask have one for each output; a value per output: shape "
+                f"(1, {len(value)})."
+            )
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return the squared error and, given a tolerance, whether it is met."""
-        error = self._error(self.model(x))
+        error = self.counted.kept(self._asked(x) - self.value)
+        parts = torch.view_as_real(error) if error.is_complex() else error[..., None]
         reached = None
-        if self.tolerance is not None:
-            reached = (error.detach().abs() <= self.tolerance).all(dim=1)
-        return Measurement(error.square().mean(dim=1), reached)
+        if self.targeted:
+            off = parts.detach().abs().amax(dim=2)
+            reached = self.counted.all(off <= self.near.to(off))
+        square = (parts / self.unit.to(parts)[..., None]).square().mean(dim=2)
+        return Measurement(self.counted.mean(square), reached)
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the model's output on one candidate against the wanted value's shape."""
-        output = self.of_first().model(x)
-        if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
-            came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f"the model must return one row per input, but for one gave {came}.")
-        if self.value.shape[1] != output.numel() and self.value.numel() != 1:
-            raise ValueError(
-                f"the wanted value has {self.value.shape[1]} numbers per candidate, but the model "
-                f"returns {output.numel()}; for one row for all candidates use shape (1, ...)."
-            )
-        real = torch.view_as_real(output) if output.is_complex() else output
-        check_loss("the model", real.reshape(1, -1).sum(dim=1), 1, x, z)
-
-    def _error(self, output: Tensor) -> Tensor:
-        error = _double_or_single(output).reshape(output.shape[0], -1) - self.value
-        return torch.view_as_real(error).flatten(1) if error.is_complex() else error
+        super().check(x, z)
+        flags = self.counted.counts & (self.value != 0) & (self.value != 1)
+        if self.targeted and bool((self.near == 0.5).all()) and not bool(flags.any()):
+            y = self.read(self.of_first().model(x)).detach()
+            if not y.is_complex() and bool(((y >= 0) & (y <= 1)).all()):
+                warnings.warn(
+                    "within 0.5 of 0 or 1 is a probability of barely 0.5; for labels use "
+                    "BinaryCrossEntropy (the goal Labels) on the logits, with a confidence, such "
+                    "as TargetReached(0.9), or give a smaller tolerance.",
+                    InputWarning,
+                    stacklevel=2,
+                )
 
 
-class Interval(Objective):
+class Interval(_Values):
     """How far outputs lie beyond an interval, squared: ``mean max(0, low - f(x), f(x) - high)^2``.
 
     If both ends are finite, distances are divided by the width of the interval, so that outputs
@@ -91,10 +183,15 @@ class Interval(Objective):
 
     Args:
         model: differentiable, ``(n, *x_shape) -> (n,)`` or ``(n, *y_shape)``.
-        low: the lower end: a number for all, ``(n, *y_shape)`` or ``(1, *y_shape)``; ``-inf`` for
-            none.
-        high: likewise, with ``inf``.
-        output: which of the model's outputs is meant, by name or number; None finds it.
+        low: the lower end: a number, ``(n, *y_shape)`` or ``(1, *y_shape)``; ``-inf`` for none. For
+            a model of one output also ``(n,)``.
+        high: likewise, with ``inf``. An output without ends may be anything.
+        weight: numbers of 0 or more, ``y_shape`` or ``(n, *y_shape)``: how much each output counts
+            in the loss.
+        mask: booleans in these shapes, true for the outputs that count.
+        column: the place of the one number that is meant, from 0, of several; None for all.
+        output: which output is meant of a model that returns several tensors, by name or number;
+            None finds it.
         given: further inputs of the model by name, a row for each candidate or one for all.
 
     Raises:
@@ -107,7 +204,7 @@ class Interval(Objective):
     """
 
     per_candidate: ClassVar[tuple[str, ...]] = ("low", "high")
-    models: ClassVar[tuple[str, ...]] = ("model",)
+    called: ClassVar[str] = "the interval"
 
     def __init__(
         self,
@@ -115,120 +212,103 @@ class Interval(Objective):
         low: Any,
         high: Any,
         *,
+        weight: Any = None,
+        mask: Any = None,
+        column: int | None = None,
         output: Key | None = None,
         given: Mapping[str, Any] | None = None,
     ) -> None:
-        self.model = Model.of(model, output=output, given=given)
-        self.low, self.high = _end("low", low), _end("high", high)
-        if self.low.shape[1] != self.high.shape[1] and 1 not in (
-            self.low.shape[1],
-            self.high.shape[1],
-        ):
+        super().__init__(model, column, output, given)
+        (low, flat_low), (high, flat_high) = _end("low", low), _end("high", high)
+        shapes = [tuple(end.shape[1:]) for end in (low, high) if end[0].numel() > 1]
+        self.low, self.high = low.flatten(1), high.flatten(1)
+        self.flat = (flat_low or flat_high) and not shapes
+        if self.low.shape[1] != self.high.shape[1] and len(shapes) == 2:
             raise ValueError(
                 f"low has {self.low.shape[1]} numbers and high {self.high.shape[1]}; give one for "
                 f"each output, or one for all."
             )
         if self.rows in (len(self.low), len(self.high)) and bool((self.low >= self.high).any()):
             raise ValueError("low must be below high everywhere; swap them where it is not.")
-        if bool((self.low.isinf() & self.high.isinf()).all()):
+        ended = self.low.isfinite() | self.high.isfinite()
+        if not bool(ended.any()):
             raise ValueError("an interval needs at least one end that is finite.")
+        self.counted = Counted(weight, mask, shapes[0] if shapes else None)
+        if not bool(ended.all()):
+            self.counted = self.counted.only(ended)
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return the squared distance and whether there is none."""
-        output = self.model(x)
-        output = _double_or_single(output).reshape(output.shape[0], -1)
+        output = self._asked(x)
         low, high = self.low.to(output), self.high.to(output)
-        away = torch.maximum(low - output, output - high).clamp_min(0)
-        width = high - low
-        unit = torch.where(width.isfinite(), width, torch.ones_like(width))
+        away = self.counted.kept(torch.maximum(low - output, output - high).clamp_min(0))
         slack = 1e-7 * (1 + torch.minimum(low.abs(), high.abs()))
-        inside = (away.detach() <= slack).all(dim=1) & output.detach().isfinite().all(dim=1)
-        return Measurement((away / unit).square().mean(dim=1), inside)
+        inside = (away.detach() <= slack) & output.detach().isfinite()
+        return Measurement(
+            self.counted.mean((away / self.unit.to(output)).square()), self.counted.all(inside)
+        )
 
-    def check(self, x: Tensor, z: Tensor) -> None:
-        """Check the model's output on one candidate against the ends."""
-        output = self.of_first().model(x)
-        if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 1:
-            came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f"the model must return one row per input, but for one gave {came}.")
-        for end in (self.low, self.high):
-            if end.shape[1] not in (1, output.numel()):
-                raise ValueError(
-                    f"the interval has {end.shape[1]} numbers per candidate, but the model returns "
-                    f"{output.numel()}; give one for each output, or one for all."
-                )
-        check_loss("the model", output.reshape(1, -1).sum(dim=1), 1, x, z)
+    @property
+    def unit(self) -> Tensor:
+        """The width of each interval, 1 where an end is infinite, ``(n, outputs)``."""
+        width = self.high - self.low
+        return torch.where(width.isfinite(), width, torch.ones_like(width))
 
 
-class Maximize(Objective):
-    """The negative of a score, which a search then maximises.
+def _value(value: Any) -> tuple[Tensor, bool]:
+    """Return ``(n, *y_shape)`` or ``(1, *y_shape)``, and whether it came as ``(n,)``."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = torch.tensor([[float(value)]])
+    if not isinstance(value, Tensor):
+        try:
+            value = torch.as_tensor([value] if isinstance(value, complex) else value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            kind = type(value).__name__
+            raise TypeError(
+                f"the wanted value must be a tensor or array of numbers, not {kind}."
+            ) from error
+    if value.is_complex():
+        known = torch.view_as_real(value.resolve_conj())
+    else:
+        known = value.nan_to_num(0.0, torch.inf, -torch.inf) if value.is_floating_point() else value
+    check_tensor("the wanted value", known)
+    flat = value.ndim == 1 and len(value) > 1
+    value = value.reshape(-1, 1) if value.ndim < 2 else value
+    nothing = value.isnan().flatten(1).all(dim=1).nonzero()[:, 0]
+    if len(nothing):
+        raise ValueError(
+            f"the wanted value must be finite for an output or more of each candidate (NaN is for "
+            f"any), but row {int(nothing[0])} is NaN throughout."
+        )
+    return value, flat
 
-    Args:
-        score: differentiable, ``x -> (n,)`` or ``(n, 1)``; another objective will do.
-        output: which of the score's outputs is meant, by name or number; None finds it.
-        given: further inputs of the score by name, a row for each candidate or one for all.
 
-    Example:
-        >>> Maximize(lambda x: x.sum(dim=1))(torch.ones(2, 3))
-        tensor([-3., -3.])
+def _tolerance(tolerance: Any, shape: tuple[int, ...] | None) -> Tensor:
+    if isinstance(tolerance, int | float):
+        return torch.full((1, 1), float(check_positive("tolerance", tolerance)))
+    near = check_numbers("tolerance", tolerance)
+    if not bool((near > 0).all()):
+        raise ValueError(f"tolerance must be above 0, but is {float(near.min()):g} somewhere.")
+    near = near if near.is_floating_point() else near.float()
+    return near.reshape(1, 1) if near.numel() == 1 else rows_of("tolerance", near, shape).flatten(1)
+
+
+def _end(name: str, value: Any) -> tuple[Tensor, bool]:
+    """Return an end of an interval, ``(n, ...)`` or ``(1, ...)``, and whether it came as ``(n,)``.
+
+    Infinity is no end.
     """
-
-    models: ClassVar[tuple[str, ...]] = ("score",)
-
-    def __init__(
-        self,
-        score: Callable[..., Any],
-        *,
-        output: Key | None = None,
-        given: Mapping[str, Any] | None = None,
-    ) -> None:
-        if not callable(score):
-            raise TypeError(f"the score must be callable, not {type(score).__name__}.")
-        if isinstance(score, Objective):
-            self.score = score
-        else:
-            self.score = Model.of(score, "loss", output=output, given=given)
-
-    def measure(self, x: Tensor, z: Tensor) -> Measurement:
-        """Return the negative score."""
-        if isinstance(self.score, Objective):
-            return Measurement(-self.score.measure(x, z).loss)
-        score = self.score(x)
-        if isinstance(score, Tensor) and score.ndim == 2 and score.shape[1] == 1:
-            score = score[:, 0]
-        return Measurement(-score)
-
-    def check(self, x: Tensor, z: Tensor) -> None:
-        """Check the score, with all of its targets if it is an objective."""
-        if isinstance(self.score, Objective):
-            self.score.check(x, z)
-        else:
-            super().check(x, z)
-
-
-def _double_or_single(output: Tensor) -> Tensor:
-    if output.is_complex() or output.dtype == torch.float64:
-        return output
-    return output.float()
-
-
-def _wanted(value: Any) -> Tensor:
-    """Return a wanted value as a tensor; of complex ones both parts are looked at."""
-    value = torch.tensor([value]) if isinstance(value, complex) else value
-    if isinstance(value, Tensor) and value.is_complex():
-        check_tensor("the wanted value", torch.view_as_real(value))
-        return value.resolve_conj()
-    return check_tensor("the wanted value", value)
-
-
-def _end(name: str, value: Any) -> Tensor:
-    """Return an end of an interval, ``(n, d)`` or ``(1, d)``; infinity is none."""
     if isinstance(value, float) and abs(value) == torch.inf:
-        return torch.full((1, 1), value)
+        return torch.full((1, 1), value), False
+    if isinstance(value, list | tuple):  # infinity is no number of a user's that went wrong
+        try:
+            value = torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{name} must be numbers, but is {value!r}.") from error
     if isinstance(value, Tensor):  # which may hold both ends that are there and ends that are not
         check_numbers(name, value.nan_to_num(torch.nan, 0.0, 0.0))
         end = value
     else:
         end = check_numbers(name, value)
     end = end if end.is_floating_point() else end.float()
-    return end.reshape(1, 1) if end.ndim == 0 else end.flatten(1) if end.ndim > 1 else end[:, None]
+    return (end.reshape(-1, 1), end.numel() > 1) if end.ndim < 2 else (end, False)
