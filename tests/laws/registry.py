@@ -354,7 +354,9 @@ OBJECTIVES: list[Entry] = [
     Entry(
         "custom",
         lambda n: objectives.Custom(
-            lambda x, most: (ink(x) - most).clamp_min(0), 6 * radii(n, 1.0), reached=0.0
+            lambda x, most: (ink(x) - most).clamp_min(0),
+            given={"most": 6 * radii(n, 1.0)},
+            reached=0.0,
         ),
         (objectives.Custom,),
     ),

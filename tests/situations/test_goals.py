@@ -127,7 +127,7 @@ def test_own_losses_take_what_differs_between_candidates_and_say_when_to_stop():
     def pixels(y, target):
         return F.cross_entropy(y, target, reduction="none").mean((1, 2))
 
-    own = Custom(pixels, target, reached=0.5, model=net)
+    own = Custom(pixels, given={"target": target}, reached=0.5, model=net)
     found = solve(Problem(own, EVERYWHERE), IMAGES, stop=TargetReached())
     again = solve(Problem(CrossEntropy(net, target), EVERYWHERE), IMAGES, max_steps=3)
     assert found.reached.all()
@@ -135,12 +135,12 @@ def test_own_losses_take_what_differs_between_candidates_and_say_when_to_stop():
     three = solve(Problem(own, EVERYWHERE), IMAGES, max_steps=3)
     assert torch.allclose(three.loss, again.loss, atol=1e-5)
     half = Custom(
-        pixels, target, model=net,
+        pixels, given={"target": target}, model=net,
         reached=lambda y, target: (y.argmax(1) == target).flatten(1).float().mean(1) > 0.5,
     )  # fmt: skip
     found = solve(Problem(half, EVERYWHERE), IMAGES, stop=TargetReached())
     assert found.reached.all()
-    with pytest.raises(ValueError, match=r"of one it says: .*Custom\(function, given\), row by"):
+    with pytest.raises(ValueError, match=r"given beside it, as in given="):
         solve(Problem(lambda x: pixels(net(x), target), EVERYWHERE), IMAGES)
 
 
@@ -244,7 +244,7 @@ def test_labels_are_never_told_to_a_jury():
     assert checked.verdicts.target is None  # the class of a place is none of the sample
 
 
-def test_one_logit_is_a_label_and_names_it():
+def test_one_logit_is_a_label_or_the_odds_of_two_classes():
     net = labeller(labels=1)
     for label in (0, 1):
         found = solve(
@@ -252,8 +252,9 @@ def test_one_logit_is_a_label_and_names_it():
         )
         assert ((net(found.x)[:, 0] > 0) == bool(label)).all()
         assert found.reached.all()
-    with pytest.raises(ValueError, match=r"one logit of two classes use BinaryCrossEntropy"):
-        solve(Problem(CrossEntropy(net, 1), EVERYWHERE), MANY)
+    with pytest.warns(InputWarning, match=r"taken for the logit of class 1 against class 0"):
+        found = solve(Problem(CrossEntropy(net, 1), EVERYWHERE), MANY, stop=TargetReached(0.9))
+    assert (net(found.x)[:, 0] > 0).all()
 
 
 def test_barely_one_half_is_said():

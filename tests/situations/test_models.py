@@ -109,8 +109,8 @@ def test_an_output_that_cannot_be_told_is_asked_for(function, output, said):
 def test_scores_and_values_are_found_as_well():
     score = searched(Maximize(lambda x: (NET(x)[:, 0], 0)))
     assert torch.equal(score.x, searched(Maximize(lambda x: NET(x)[:, 0])).x)
-    value = searched(Match(lambda x: (NET(x), 0), 1.0))
-    assert torch.equal(value.x, searched(Match(NET, 1.0)).x)
+    value = searched(Match(lambda x: (NET(x), 0), 1.0, column=2))
+    assert torch.equal(value.x, searched(Match(NET, 1.0, column=2)).x)
 
 
 class Two(nn.Module):

@@ -1,7 +1,7 @@
 """The noun of this room, how objectives combine, and objectives of the user's own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from math import isfinite
@@ -167,9 +167,9 @@ class Custom(Objective):
     """Any differentiable callable ``x -> (n,)``, minimised, and when it counts as reached.
 
     Args:
-        function: ``x -> (n,)``, or ``(x, given) -> (n,)``, candidate by candidate.
-        given: ``(n, ...)`` or ``(1, ...)``, further data of each candidate, passed to the function
-            as its second argument, and narrowed with the candidates; None for none.
+        function: ``x -> (n,)``, candidate by candidate.
+        given: further inputs of the function by name: a tensor with a row for each candidate, which
+            are narrowed with the candidates, or of one row for all.
         reached: when the target counts as reached: at a loss of at most this number, or where this
             function of the same arguments says so, ``(n,)`` booleans; None for a loss without a
             target.
@@ -177,7 +177,7 @@ class Custom(Objective):
             from one pass; None for ``x`` itself.
 
     Raises:
-        TypeError: what should be called cannot be, or ``given`` is no tensor.
+        TypeError: what should be called cannot be, or ``given`` has no names.
 
     Example:
         >>> ink = Custom(lambda x: x.flatten(1).sum(dim=1), reached=4.0)
@@ -185,40 +185,32 @@ class Custom(Objective):
         (tensor([3., 3.]), tensor([True, True]))
     """
 
-    per_candidate: ClassVar[tuple[str, ...]] = ("given",)
     models: ClassVar[tuple[str, ...]] = ("function", "reached", "model")
 
     def __init__(
         self,
         function: Callable[..., Tensor],
-        given: Tensor | None = None,
         *,
+        given: Mapping[str, Any] | None = None,
         reached: Callable[..., Tensor] | float | None = None,
-        model: Callable[[Tensor], Tensor] | None = None,
+        model: Callable[..., Any] | None = None,
     ) -> None:
         if not callable(function) or isinstance(function, type):
             raise TypeError(f"the function must be callable, not {type(function).__name__}.")
-        if given is not None and (not isinstance(given, Tensor) or given.ndim == 0):
-            raise TypeError(
-                f"what is given to the function must be a tensor with one row per candidate, or "
-                f"one row for all, not {given!r}."
-            )
-        self.function, self.takes = Model.of(function, "loss"), given is not None
-        self.given = torch.zeros(1) if given is None else given
-        self.reached, self.enough = _reached(reached)
+        self.function = Model.of(function, "loss", given=given)
+        self.reached, self.enough = _reached(reached, given)
         self.model = None if model is None else Model.of(model)
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Call the function, and the one that says when it is enough."""
         y = x if self.model is None else self.model(x)
-        told = (y, self.given) if self.takes else (y,)
-        loss = self.function(*told)
+        loss = self.function(y)
         if self.enough is not None:
             return Measurement(loss, loss.detach() <= self.enough)
         if self.reached is None:
             return Measurement(loss)
         with torch.no_grad():
-            reached = self.reached(*told)
+            reached = self.reached(y)
         if not isinstance(reached, Tensor) or reached.shape != x.shape[:1]:
             came = tuple(reached.shape) if isinstance(reached, Tensor) else type(reached).__name__
             raise ValueError(
@@ -241,13 +233,15 @@ class Custom(Objective):
             ) from error
 
 
-_GIVEN = "; what differs between candidates is told by Custom(function, given), row by row"
+_GIVEN = "; what differs between candidates is told by Custom(function, given={name: rows})"
 
 
-def _reached(reached: Any) -> tuple[Callable[..., Tensor] | None, float | None]:
+def _reached(reached: Any, given: Mapping[str, Any] | None) -> tuple[Model | None, float | None]:
     """Return when a loss is enough: a function, or a number, which it may be at most."""
-    if reached is None or (callable(reached) and not isinstance(reached, type)):
-        return reached, None
+    if reached is None:
+        return None, None
+    if callable(reached) and not isinstance(reached, type):
+        return Model.of(reached, given=given), None
     number = isinstance(reached, int | float) and not isinstance(reached, bool)
     if not number or not isfinite(reached):
         raise TypeError(
