@@ -220,7 +220,9 @@ def test_several_labels_are_reached_with_the_confidence_that_is_asked_for():
 )
 def test_labels_at_the_front_door(target):
     net, goal = labeller(), as_goal(target)
-    found = xhat.optimize(net, MANY, target, limits=(-3.0, 3.0), confidence=0.9)
+    found = xhat.optimize(
+        net, MANY, target, limits=(-3.0, 3.0), confidence=0.9, method="plain", max_steps=300
+    )
     assert found.reached.all()
     assert (found.confidence >= 0.9).all()
     assert (goal.off(net(found.x).sigmoid()) == 0).all()

@@ -215,7 +215,7 @@ def _check_near(model: Model, goal: Any, domain: Domain | None) -> None:
     except RuntimeError:  # a goal for other outputs, of which the search says more
         return
     least = far.amin(dim=0).reshape(-1)
-    near = max(goal.tolerance, _NEAR * float(y.std(dim=0).amax()))
+    near = max(goal.tolerance, _NEAR * float(goal.apart(y.std(dim=0)[None])))
     if bool((least > near).any()):
         low, high = (", ".join(f"{v:.4g}" for v in end.tolist()) for end in torch.aminmax(y, dim=0))
         warnings.warn(
