@@ -272,26 +272,8 @@ SPACES: list[Entry] = [
         paired,
     ),
     Entry("rounded", lambda n: spaces.Rounded(spaces.Box()), (spaces.Rounded,), whole, jumps=True),
-    Entry(
-        "grey-levels",
-        lambda n: spaces.Rounded(spaces.Box(), step=1 / 255),
-        (spaces.Rounded,),
-        lambda n: (255 * starts(n)).round() / 255,
-        jumps=True,
-    ),
-    Entry(
-        "softmax-rows",
-        lambda n: spaces.Softmax(axis=-1),
-        (spaces.Softmax,),
-        lambda n: textured(n) / textured(n).sum(dim=-1, keepdim=True),
-    ),
     Entry("one-hot", lambda n: spaces.OneHot(), (spaces.OneHot,), one_hot, jumps=True),
-    Entry(
-        "between",
-        lambda n: spaces.Between(starts(n) - 0.5, starts(n) + 0.5),
-        (spaces.Between,),
-    ),
-    Entry("parts", parts, (spaces.Parts,), side_by_side, jumps=True),
+    Entry("parts", parts, (spaces.Parts, spaces.Between), side_by_side, jumps=True),
     Entry(
         "sparse",
         lambda n: spaces.Sparse(spaces.Box(), starts(n), most=5),

@@ -116,7 +116,7 @@ class Neighbours:
                 free = torch.cat([ask.free for ask in some.values() if ask.free is not None])
                 x, passes = self._refined(ids, x, free)
             else:
-                passes = torch.full((len(ids),), _PASSES[kind] * self.setup.passes)
+                passes = torch.full((len(ids),), self._passes(kind))
             found = self._seen(ids, x, kind)
             for i, part, cost in zip(
                 some, torch.arange(len(ids)).split(sizes), passes.split(sizes), strict=True
@@ -126,9 +126,12 @@ class Neighbours:
                 told[i] = _one(rows, self._endings(rows) if kind is not Kind.HOLDS else None)
         return told
 
+    def _passes(self, kind: Kind) -> int:
+        """Return how often the objective is asked about an input."""
+        return {Kind.HOLDS: 0, Kind.SLOPES: 1}.get(kind, self.setup.passes)
+
     def _seen(self, ids: Tensor, x: Tensor, kind: Kind) -> dict[str, Tensor]:
-        rows = _HELD if kind is Kind.HOLDS else self.run.chunk
-        rows = max(rows, 1) if kind is not Kind.HOLDS else max(1, rows // x.shape[1])
+        rows = max(1, _HELD // x.shape[1]) if kind is Kind.HOLDS else self.run.chunk
         parts = [
             self._look(ids[part], x[part], kind) for part in torch.arange(len(ids)).split(rows)
         ]
@@ -197,7 +200,7 @@ class Neighbours:
         how = AugmentedLagrangian(LBFGS(), rounds=_ROUNDS)
         search = Rounds(run, how, _STEPS) if problem.general else run
         found = search.once(torch.arange(len(x)), 0)
-        return found.columns["x"].flatten(1).to(x), found.columns["evaluations"] + 1
+        return found.columns["x"].flatten(1).to(x), found.columns["evaluations"] + self.setup.passes
 
     def _write(self, answers: Answers, i: int, walk: Walk, *, unfinished: bool) -> None:
         had, best = answers.columns, walk.best
@@ -241,7 +244,6 @@ class Neighbours:
         return before
 
 
-_PASSES = {Kind.HOLDS: 0, Kind.VALUES: 1, Kind.SLOPES: 1}
 _HELD = 4_000_000  # numbers for which constraints are looked at together
 _NEAR = -1e-2  # how near a condition must be to count when moves are ranked
 _SPENT = (Status.TIME_SPENT, Status.EVALUATIONS_SPENT, Status.NOT_SEARCHED)
