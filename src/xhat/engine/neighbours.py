@@ -100,7 +100,14 @@ class Neighbours:
         if not mixed and len(singles(x, lattice)) > budget:
             budget = self.steps  # a grid so fine that neighbours hardly differ
         left = self.most - int(answers.columns["evaluations"][i])
-        return Walk(x, lattice, int(min(budget, left)), _COUNTED * self.steps, random)
+        return Walk(
+            x,
+            lattice,
+            budget=int(min(budget, left)),
+            limit=_COUNTED * self.steps,
+            cost=_STEPS * (2 if problem.constraints else 1) + 2,
+            random=random,
+        )
 
     def _told(self, asks: dict[int, Ask], walks: dict[int, Walk]) -> dict[int, Told]:
         """Answer the questions of all candidates, those of one kind together."""
@@ -207,7 +214,7 @@ class Neighbours:
         had["evaluations"][i] += walk.spent
         if best is None:
             return
-        moved = not torch.equal(best.x[0].reshape(had["x"][i].shape).to(had["x"]), had["x"][i])
+        moved = self._improves(had, i, best)
         problem = self.setup.narrowed(torch.tensor([i]))
         if moved:
             x = best.x.reshape(1, *had["x"].shape[1:])
@@ -218,6 +225,19 @@ class Neighbours:
                 had[name][i] = getattr(best, name)[0].to(had[name])
             had["own"][i] = True
         answers.endings[i] = self._ending(answers, i, walk, moved, unfinished)
+
+    def _improves(self, had: dict[str, Tensor], i: int, best: Told) -> bool:
+        """Whether a walk ended at another input, and that is better than where it began."""
+        there = best.x[0].reshape(had["x"][i].shape).to(had["x"])
+        if torch.equal(there, had["x"][i]):
+            return False
+        tolerance = self.setup.problem.tolerance
+        held, holds = float(had["violation"][i]) <= tolerance, float(best.excess) == 0.0
+        if held != holds:
+            return holds
+        if bool(best.reached) != bool(had["reached"][i]):
+            return bool(best.reached)
+        return not holds or not float(best.loss) >= float(had["loss"][i])
 
     def _ending(
         self, answers: Answers, i: int, walk: Walk, moved: bool, unfinished: bool

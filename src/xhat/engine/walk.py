@@ -100,6 +100,14 @@ Answered = Generator[Ask, Told, Any]
 class Walk:
     """The walk of one candidate.
 
+    Args:
+        x: ``(d,)``, where it begins.
+        lattice: on which it walks.
+        budget: passes through the objective.
+        limit: combinations, up to which all are tried.
+        cost: passes that a search of continuous features takes, about.
+        random: of the moves where nothing is better.
+
     Attributes:
         best: what is known of the best input until now; None before the first answer.
         spent: passes through the objective.
@@ -108,10 +116,17 @@ class Walk:
     """
 
     def __init__(
-        self, x: Tensor, lattice: Lattice, budget: int, limit: int, random: torch.Generator
+        self,
+        x: Tensor,
+        lattice: Lattice,
+        *,
+        budget: int,
+        limit: int,
+        cost: int,
+        random: torch.Generator,
     ) -> None:
-        self.x, self.lattice, self.limit, self.random = x, lattice, limit, random
-        self.budget, self.spent = budget, 0
+        self.x, self.lattice, self.random = x, lattice, random
+        self.budget, self.limit, self.cost, self.spent = budget, limit, cost, 0
         self.best: Told | None = None
         self.tried = self.tried_all = self.skipped = False
         self.mixed = bool(lattice.free.any())
@@ -224,6 +239,8 @@ class Walk:
     def _tried(self, here: Told, moves: Moves, slopes: Told, most: int) -> Answered:
         """Try moves, the most promising first; return where one leads and what was seen."""
         x, seen = here.x[0], list[Told]()
+        if len(moves) == 0:
+            return here, seen
         broken = float(here.excess) > 0
         order = moves.predicted(x, slopes.pull if broken else slopes.slope).argsort()
         self.skipped |= len(order) > 4 * self._rows
@@ -267,8 +284,10 @@ class Walk:
 
     def _refined(self, here: Told, x: Tensor, free: Tensor) -> Answered:
         """Search the continuous features of some inputs; return the best, or ``here``."""
-        if not bool(free.any()) or len(x) == 0 or self.left <= 0:
+        rows = self.left // self.cost
+        if rows <= 0 or len(x) == 0 or not bool(free.any()):
             return here
+        x, free = x[:rows], free[:rows]
         told = yield Ask(Kind.REFINED, x, free)
         there = _least(told)
         return there if there.better(here) else here
@@ -276,6 +295,8 @@ class Walk:
     def _some_refined(self, here: Told, moves: Moves, slopes: Told, seen: list[Told]) -> Answered:
         """Search the continuous features of the neighbours that promise most."""
         x = here.x[0]
+        if len(moves) == 0:
+            return here
         order = moves.predicted(x, slopes.slope + slopes.pull).argsort()
         rows = [moves[order[:_REFINED]].applied(x)]
         if seen:
@@ -305,8 +326,8 @@ class Walk:
             by_unit = by_unit.scatter_add(0, units, gain)
             by_unit[chosen] = -1.0
             some = by_unit.argsort(descending=True)[:_REFINED]
-            some = some[by_unit[some] > 0]
-            if len(some) == 0 or self.left <= 0:
+            some = some[by_unit[some] > 0][: self.left // self.cost]
+            if len(some) == 0:
                 break
             sets = [torch.tensor([*chosen, int(unit)]) for unit in some]
             free = torch.stack([torch.isin(units, one) & lattice.free for one in sets])
