@@ -11,6 +11,7 @@ objective. Random sampling is given as many.
 """
 
 import argparse
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -19,10 +20,10 @@ from unittest.mock import patch
 
 import torch
 from discrete_problems import FAMILIES, Question
-from record import provenance, table, write
+from record import RESULTS, provenance, table, write
 from torch import Tensor, nn
 
-from xhat import MaxEvaluations, Problem, Restarts, TargetReached, solve
+from xhat import MaxEvaluations, Problem, TargetReached, solve
 from xhat.engine.neighbours import Neighbours
 from xhat.objectives import Margin
 from xhat.spaces import OneHot, Sparse
@@ -48,12 +49,6 @@ def without_finish(question: Question) -> Searched:
         return search(question)
 
 
-def with_restarts(question: Question) -> Searched:
-    """Search from four places."""
-    width = float((question.inputs.max() - question.inputs.min()) / 2)
-    return search(question, restarts=Restarts(4, width))
-
-
 def sampled(question: Question, evaluations: float, seed: int) -> Searched:
     """Take the best of as many feasible inputs, drawn at random."""
     if question.continuous:
@@ -75,7 +70,7 @@ def judged(question: Question, x: Tensor, optimum: float) -> tuple[bool, bool]:
     return feasible, feasible and gap <= close * max(1.0, abs(optimum))
 
 
-def problems(seed: int) -> tuple[list[dict[str, Any]], str]:
+def problems(seed: int) -> list[dict[str, Any]]:
     """Measure every method on every problem."""
     rows = list[dict[str, Any]]()
     for family, make in FAMILIES.items():
@@ -86,7 +81,6 @@ def problems(seed: int) -> tuple[list[dict[str, Any]], str]:
             methods: dict[str, Callable[[], Searched]] = {
                 "gradients alone": lambda: without_finish(question),  # noqa: B023
                 "xhat": lambda: search(question),  # noqa: B023
-                "xhat, 4 tries": lambda: with_restarts(question),  # noqa: B023
                 "random": lambda: sampled(question, cost, seed),  # noqa: B023
             }
             for method, run in methods.items():
@@ -102,7 +96,7 @@ def problems(seed: int) -> tuple[list[dict[str, Any]], str]:
                         "seconds": time.process_time() - began,
                     }
                 )  # fmt: skip
-    return rows, _problem_tables(rows)
+    return rows
 
 
 def _problem_tables(rows: list[dict[str, Any]]) -> str:
@@ -193,7 +187,7 @@ def greedy(net: nn.Module, x: Tensor, target: int) -> tuple[bool, int]:
     return False, evaluations
 
 
-def tokens(seed: int) -> tuple[dict[str, Any], str]:
+def tokens(seed: int) -> dict[str, Any]:
     """Measure substitutions of tokens."""
     net, x, labels = _trained(seed)
     with torch.no_grad():
@@ -224,12 +218,16 @@ def tokens(seed: int) -> tuple[dict[str, Any], str]:
          f"{ours:.1f}"],
     ]  # fmt: skip
     head = ["method", "success", "evaluations, mean", "most", "processor seconds"]
-    text = (
+    rows = [dict(zip(head, line, strict=True)) for line in lines]
+    return {"accuracy": float(right), "rows": rows}
+
+
+def _token_table(record: dict[str, Any]) -> str:
+    rows = record["rows"]
+    return (
         f"\nTokens: {LENGTH} of {TOKENS}, at most {CHANGES} changed, {SEQUENCES} sequences; the "
-        f"network is right on {right:.0%} of them.\n\n"
-    )
-    record = [dict(zip(head, line, strict=True)) for line in lines]
-    return {"accuracy": float(right), "rows": record}, text + table(head, lines)
+        f"network is right on {record['accuracy']:.0%} of them.\n\n"
+    ) + table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 STEPS = 17  # of gradients, before substitutions are tried
@@ -239,23 +237,24 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("problems", "tokens"), help="keep the other as it was")
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    (rows, tables), (sequences, more) = problems(given.seed), tokens(given.seed)
+    path = RESULTS / "discrete.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    rows, sequences = before.get("problems", []), before.get("tokens")
+    if given.only != "tokens":
+        rows = problems(given.seed)
+    if given.only != "problems":
+        sequences = tokens(given.seed)
+    text = (_problem_tables(rows) if rows else "") + (_token_table(sequences) if sequences else "")
     if given.dry:
-        print(tables + more)
-        print(
-            [
-                (r["family"], r["problem"])
-                for r in rows
-                if r["method"] == "xhat" and not r["optimal"]
-            ]
-        )
+        print(text)
         return
     record = {"provenance": provenance(given.seed, ["torch", "xhat"]), "problems": rows}
-    write("discrete", record | {"tokens": sequences}, tables + more)
+    write("discrete", record | {"tokens": sequences}, text)
 
 
 if __name__ == "__main__":

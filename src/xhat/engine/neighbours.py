@@ -57,7 +57,9 @@ class Neighbours:
             return
         todo = torch.tensor([i for i in ids.tolist() if self._worth(answers, i)], dtype=torch.long)
         for part in todo.split(self.run.chunk):
-            guarded(part, lambda some: self._part(answers, some))
+            for i, why in guarded(part, lambda some: self._part(answers, some)).items():
+                if answers.status[i] in _NO_LESS:  # it was not seen
+                    answers.endings[i] = why
 
     def _worth(self, answers: Answers, i: int) -> bool:
         """Whether there is anything left to do for a candidate."""
@@ -259,13 +261,14 @@ class Neighbours:
             return Ending(Status.INFEASIBLE)
         if walk.tried:
             return Ending(Status.NO_BETTER_NEIGHBOUR, f" ({walk.spent} tried)")
-        if moved or before.status in (Status.CONVERGED, Status.NO_PROGRESS):
+        if moved or before.status in _NO_LESS:
             return Ending(Status.EVALUATIONS_SPENT, " among the neighbours")
         return before
 
 
 _HELD = 4_000_000  # numbers for which constraints are looked at together
 _NEAR = -1e-2  # how near a condition must be to count when moves are ranked
+_NO_LESS = (Status.CONVERGED, Status.NO_PROGRESS)  # what a better neighbour would deny
 _SPENT = (Status.TIME_SPENT, Status.EVALUATIONS_SPENT, Status.NOT_SEARCHED)
 
 
