@@ -152,7 +152,8 @@ class Parts(Space):
             for key, values in joined.items():
                 values.append(numbered if key == "group" else getattr(own, key))
         places = self.places[0].cpu()
-        return Lattice(**{key: torch.cat(values)[places] for key, values in joined.items()})
+        step, low, high, group, free = (torch.cat(values)[places] for values in joined.values())
+        return Lattice(step, low, high, group, free)
 
     def check(self, x: Tensor) -> None:
         """Raise ``ValueError`` unless the starts have the shape, and fit every part."""
