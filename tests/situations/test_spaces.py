@@ -8,11 +8,23 @@ from sklearn.datasets import load_wine
 from torch import Tensor, nn
 
 from xhat import MaxEvaluations, Problem, Restarts, Status, TargetReached, pgd, solve
-from xhat.constraints import Bounds, Equality, Inequality, LinfBall
+from xhat.constraints import Bounds, Equality, Inequality, LinfBall, Monotone
 from xhat.core import generator
 from xhat.engine import AugmentedLagrangian
 from xhat.objectives import CrossEntropy, Margin
-from xhat.spaces import Between, Box, Held, Latent, Masked, OneHot, Parts, Rounded, Softmax, Sparse
+from xhat.spaces import (
+    Between,
+    Box,
+    Held,
+    Latent,
+    Masked,
+    OneHot,
+    Parts,
+    Rounded,
+    Softmax,
+    Sparse,
+    Tied,
+)
 
 AMONG = {Status.NO_BETTER_NEIGHBOUR, Status.BEST_OF_ALL}
 
@@ -182,6 +194,50 @@ def test_parts_of_wine_move_in_their_own_way():
     assert (found.x[:, 6:12] <= x[:, 6:12]).all()
     assert torch.equal(found.x[:, 12] / 5, (found.x[:, 12] / 5).round())
     assert found.feasible.all()
+
+
+HALF = torch.arange(4) < 2
+CATEGORY = torch.tensor([[0.0, 1.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Masked(OneHot(), HALF, CATEGORY),
+        lambda: Sparse(Softmax(), torch.full((1, 4), 0.25), most=1),
+        lambda: Tied(OneHot(), torch.tensor([0, 0, 1, 1])),
+        lambda: Rounded(Softmax(), step=0.3),
+        lambda: Held(OneHot(), Monotone()),
+        lambda: Masked(
+            Parts({"a": OneHot(), "b": Box()}, {"a": slice(0, 3), "b": 3}), HALF, CATEGORY
+        ),
+    ],
+    ids=["masked category", "sparse simplex", "tied category", "grid on a simplex",
+         "category in order", "masked part of a category"],
+)  # fmt: skip
+def test_what_cannot_keep_both_structures_is_refused_when_made(make):
+    with pytest.raises(ValueError, match=r"does not keep what .* promises"):
+        make()
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        Masked(OneHot(), torch.tensor([[True], [False]]).expand(2, 4), torch.eye(4)[None, :2]),
+        Sparse(OneHot(), torch.eye(4)[None, :2], most=1),
+        Rounded(OneHot()),
+        Masked(Sparse(Box(), torch.eye(4)[None, :2], most=2), torch.eye(4)[:2] < 1,
+               torch.eye(4)[None, :2]),
+        Sparse(Rounded(Box(0, 1), step=0.25), torch.eye(4)[None, :2], most=3),
+    ],
+    ids=lambda space: space.name,
+)  # fmt: skip
+def test_what_keeps_both_is_searched(space):
+    x0 = torch.eye(4)[None, :2]
+    found = solve(Problem(CrossEntropy(net(8, 3), 2), space), x0, max_steps=10)
+    assert found.feasible.all()
+    assert float(space.violation(found.x)) == 0.0
+    assert float(found.loss) <= float(CrossEntropy(net(8, 3), 2)(x0))
 
 
 @pytest.mark.parametrize(
