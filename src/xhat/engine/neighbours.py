@@ -18,7 +18,6 @@ from xhat.engine.answers import Answers
 from xhat.engine.batch import measured, snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.lagrangian import AugmentedLagrangian
-from xhat.engine.moves import singles
 from xhat.engine.problem import Problem
 from xhat.engine.rounds import Rounds
 from xhat.engine.run import Run, Watch
@@ -99,8 +98,10 @@ class Neighbours:
         random = torch.Generator().manual_seed(int((key.double() + 1) * 2**30))
         mixed = bool(lattice.free.any())
         budget = (_MIXED if mixed else _TIMES) * self.steps
-        if not mixed and len(singles(x, lattice)) > budget:
-            budget = self.steps  # a grid so fine that neighbours hardly differ
+        if int(lattice.numbers().clamp(max=3).sum()) - len(x) > budget:
+            if answers.status[i] in _NO_LESS:
+                answers.endings[i] = Ending(Status.EVALUATIONS_SPENT, " before the neighbours")
+            return None  # features so many that not even their next steps could be tried
         left = self.most - int(answers.columns["evaluations"][i])
         return Walk(
             x,
