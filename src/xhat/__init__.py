@@ -37,8 +37,9 @@ _ROOMS = {
         "VectorAdam", "Watch", "pgd", "solve",
     ),
     "xhat.spaces": (
-        "Affine", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "Ordered", "Rounded",
-        "Scaled", "Softmax", "Space", "Squashed", "Summed", "Symmetric", "Tied", "Warped",
+        "Affine", "Between", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "OneHot",
+        "Ordered", "Parts", "Rounded", "Scaled", "Softmax", "Space", "Sparse", "Squashed", "Summed",
+        "Symmetric", "Tied", "Warped",
     ),
     "xhat.objectives": (
         "BinaryCrossEntropy", "CrossEntropy", "Custom", "Entropy", "InLatent", "Interval",

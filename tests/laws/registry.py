@@ -191,6 +191,39 @@ def whole(n: int) -> Tensor:
     return starts(n).round()
 
 
+def one_hot(n: int) -> Tensor:
+    """In every row the brightest pixel."""
+    x = textured(n)
+    return (x == x.amax(dim=-1, keepdim=True)).float()
+
+
+def side_by_side(n: int) -> Tensor:
+    """The first row one-hot, the next two in grey levels, the rest as they are."""
+    x = textured(n)
+    x[:, :, 0] = one_hot(n)[:, :, 0]
+    x[:, :, 1:3] = (x[:, :, 1:3] * 255).round() / 255
+    return x
+
+
+def rows(*which: int) -> Tensor:
+    """The pixels of some rows."""
+    found = torch.zeros(SHAPE, dtype=torch.bool)
+    found[:, list(which)] = True
+    return found
+
+
+def parts(n: int) -> spaces.Space:
+    return spaces.Parts(
+        {
+            "category": spaces.OneHot(),
+            "grey": spaces.Rounded(spaces.Box(0, 1), step=1 / 255),
+            "upwards": spaces.Between.upwards(side_by_side(n)[:, 0, 3:5].flatten(1), most=2),
+            "free": spaces.Box(0, 1),
+        },
+        {"category": rows(0), "grey": rows(1, 2), "upwards": rows(3, 4), "free": rows(5)},
+    )
+
+
 def mirrored(n: int) -> Tensor:
     return symmetry.Mirror().symmetrize(starts(n))
 
@@ -265,6 +298,14 @@ SPACES: list[Entry] = [
         paired,
     ),
     Entry("rounded", lambda n: spaces.Rounded(spaces.Box()), (spaces.Rounded,), whole, jumps=True),
+    Entry("one-hot", lambda n: spaces.OneHot(), (spaces.OneHot,), one_hot, jumps=True),
+    Entry("parts", parts, (spaces.Parts, spaces.Between), side_by_side, jumps=True),
+    Entry(
+        "sparse",
+        lambda n: spaces.Sparse(spaces.Box(), starts(n), most=5),
+        (spaces.Sparse,),
+        jumps=True,
+    ),
     Entry(
         "held-ordered",
         lambda n: spaces.Held(spaces.Box(), constraints.Monotone(axis=-1)),

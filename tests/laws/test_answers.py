@@ -14,21 +14,27 @@ from tests.laws.problems import (
     networks,
     searched,
 )
-from tests.laws.registry import OBJECTIVES, SPACES, STOP_RULES
-from xhat.engine import Compute, MaxSteps, Plateau, SignDescent, TargetReached, solve
+from tests.laws.registry import OBJECTIVES, SHAPE, SPACES, STOP_RULES
+from xhat.engine import Compute, MaxSteps, Plateau, SignDescent, Status, TargetReached, solve
 from xhat.objectives import InLatent
 
 # Some searches of these begin where nothing falls: the gradient is 0, or what rounding makes of 0.
 FLAT, STILL = "the gradient is zero at the start", "the step is too small to move the input"
 SENTENCES = {TargetReached.status, Plateau.status, MaxSteps.status}
+AMONG_NEIGHBOURS = {Status.NO_BETTER_NEIGHBOUR, Status.BEST_OF_ALL, Status.EVALUATIONS_SPENT}
+
+
+def is_countable(problem) -> bool:
+    """Whether neighbours are tried after the search."""
+    one = problem.space.select(torch.tensor([0]))
+    return one.lattice(torch.zeros(1, *SHAPE)) is not None
 
 
 def every_candidate_has_an_answer_in_a_sentence(search: Search, x0: torch.Tensor) -> None:
     problem, result = search.problem, search.result
     assert len(result) == len(result.status) == N
-    assert {
-        status for status in result.sentences if not status.startswith((FLAT, STILL))
-    } <= SENTENCES
+    told = {status for status in result.status if not status.startswith((FLAT, STILL))}
+    assert told <= SENTENCES | (AMONG_NEIGHBOURS if is_countable(problem) else set())
     assert torch.equal(result.x0, x0)
     assert result.x.shape == x0.shape
     assert torch.allclose(problem.space.decode(result.z), result.x, atol=1e-6)
@@ -50,7 +56,10 @@ def the_loss_belongs_to_that_very_x_and_is_the_best_seen(search: Search) -> None
     early = torch.tensor([status == TargetReached.status for status in result.status])
     assert torch.equal(early, result.reached)
     best = torch.where(early, result.loss, result.trajectory.loss[:-1].amin(dim=0))
-    assert torch.allclose(result.loss, best, atol=1e-6)
+    if is_countable(search.problem) and found.reached is None:
+        assert (result.loss <= best + 1e-6).all()
+    elif not is_countable(search.problem):
+        assert torch.allclose(result.loss, best, atol=1e-6)
 
 
 def every_frame_carries_its_own_loss_and_the_last_is_the_answer(search: Search) -> None:
@@ -69,7 +78,12 @@ def work_is_what_the_result_says_and_in_batches_within_the_chunk(search: Search)
     assert (result.steps[spent] == STEPS).all()
     assert (result.steps <= STEPS).all()
     moved = torch.tensor([not status.startswith(STILL) for status in result.sentences])
-    assert torch.equal(result.evaluations, result.steps + moved)  # what did not move was seen
+    least = result.steps + moved  # what did not move was seen
+    if is_countable(search.problem):
+        assert (result.evaluations >= least).all()
+        assert (result.evaluations <= least + 40 * STEPS + 100).all()
+    else:
+        assert torch.equal(result.evaluations, least)
     for seen, most in zip(search.seen, search.most, strict=True):
         assert seen == int(result.evaluations.sum()) + looks(N, CHUNK)
         assert most <= CHUNK
@@ -97,7 +111,8 @@ def test_who_has_left_is_never_shown_to_the_model_again(space, rule):
     result = solve(problem, x0, compute=Compute(chunk=3), **options)
     assert network.seen == int(result.evaluations.sum()) + looks(n, 3)
     assert network.most == 3
-    assert set(result.status) <= {stop.status, MaxSteps.status}
+    among = AMONG_NEIGHBOURS if is_countable(problem) else set()
+    assert set(result.status) <= {stop.status, MaxSteps.status} | among
     assert torch.equal(result.x0, x0)
     alone = solve(problem.select(torch.tensor([5])), x0[5:6], **options)
     assert torch.allclose(result.x[5:6], alone.x, atol=1e-4)  # so the order was kept

@@ -60,6 +60,12 @@ CALLS = {
     "Squashed": lambda **k: spaces.Squashed(**{"center": X0, "radius": 1.0, **k}),
     "Softmax": lambda **k: spaces.Softmax(**k),
     "Summed": lambda **k: spaces.Summed(**{"low": 0.0, "high": 1.0, "total": 1.0, **k}),
+    "Between": lambda **k: spaces.Between(**{"low": X0, "high": X0 + 1, **k}),
+    "OneHot": lambda **k: spaces.OneHot(**k),
+    "Parts": lambda **k: spaces.Parts(
+        **{"parts": {"a": spaces.Box()}, "columns": {"a": slice(0, 2)}, **k}
+    ),
+    "Sparse": lambda **k: spaces.Sparse(**{"space": spaces.Box(), "start": X0, "most": 2, **k}),
     "Rounded": lambda **k: spaces.Rounded(**{"space": spaces.Box(), **k}),
     "Symmetric": lambda **k: spaces.Symmetric(
         **{"space": spaces.Box(), "group": symmetry.Mirror(), **k}

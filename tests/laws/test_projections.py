@@ -114,6 +114,8 @@ def test_together_they_hold_as_well(space, constraint):
 def test_a_projection_that_cannot_be_carried_back_is_kept_by_multipliers_instead(space):
     ball = PROJECTED[0].make(2)
     problem = Problem(ink, space.make(2), ball)
-    assert (problem.projected, problem.general) == (
-        ((ball,), ()) if problem.space.carries else ((), (ball,))
-    )
+    on_grid = space.name in ("rounded", "grey-levels") and bool(
+        (problem.space.violation(ball.center) <= 1e-6).all()
+    )  # where features are rounded towards the centre
+    kept = problem.space.carries or on_grid
+    assert (problem.projected, problem.general) == (((ball,), ()) if kept else ((), (ball,)))

@@ -202,7 +202,7 @@ def test_held_to_a_constraint_it_is_narrowed_with_its_rows():
         (lambda: Symmetric(Box(), group("c4")).check(torch.rand(1, 1, 4, 4)), "must be symmetric"),
         (lambda: Tied(Box(), torch.tensor([0, 1])), "tie at least two"),
         (lambda: Tied(Box(), torch.tensor([0, 0])).check(torch.tensor([[0.0, 1.0]])), "are tied"),
-        (lambda: Rounded(Box(0, 1.5)), "high must be a whole number"),
+        (lambda: Rounded(Box(0.2, 0.8)), "must have a point between the low"),
         (lambda: Rounded(Box(0, 2)).check(torch.tensor([[0.5]])), "must hold whole numbers"),
     ],
 )

@@ -15,7 +15,7 @@ from xhat.engine.run import Restarts
 from xhat.engine.steppers import NormalizedDescent, SignDescent
 from xhat.engine.stopping import MaxSteps, StopRule
 from xhat.objectives import CrossEntropy, Untargeted
-from xhat.spaces import Box
+from xhat.spaces import Box, Space
 
 __all__ = ["BALLS", "pgd"]
 
@@ -35,6 +35,7 @@ def pgd(
     start: Tensor | None = None,
     norm: Literal["linf", "l2", "l1"] = "linf",
     bounds: tuple[Tensor | float, Tensor | float] = (0.0, 1.0),
+    space: Space | None = None,
     stop: StopRule | tuple[StopRule, ...] = (),
     restarts: Restarts | None = None,
     seed: int | None = None,
@@ -57,6 +58,8 @@ def pgd(
         start: ``(n, *x_shape)`` in the ball, where the search begins; None is ``x0``.
         norm: of the ball. Linf steps by the sign, the others along the normalised gradient.
         bounds: of the features.
+        space: another one than the box of the bounds, such as ``Rounded(Box(0, 1), step=1 / 255)``
+            for images that are saved in 8 bits.
         stop: rules that end a candidate's search early, such as ``TargetReached()``.
         restarts: further tries from random points around the start.
         seed: of the restarts; None for that of ``compute``.
@@ -66,7 +69,8 @@ def pgd(
         A ``Result``; with ``label=``, ``reached`` says that another class is more probable.
 
     Raises:
-        TypeError: not exactly one of target and label was given, or bounds are not a pair.
+        TypeError: not exactly one of target and label was given, bounds are not a pair, or both
+            bounds and a space were given.
         ValueError: radii differ and no rate is given; else as ``solve``.
 
     Example:
@@ -79,6 +83,8 @@ def pgd(
         raise TypeError("pgd needs exactly one of target= (to reach) and label= (to leave).")
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
         raise TypeError(f"bounds must be a pair (low, high), but are {bounds!r}.")
+    if space is not None and tuple(bounds) != (0.0, 1.0):
+        raise TypeError("pgd takes bounds= or space=, not both; give the space its own bounds.")
     ball = BALLS[check_choice("norm", norm, BALLS)](x0, radius)
     if rate is None and bool((ball.radius != ball.radius[0]).any()):
         raise ValueError(
@@ -88,7 +94,7 @@ def pgd(
     rate = 2.5 * float(ball.radius[0]) / MaxSteps(steps).count if rate is None else rate
     wanted = Untargeted(model, label) if target is None else CrossEntropy(model, target)
     return solve(
-        Problem(wanted, Box(*bounds), (ball,)),
+        Problem(wanted, Box(*bounds) if space is None else space, (ball,)),
         x0 if start is None else start,
         stepper=SignDescent(rate) if norm == "linf" else NormalizedDescent(rate),
         stop=stop,

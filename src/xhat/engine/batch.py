@@ -296,9 +296,17 @@ class LiveBatch:
         if code > _STAYS:
             return self.setup.rules[code - 1].ending
         if code == _FLAT and step == 0:
-            return Ending(Status.FLAT_START)
+            return Ending(Status.FLAT_START, _ROUNDS if self._space_is_flat() else "")
         status = _STATUS[code]
         return Ending(status, f" at step {step}" if status in _DATED else "")
+
+    def _space_is_flat(self) -> bool:
+        """Whether what the space decodes does not change with ``z``, as rounding makes it."""
+        with torch.enable_grad():
+            z = self.rows["z"].detach().requires_grad_(True)
+            x = self.problem.space.decode(z)
+            (gradient,) = torch.autograd.grad((x * torch.rand_like(x)).sum(), z)
+        return not bool(gradient.any())
 
     def _move(self, loss: Tensor, gradient: Tensor) -> None:
         rows, stepper = self.rows, self.setup.stepper
@@ -334,6 +342,9 @@ _STATUS = {
     _TOO_SHORT: Status.TOO_SMALL_STEP,
     _NOWHERE: Status.INFEASIBLE,
 }
+_ROUNDS = (
+    "; the space itself rounds: Rounded(space, step=...) rounds too, and lets gradients through"
+)
 _DATED = (Status.LOSS_NOT_FINITE, Status.GRADIENT_NOT_FINITE, Status.FLAT)
 
 

@@ -22,6 +22,7 @@ from xhat.objectives import Measurement
 __all__ = ["ask_again", "certified", "same_answers", "settled"]
 
 _ROUNDINGS = 8  # of weights, by which a model's answers in batches of different size may differ
+_AMONG_NEIGHBOURS = (Status.NO_BETTER_NEIGHBOUR, Status.BEST_OF_ALL)
 _ROWS = 1024  # candidates certified together, at least: no model is asked for them
 
 
@@ -139,7 +140,7 @@ def settled(answers: Answers, setup: Setup, certificate: Certificate) -> tuple[E
     def true(ending: Ending | None, holds: bool) -> Ending:
         if ending is None:
             raise RuntimeError("a candidate has no ending; this is a fault of xhat.")
-        if ending in claims and not holds:
+        if (ending in claims or ending.status in _AMONG_NEIGHBOURS) and not holds:
             return Ending(Status.VIOLATED)
         found_after_all = ending.status is Status.INFEASIBLE and holds
         return Ending(Status.STEPS_SPENT) if found_after_all else ending

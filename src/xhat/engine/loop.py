@@ -22,6 +22,7 @@ from xhat.engine.claims import ask_again, certified, settled
 from xhat.engine.compute import Compute, check_models, rounding
 from xhat.engine.first_look import Nature, probe_model
 from xhat.engine.lagrangian import AugmentedLagrangian
+from xhat.engine.neighbours import Neighbours
 from xhat.engine.problem import Problem
 from xhat.engine.result import Result
 from xhat.engine.rounds import Rounds
@@ -58,7 +59,9 @@ def solve(
             ``AugmentedLagrangian(stepper)`` is what a plain one means there.
         stop: rules that end a candidate's search early. With multipliers, one that claims success
             does so only where the constraints hold, and a ``Plateau`` ends a round.
-        max_steps: the step budget of every try, or of every round of multipliers.
+        max_steps: the step budget of every try, or of every round of multipliers. Where a space is
+            countable (``Rounded``, ``OneHot``, ``Sparse``), the neighbours of what was found are
+            tried next, with ten times as many passes at most.
         restarts: further tries; None for one try from the start.
         compute: chunk size, precision, device, seed.
         watch: what is recorded and told as the search goes on; None for nothing.
@@ -147,6 +150,8 @@ def _all_tries(run: Run, max_steps: int) -> tuple[Answers, bool]:
     answers, todo = Answers(len(run.x0), run.watch.trace), torch.arange(len(run.x0))
     for number in range(restarts.tries if restarts else 1):
         further = _interruptible(run, lambda: search.once(todo, number), todo)  # noqa: B023
+        if not setup.stopped.is_set():
+            Neighbours(run, max_steps).improve(further, todo)
         agrees &= ask_again(setup, further, todo, run.chunk)
         if number == 0:
             answers = further
@@ -154,6 +159,7 @@ def _all_tries(run: Run, max_steps: int) -> tuple[Answers, bool]:
             answers.keep_better(further, todo, setup.problem.tolerance)
             answers.cut_short(further, todo)
         todo = answers.unsuccessful(claims)
+        todo = todo[[answers.status[i] is not Status.BEST_OF_ALL for i in todo.tolist()]]
         if not len(todo) or setup.stopped.is_set():
             break
     return answers, agrees or setup.passes > 1

@@ -21,6 +21,7 @@ from xhat.constraints import (
     project_onto_intersection,
 )
 from xhat.core import Layout, PerCandidate, check_positive, is_raised_here
+from xhat.engine.grids import on_grid, pulled_in
 from xhat.objectives import Objective, as_objective
 from xhat.spaces import Space
 
@@ -55,6 +56,7 @@ class Problem(PerCandidate):
     constraints: tuple[Constraint, ...] = ()
     tolerance: float = 1e-5
     _clipped: bool = field(default=False, init=False, repr=False, compare=False)
+    _pulled: int | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the parts."""
@@ -70,6 +72,8 @@ class Problem(PerCandidate):
                 raise TypeError(f"constraints must be Constraints, not {kind}.")
         check_positive("tolerance", self.tolerance, zero=True)
         _ = self.rows
+        balls = [i for i, part in enumerate(self.constraints) if _holds_on_grid(self.space, part)]
+        object.__setattr__(self, "_pulled", balls[0] if balls else None)
         object.__setattr__(self, "_clipped", _survives(self.space, self.projected))
 
     @property
@@ -93,9 +97,11 @@ class Problem(PerCandidate):
     @property
     def cycles(self) -> bool:
         """Whether constraints are kept by projecting in cycles, which may find nothing feasible."""
-        return bool(self.projected) and not self._clipped
+        return bool(self.projected) and not self._clipped and self._pulled is None
 
     def _carried(self, part: Projected | None) -> bool:
+        if self._pulled is not None:  # others than this ball are kept by multipliers
+            return part is not None and part is self.constraints[self._pulled]
         return self.space.carries and part is not None and part.convex
 
     def laid_out(self, layout: Layout) -> "Problem":
@@ -158,9 +164,12 @@ class Problem(PerCandidate):
         """Return ``z`` moved to where the constraints and the space hold.
 
         One ball whose centre lies in a box: project onto the ball, then clip; the result is
-        feasible, though not always the nearest point. Everything else uses Dykstra's algorithm,
+        feasible, though not always the nearest point. On a grid around the centre, features are
+        then rounded towards it where they must be. Everything else uses Dykstra's algorithm,
         together with the space.
         """
+        if self._pulled is not None:
+            return pulled_in(self.space, self.projected[0], z)
         if self._clipped:
             z = self.space.encode(self.projected[0].project(self.space.decode(z)))
         elif self.projected:
@@ -212,6 +221,20 @@ def _survives(space: Space, projected: tuple[Projected, ...]) -> bool:
         return False
     low, high = (end.to(center) for end in ends)
     return bool(((center >= low) & (center <= high)).all())
+
+
+def _holds_on_grid(space: Space, part: Constraint) -> bool:
+    """Whether a constraint is a ball around a point of the space's grid."""
+    ball = part.projection
+    if ball is None or not ball.survives_clipping or space.relaxed is space:
+        return False
+    center = getattr(ball, "center", None)
+    if center is None or space.shape not in (None, tuple(center.shape[1:])):
+        return False
+    try:
+        return on_grid(space, center)
+    except RuntimeError:  # of another shape; the check of the starts says so
+        return False
 
 
 def _bounds(space: Space, x: Tensor) -> tuple[Projected, ...]:

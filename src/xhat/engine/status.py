@@ -17,6 +17,8 @@ class Status(StrEnum):
     TARGET_REACHED = "target reached"
     LOSS_BELOW = "loss below the wanted value"
     CONVERGED = "constraints hold and the loss no longer falls"
+    NO_BETTER_NEIGHBOUR = "no neighbour is better"
+    BEST_OF_ALL = "best of all combinations"
     NO_PROGRESS = "no more progress"
     STEPS_SPENT = "step budget spent"
     ROUNDS_SPENT = "round budget spent"

@@ -11,37 +11,50 @@ that the model sees::
 ``x`` in the space; where ``space.carries`` is true, projections that a constraint offers in ``x``
 can be carried back to ``z``. Spaces wrap spaces: ``Masked(Latent(...), mask, values)``; a pair
 whose structures cannot be kept together is refused.
+
+``Parts`` holds spaces side by side. ``Rounded``, ``OneHot`` and ``Sparse`` are countable: their
+``lattice`` says in what, and ``solve`` tries the neighbours of what it found.
 """
 
 from xhat.spaces.affine import Affine
 from xhat.spaces.base import Space, Wrapped
+from xhat.spaces.between import Between
 from xhat.spaces.box import Box, Logit
 from xhat.spaces.held import Held
 from xhat.spaces.latent import Latent
+from xhat.spaces.lattice import Lattice
 from xhat.spaces.masked import Masked
 from xhat.spaces.nesting import check_kept
+from xhat.spaces.onehot import OneHot
 from xhat.spaces.ordered import Ordered
+from xhat.spaces.parts import Parts
 from xhat.spaces.round import Normalized, Squashed
 from xhat.spaces.rounded import Rounded
 from xhat.spaces.scaled import Scaled
 from xhat.spaces.softmax import Softmax
+from xhat.spaces.sparse import Sparse
 from xhat.spaces.summed import Summed
 from xhat.spaces.symmetric import Symmetric, Tied
 from xhat.spaces.warped import Warped
 
 __all__ = [
     "Affine",
+    "Between",
     "Box",
     "Held",
     "Latent",
+    "Lattice",
     "Logit",
     "Masked",
     "Normalized",
+    "OneHot",
     "Ordered",
+    "Parts",
     "Rounded",
     "Scaled",
     "Softmax",
     "Space",
+    "Sparse",
     "Squashed",
     "Summed",
     "Symmetric",

@@ -1,5 +1,6 @@
 """The nouns of this room: a space, and a space around another."""
 
+import copy
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import PerCandidate
+from xhat.spaces.lattice import Lattice
 
 __all__ = ["Space", "Wrapped"]
 
@@ -82,6 +84,18 @@ class Space(PerCandidate, ABC):
         """Return ``A``, ``(m, *x_shape)``, and ``b``, ``(n, m)``, if ``A x = b`` for all inputs."""
         return None
 
+    @property
+    def relaxed(self) -> "Space":
+        """The space before anything in it jumps, with the same ``z``; itself where nothing does."""
+        return self
+
+    def lattice(self, x: Tensor) -> Lattice | None:  # noqa: ARG002 - for those that have one
+        """Return what is countable in inputs like ``x``, ``(1, *x_shape)``; None for nothing.
+
+        The space must be narrowed to one candidate before.
+        """
+        return None
+
 
 class Wrapped(Space):
     """Another space, whose inputs are changed once more.
@@ -116,6 +130,20 @@ class Wrapped(Space):
     def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the space in it is exact."""
         return self.space.exact
+
+    @property
+    def relaxed(self) -> Space:
+        """The same around the relaxed space in it."""
+        inner = self.space.relaxed
+        if inner is self.space:
+            return self
+        new = copy.copy(self)
+        new.space = inner
+        return new
+
+    def lattice(self, x: Tensor) -> Lattice | None:
+        """Return that of the space in it."""
+        return self.space.lattice(x)
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode by the space in it."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from xhat.core import check_mask, check_stack
 from xhat.spaces.base import Space, Wrapped, largest
+from xhat.spaces.lattice import Lattice
 from xhat.spaces.nesting import check_made
 
 __all__ = ["Masked"]
@@ -70,6 +71,11 @@ class Masked(Wrapped):
     def equations(self) -> tuple[Tensor, Tensor] | None:
         """Return those of the space in it."""
         return self.space.equations()
+
+    def lattice(self, x: Tensor) -> Lattice | None:
+        """Return that of the space in it, without the frozen features."""
+        found = self.space.lattice(self._held(x))
+        return None if found is None else found.frozen(~self.mask[0].flatten().cpu())
 
     def misses(self, x: Tensor) -> Tensor:
         """Return how far a frozen feature is from its value."""
