@@ -40,6 +40,11 @@ class Given:
         """Whether its entries are numbers or booleans."""
         return self.stored in ("float", "int", "bool")
 
+    @property
+    def listed(self) -> list[Any]:
+        """The entries as the user has them."""
+        return _entries(self) if not self.numeric else _entries(self).tolist()
+
 
 def is_frame(samples: Any) -> bool:
     """Return whether samples have columns with names."""

@@ -238,7 +238,8 @@ def _foreign(domain: "Domain", foreign: Any) -> dict[str, Tensor]:
     named = foreign if isinstance(foreign, Mapping) else {"foreign data": foreign}
     return {
         str(name): check_tensor(
-            f"the foreign data {name!r}", domain.check_inputs(f"the foreign data {name!r}", x)
+            f"the foreign data {name!r}",
+            domain.check_inputs(f"the foreign data {name!r}", x, valid=False),
         )
         for name, x in named.items()
     }

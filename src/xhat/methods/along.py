@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from xhat.methods.answers import kept
 from xhat.methods.base import Options
 from xhat.methods.steering import along_data, towards_class, towards_value
 from xhat.priors import Prior
+from xhat.spaces import Space
 
 __all__ = ["Along"]
 
@@ -39,6 +40,8 @@ class Along:
         content: when a result is accepted.
         to_value: whether a value is wanted.
         given: seed, and whether to keep states.
+        through: the space that states go through, where every input of the problem's lies; answers
+            end in that of the problem, and are accepted there.
     """
 
     def __init__(
@@ -51,10 +54,12 @@ class Along:
         content: Acceptance,
         to_value: bool,
         given: Options,
+        through: Space,
     ) -> None:
         self.how, self.problem, self.x0, self.prior = how, problem, x0, prior
         self.wanted, self.content, self.guard = wanted, content, content.guard
         self.to_value, self.seed = to_value, given.computing.seed
+        self.going = replace(problem, space=through)
         with torch.no_grad():
             self.x, _ = kept(problem, x0)
             self.start = prior.coordinates.into(self.x)
@@ -150,7 +155,9 @@ class Along:
             if self.frames is not None:
                 frames.append(x if lower == 0 else self._cleaned(z, lower, rows))
         if self.to_value:
-            frames[-1] = x = self._nearer(x, levels[-1], rows, way)
+            x = self._nearer(x, levels[-1], rows, way)
+        with torch.no_grad():
+            frames[-1] = x = kept(self.problem.select(rows), x)[0]
         return x, torch.stack(frames)
 
     def _stepped(
@@ -193,7 +200,7 @@ class Along:
     @torch.no_grad()
     def _kept(self, u: Tensor, rows: Tensor) -> Tensor:
         """Return what has these coordinates, moved to where the problem holds."""
-        x, _ = kept(self.problem.select(rows), self.prior.coordinates.out(u).to(self.x0))
+        x, _ = kept(self.going.select(rows), self.prior.coordinates.out(u).to(self.x0))
         return x
 
     @torch.no_grad()
