@@ -214,11 +214,14 @@ class Domain(Fitted):
         """
         return self.hold(self._within(x0), x0)
 
-    def relaxed(self, x0: Tensor) -> Space:
+    def relaxed(self, x0: Tensor) -> Space | None:
         """Return the same space, in which whole numbers and categories may be anything between.
 
-        A search that takes many small steps goes through it; it ends in ``space``.
+        A search that takes many small steps goes through it; it ends in ``space``. None where that
+        is the same.
         """
+        if self.schema is None or not self.schema.discrete:
+            return None
         return self._held(self._within(x0), x0, directed)
 
     def _within(self, x0: Tensor) -> Space:

@@ -59,7 +59,7 @@ def frame_of(samples: Any) -> Any:
         TypeError: it is no frame in memory, such as a lazy one.
     """
     with extra("tables", "frames (arrays do without) need"):
-        import narwhals as nw
+        import narwhals.stable.v2 as nw
     try:
         return nw.from_native(samples, eager_only=True)
     except TypeError as error:
@@ -88,7 +88,7 @@ def given_columns(samples: Any, what: str) -> tuple[list[Given], str]:
 
 
 def _given(series: Any, name: str, what: str) -> Given:
-    import narwhals as nw
+    import narwhals.stable.v2 as nw
 
     dtype = series.dtype
     missing = series.is_null().to_numpy()
@@ -148,7 +148,7 @@ def made_frame(columns: Mapping[str, Given], library: str) -> Any:
     if library == "pandas":
         return _pandas(columns)
     with extra("tables", "frames (decode of a table without names does without) need"):
-        import narwhals as nw
+        import narwhals.stable.v2 as nw
     frame = nw.from_dict({name: _entries(each) for name, each in columns.items()}, backend=library)
     listed = [
         nw.col(name).cast(nw.Enum(list(each.categories)))

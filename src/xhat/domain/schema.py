@@ -146,6 +146,12 @@ class Schema:
         return torch.tensor([c.change == change for c in self.columns for _ in range(c.width)])
 
     @cached_property
+    def places(self) -> Tensor:
+        """Of which column each number of a row is, ``(width,)``, from 0."""
+        widths = torch.tensor([column.width for column in self.columns])
+        return torch.arange(len(widths)).repeat_interleave(widths)
+
+    @cached_property
     def whole(self) -> Tensor:
         """Which numbers of a row are whole, ``(width,)`` booleans."""
         return torch.tensor([c.whole for c in self.columns for _ in range(c.width)])
@@ -279,6 +285,7 @@ class Schema:
                 rise or fall is kept from doing the other. None to leave that open.
         """
         x = x if x0 is None else self.turned(x, x0)
+        x = x.clamp(*(end.to(x) for end in self.ends))
         x = torch.where(self.whole.to(x.device), x.round(), x)
         for group in self.groups():
             one = torch.zeros_like(x[:, group])

@@ -18,6 +18,7 @@ from xhat.core import check_count, check_tensor, generator, own_randomness
 from xhat.domain.controls import Control, Kind, Material, kinds
 from xhat.domain.data import as_labels, as_values
 from xhat.domain.opponents import Attacks, Model, Opponent, stand_in, users
+from xhat.domain.schema import Schema
 from xhat.domain.tested import REAL, WRONG, WRONG_VALUE, Controlled, SelfTest
 from xhat.judges import Judge, Outcome
 
@@ -112,7 +113,13 @@ def _material(
         n=n,
         seed=seed,
         values=values,
+        **({} if domain.schema is None else _of_rows(domain.schema)),
     )
+
+
+def _of_rows(schema: Schema) -> dict[str, Any]:
+    """Return how controls keep to the rows of a table."""
+    return {"row": schema.row, "columns": schema.places}
 
 
 def _samples(

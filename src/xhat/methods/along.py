@@ -40,8 +40,8 @@ class Along:
         content: when a result is accepted.
         to_value: whether a value is wanted.
         given: seed, and whether to keep states.
-        through: the space that states go through, where every input of the problem's lies; answers
-            end in that of the problem, and are accepted there.
+        through: a larger space that states go through; answers end in that of the problem, and are
+            accepted there. None for that of the problem.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Along:
         content: Acceptance,
         to_value: bool,
         given: Options,
-        through: Space,
+        through: Space | None = None,
     ) -> None:
         self.how, self.problem, self.x0, self.prior = how, problem, x0, prior
         self.wanted, self.content, self.guard = wanted, content, content.guard
         self.to_value, self.seed = to_value, given.computing.seed
-        self.going = replace(problem, space=through)
+        self.going = problem if through is None else replace(problem, space=through)
         with torch.no_grad():
             self.x, _ = kept(problem, x0)
             self.start = prior.coordinates.into(self.x)
@@ -117,14 +117,22 @@ class Along:
         return apart.flatten(1).norm(dim=1).clamp_min(1e-6)
 
     def restore(self, stop: tuple[StopRule, ...]) -> None:
-        """Move what violates a constraint by gradient steps, to where it and the goal hold."""
+        """Move by gradient steps what violates a constraint, to where it and the goal hold.
+
+        Also what the way to the problem's own space has taken from the goal.
+        """
         with torch.no_grad():
             x, _ = kept(self.problem, self.x)
-        rows = (self.problem.violation(x) > self.problem.tolerance).nonzero()[:, 0]
+            broken = self.problem.violation(x) > self.problem.tolerance
+            missed = torch.zeros_like(broken)
+            if self.going is not self.problem:
+                missed = ~self.content(x, torch.arange(len(x)), average=True)[0]
+        rows = (broken | missed).nonzero()[:, 0]
         if len(rows):
             problem = self.problem.select(rows)
             found = solve(problem, x[rows], stop=stop, max_steps=_RESTORING).finished()
-            self.x[rows] = found.x
+            better = broken[rows] | found.reached
+            self.x[rows[better]] = found.x[better]
 
     def path(self, every: int, found: Result) -> Trajectory | None:
         """Return the states of the search, the last of which is the result; None if not kept."""
