@@ -200,7 +200,6 @@ def test_missing_categories_and_columns_are_told():
     [
         (lambda t: Domain(t.assign(id=[f"w{i}" for i in range(len(t))])), "'id' has 178 different"),
         (lambda t: Domain(t.assign(day=pd.Timestamp("2020-01-01"))), "'day' holds Datetime"),
-        (lambda t: Domain(t.assign(one="same")), "'one' has a single category, 'same'"),
         (lambda t: Domain(t, columns={"town": Column()}), "columns names 'town', which is no col"),
         (lambda t: Domain(t, columns={"hue": "category"}), "such as xhat.Column"),
         (lambda t: Domain(t, columns={"hue": Column("whole")}), "'hue' is said to be a whole"),
@@ -244,6 +243,38 @@ def test_the_gradient_reaches_categories():
     z = domain().space(start).begin(start).requires_grad_(True)
     domain().space(start).decode(z)[:, 4:7].sum().backward()
     assert (z.grad[:, 4:7] != 0).all()
+
+
+def test_words_that_never_vary_or_never_came_are_no_trouble():
+    table, cultivar = frame()
+    hues = pd.Categorical(table["hue"], ["brick", "ruby", "purple", "white"])
+
+    def reads_hue(x):
+        brick, ruby, purple, strong = x[:, 2], x[:, 3], x[:, 4], x[:, 0] - 13
+        return 4 * torch.stack((ruby + strong, ruby + purple - strong, 2 * brick), dim=1)
+
+    some = Domain(table[["alcohol", "flavanoids"]].assign(hue=hues, land="here"), cultivar)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(networks._STEPS, "guard", 30)
+        start = some.decode(some.x[[0, 100]]).assign(
+            hue=pd.Categorical(["white"] * 2, some.schema.columns[2].categories)
+        )
+        found = xhat.optimize(reads_hue, start, 1, domain=some, method="flow")
+    assert torch.equal(some.encode(found.frame()), found.x)
+    assert found.frame()["land"].tolist() == ["here", "here"]
+
+
+def test_constraints_hold_of_rows():
+    table, _ = frame()
+    light = xhat.Inequality(lambda x: x[:, 0] - 13.0)
+    rows = table.iloc[[0, 1, 2]]
+    for how in ("flow", "proximal"):
+        found = xhat.optimize(
+            model(), rows, 1, domain=domain(), constraints=[light], method=how, confidence=0.6
+        )
+        assert bool(found.feasible.all())
+        assert bool((found.x[:, 0] <= 13.0 + 1e-4).all())
+        assert torch.equal(domain().encode(found.frame()), found.x)
 
 
 def test_a_table_of_numbers_alone_stays_as_it_was():

@@ -152,7 +152,7 @@ class Column:
                 fraction = numbers != numbers.round()
                 if fraction.any():
                     bad, why = fraction, "must be a whole number"
-        rows = bad.reshape(len(numbers), -1).any(axis=1).nonzero()[0]
+        rows = np.flatnonzero(np.asarray(bad).reshape(len(numbers), -1).any(axis=1))
         if not len(rows):
             return None
         said = ", ".join(f"{number:g}" for number in numbers[rows[0]])
@@ -189,11 +189,6 @@ def column_of(given: Given, said: Column | None) -> Column:
             )
         kind, categories = "category", _different(given)
     found = replace(said, kind=kind, categories=categories, name=given.name, stored=given.stored)
-    if kind in ("category", "ordered") and len(categories) < 2:
-        raise ValueError(
-            f"the column {given.name!r} has a single category, {categories[0]!r}, from which "
-            f"nothing follows; leave it out."
-        )
     if kind == "whole" and any(end % 1 for end in found.limits or () if end is not None):
         raise ValueError(f"the limits of the whole numbers {given.name!r} must be whole numbers.")
     if kind in ("whole", "number") and (wrong := found.broken(given.values[:, None])) is not None:
@@ -228,7 +223,7 @@ def _different(given: Given, *, listed: bool = False) -> tuple[Any, ...]:
     if len(found) > _WORDS and len(found) > _DIFFERENT * len(given.values):
         raise ValueError(
             f"the column {given.name!r} has {len(found)} different entries in {len(given.values)} "
-            f"rows, which name rows and tell nothing of others; leave it out."
+            f"rows, which name rows and tell nothing of others; leave it out, or make it numbers."
         )
     return tuple(int(each) if given.stored == "int" else each for each in found)
 

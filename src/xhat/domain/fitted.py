@@ -183,7 +183,7 @@ class Fitted:
             ('real, own class', 40)
         """
         self.self_tested = self_test(
-            self,
+            self,  # pyright: ignore[reportArgumentType] - only domains are made
             held=held,
             foreign=foreign,
             model=model,

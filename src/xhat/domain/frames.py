@@ -149,7 +149,8 @@ def made_frame(columns: Mapping[str, Given], library: str) -> Any:
         return _pandas(columns)
     with extra("tables", "frames (decode of a table without names does without) need"):
         import narwhals.stable.v2 as nw
-    frame = nw.from_dict({name: _entries(each) for name, each in columns.items()}, backend=library)
+    kind: Any = library
+    frame = nw.from_dict({name: _entries(each) for name, each in columns.items()}, backend=kind)
     listed = [
         nw.col(name).cast(nw.Enum(list(each.categories)))
         for name, each in columns.items()
