@@ -24,7 +24,7 @@ _ROOMS = {
     "xhat.door.auditing": ("audit",),
     "xhat.training": ("train",),
     "xhat.door.judged": ("Judged",),
-    "xhat.domain": ("Domain", "SelfTest"),
+    "xhat.domain": ("Column", "Domain", "SelfTest"),
     "xhat.objectives.goals": (
         "AtLeast", "AtMost", "Avoid", "Class", "Distribution", "Goal", "Labels", "Least", "Loss",
         "Most", "Value", "Within",

@@ -200,10 +200,10 @@ def test_images_are_searched_by_every_kind_of_file(xhat, folder):
     ("words", "said"),
     [
         (("--inputs", "in.csv", "--target", "a"), "an audit needs to know what is real"),
-        (("--inputs", "in.csv", "--reference", "ref.csv"), "'cultivar' of ref.csv is not numbers"),
+        (("--inputs", "in.csv", "--reference", "ref.csv"), "the frame lacks cultivar"),
         (("--inputs", "in.csv", *REFERENCE, "--target", "z"), "'z' is none of the classes a, b, c"),
         (("--inputs", "ref.parquet", *REFERENCE[:3], "town"), "ref.csv has no column 'town'"),
-        (("--inputs", "ref.csv", *REFERENCE), "the column 'cultivar' of ref.csv is not numbers"),
+        (("--inputs", "ref.csv", *REFERENCE), "has cultivar, which the domain does not know"),
         (("--inputs", "none.npy", *REFERENCE), "the samples cannot be read from none.npy"),
         (("--inputs", "y.npy", *REFERENCE), "like the reference samples"),
         (("--inputs", "in.csv", "--reference", "in.csv"), "needs at least"),

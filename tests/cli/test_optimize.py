@@ -194,3 +194,27 @@ def test_bad_options(refused, folder, changes, said):
 def test_an_unwritable_folder_is_found_before_the_work_begins(refused, folder, monkeypatch):
     monkeypatch.setattr("xhat.cli.inputs.load_model", pytest.fail)
     assert "cannot be written to" in refused(*words(out="x.npy/below"))
+
+
+def test_a_table_of_words_is_searched_and_its_columns_come_back(xhat, folder):
+    draws = np.random.default_rng(0)
+    age, job = draws.integers(20, 60, 120), draws.choice(["clerk", "cook", "smith"], 120)
+    score = age / 10 - 2 * (job == "smith") + draws.normal(0, 0.5, 120)
+    table = pd.DataFrame({"age": age, "job": job, "score": score})
+    table["paid"] = np.where(score > 3, "yes", "no")
+    table.to_parquet(folder / "ref.parquet")
+    table.drop(columns="paid")[table["paid"] == "no"].head(4).to_csv("rows.csv", index=False)
+    (folder / "jobs.py").write_text(
+        "import torch\n\ndef f(x):\n    y = 4 * (x[:, 4] - 3)\n"
+        "    return torch.stack((0 * y, y), dim=1)\n"
+    )
+    code, _, err = xhat(
+        "optimize", "--model", "jobs:f", "--inputs", "rows.csv", "--target", "yes", "--reference",
+        "ref.parquet", "--labels", "paid", "--fixed", "job", "--method", "proximal", "--out", "o",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    found, rows = pd.read_parquet("o/results.parquet"), pd.read_csv("rows.csv")
+    assert found["x.job"].tolist() == rows["job"].tolist()
+    assert (found["x.age"] == found["x.age"].round()).all()
+    assert found["reached"].all()
+    assert "Changed: score" in (folder / "o" / "report.html").read_text("utf-8")

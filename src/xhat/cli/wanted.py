@@ -130,7 +130,7 @@ def domain_of(
             f"{labels!r}."
         )
     return Domain(
-        data.frame() if data.names else data.x,
+        data.samples,
         known,
         name=reference.stem,
         seed=seed,
@@ -150,7 +150,7 @@ def _of_values(
     else:
         data, y = read_values(reference, values.split(","))
     return Domain(
-        data.frame() if data.names else data.x,
+        data.samples,
         values=y,
         name=reference.stem,
         seed=seed,
@@ -179,12 +179,12 @@ def samples_of(path: Path, what: str, domain: "Domain | None") -> Any:
     from xhat.domain.reading import read_data
 
     data = read_data(path, what)
-    if data.names is None or domain is None or domain.names is None:
+    if data.table is None or domain is None or domain.schema is None:
         import torch
 
         x = torch.from_numpy(data.x)
         return x.float() if x.is_floating_point() else x
-    return domain.check_inputs(what, data.frame())
+    return data.table
 
 
 def limits_of(text: str) -> tuple[Any, Any]:

@@ -7,10 +7,22 @@ the judge alone: what has judged a result never took part in finding it. ``Domai
 how far its verdicts can be trusted.
 """
 
+from xhat.domain.columns import Column
 from xhat.domain.data import KINDS
 from xhat.domain.domain import Domain
 from xhat.domain.networks import PARTS
 from xhat.domain.references import References
+from xhat.domain.schema import Schema
 from xhat.domain.tested import Controlled, SelfTest, Share
 
-__all__ = ["KINDS", "PARTS", "Controlled", "Domain", "References", "SelfTest", "Share"]
+__all__ = [
+    "KINDS",
+    "PARTS",
+    "Column",
+    "Controlled",
+    "Domain",
+    "References",
+    "Schema",
+    "SelfTest",
+    "Share",
+]

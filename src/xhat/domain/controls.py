@@ -110,6 +110,8 @@ class Material:
         n: samples of a control.
         seed: of every random choice.
         values: ``(h, k)`` of the held-out samples; None without any, or where all are the same.
+        row: moves numbers to the nearest row of a table, which is all that a search returns.
+        columns: ``(width,)``, of which column of a table each number is; None for other data.
     """
 
     x: Tensor
@@ -126,6 +128,8 @@ class Material:
     n: int
     seed: int
     values: Tensor | None = None
+    row: Callable[[Tensor], Tensor] = torch.as_tensor
+    columns: Tensor | None = None
 
     @property
     def span(self) -> Tensor:
@@ -143,7 +147,7 @@ class Material:
 
     def own(self, x: Tensor) -> Control:
         """Return what became of the first held-out samples, asked for their own class or value."""
-        x, own = within(x, self.limits), self.values
+        x, own = self.row(within(x, self.limits)), self.values
         if self.labels is None and own is not None:
             return Control(x, None, goal=self.around(own[: self.n]))
         return Control(x, self.some[1])
@@ -155,6 +159,7 @@ class Material:
 
     def believed(self, x: Tensor) -> Control:
         """Return samples asked for what a model takes them for, or for values of real ones."""
+        x = self.row(x)
         if not self.opponents:
             values = self.values if self.labels is None else None
             asked = None if values is None else values[torch.arange(len(x)) % len(values)]
@@ -293,7 +298,7 @@ def attacked(of: Material, opponent: str, how: Callable[..., Tensor]) -> Made:
         rows = _rightly_read(of, each)
         if of.attacks is None or of.labels is None or not len(rows):
             continue
-        x = how(of.attacks, model=each.model, x=of.x[rows], labels=of.labels[rows])
+        x = of.row(how(of.attacks, model=each.model, x=of.x[rows], labels=of.labels[rows]))
         said = each.read(x)
         fooled = (said != of.labels[rows]) & of.attacks.still(x, of.labels[rows])
         yield Control(x[fooled], said[fooled], each.model)
@@ -312,7 +317,7 @@ def misread(of: Material, opponent: str) -> Made:
 def superposed(of: Material) -> Made:
     """The mean of two samples of different classes, called the one or the other."""
     first, second, called = of.pairs("superposed")
-    yield Control((first + second) / 2, called)
+    yield Control(of.row((first + second) / 2), called)
 
 
 def halves(of: Material) -> Made:
@@ -320,6 +325,7 @@ def halves(of: Material) -> Made:
     first, second, called = of.pairs("halves")
     if of.kind == "table":  # columns have no order
         mine = torch.rand(first.shape, generator=of.draws("columns")) < 0.5
+        mine = mine if of.columns is None else mine[:, of.columns]
     else:
         axis = 2 if first.ndim == 4 else first.ndim - 1
         place = torch.arange(first.shape[axis]) < first.shape[axis] // 2

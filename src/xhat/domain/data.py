@@ -36,24 +36,19 @@ class Labels:
     names: tuple[str, ...]
 
 
-def as_samples(samples: Any) -> tuple[Tensor, tuple[str, ...] | None]:
-    """Return samples as float32 ``(m, *x_shape)``, and the names of their columns, if any.
+def as_samples(samples: Any) -> Tensor:
+    """Return samples as float32 ``(m, *x_shape)``.
 
     Values are not rescaled: bytes stay from 0 to 255.
 
     Raises:
-        TypeError: a column, or the whole, is not numbers; the message names it.
+        TypeError: they are not numbers.
         ValueError: fewer than two samples, or values that are not finite.
 
     Example:
-        >>> x, names = as_samples(np.zeros((3, 2)))
-        >>> x.dtype, names
-        (torch.float32, None)
+        >>> as_samples(np.zeros((3, 2))).dtype
+        torch.float32
     """
-    names = None
-    if hasattr(samples, "columns") and not isinstance(samples, np.ndarray | Tensor):
-        names = tuple(str(name) for name in _columns(samples))
-        samples = _frame(samples, names)
     x = samples if isinstance(samples, Tensor) else _tensor("the reference samples", samples)
     if x.is_complex() or x.dtype == torch.bool:
         raise TypeError(f"the reference samples must be real numbers, but are {x.dtype}.")
@@ -65,7 +60,7 @@ def as_samples(samples: Any) -> tuple[Tensor, tuple[str, ...] | None]:
     x = x.detach().cpu().float()
     x = x[:, None] if x.ndim == 1 else x
     check_finite("the reference samples", x)
-    return x, names
+    return x
 
 
 def as_labels(labels: Any, n: int, classes: Sequence[Any] | None = None) -> Labels:
@@ -199,29 +194,6 @@ def _seen(x: Tensor, shape: tuple[int, ...]) -> str:
 
 def _is_grid(shape: Sequence[int]) -> bool:
     return len(shape) == 3 and min(shape[1:]) >= _FEWEST
-
-
-def _columns(frame: Any) -> Sequence[Any]:
-    named = frame.column_names if hasattr(frame, "column_names") else frame.columns
-    return list(named)
-
-
-def _frame(frame: Any, names: Sequence[str]) -> np.ndarray:
-    """Return a frame of pandas, polars or Arrow as an array, column by column."""
-    columns = []
-    for place, name in enumerate(_columns(frame)):
-        column = np.asarray(frame[name])
-        if column.dtype == bool:
-            column = column.astype(np.float32)
-        if column.dtype.kind not in "fiu":
-            raise TypeError(
-                f"the column {names[place]!r} is not numbers (it is {column.dtype}); encode it, "
-                f"for instance one column of 0 and 1 for each category, or leave it out."
-            )
-        columns.append(column.astype(np.float64))
-    if not columns:
-        raise ValueError("the frame has no columns.")
-    return np.stack(columns, axis=1)
 
 
 def _tensor(name: str, value: Any) -> Tensor:

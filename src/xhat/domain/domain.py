@@ -2,40 +2,37 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from xhat.constraints import Bounds
-from xhat.core import check_choice, check_fraction, check_mask, check_tensor, generator
+from xhat.constraints import Bounds, Constraint, Inequality
+from xhat.core import check_mask, check_tensor
+from xhat.domain.columns import Column
 from xhat.domain.data import as_labels, as_samples, as_values, kind_of, shaped
-from xhat.domain.networks import ANY_KIND, PARTS, Frame, Known, doubts, made
-from xhat.domain.references import References, chosen
-from xhat.domain.self_testing import self_test
-from xhat.domain.tested import SelfTest
+from xhat.domain.fitted import Fitted
+from xhat.domain.frames import is_frame
+from xhat.domain.limits import limits_of, units_of
+from xhat.domain.references import References
+from xhat.domain.rows import directed, rows_of
+from xhat.domain.schema import Schema
 from xhat.judges import Judge
 from xhat.spaces import Box, Masked, Scaled, Space
 
 __all__ = ["Domain"]
 
-Progress = Callable[[str, int, int], None]
 Structure = Callable[[Space, Tensor], Space]
-_GRIDS = ("image", "field")
-_BETA = 0.05  # of a judge that is fitted here, unless another is asked for
-_RANGE = 3.5  # standard deviations that are about the range of what is evenly distributed
-_DARK = 127  # images of larger numbers are taken for bytes
-_HALF, _LESS, _FEW = 0.5, 0.3, 1_000  # share of samples for searches; where there are fewer than
 
 
-class Domain:
+class Domain(Fitted):
     """What real inputs of one field look like.
 
     Args:
-        samples: ``(m, *x_shape)`` real samples: an array, a tensor, or a frame of numbers (pandas,
-            polars, Arrow). Images ``(m, h, w)`` and ``(m, h, w, 1 or 3)`` are understood.
+        samples: ``(m, *x_shape)`` real samples: an array, a tensor, or a frame (pandas, polars,
+            Arrow) of numbers, yes or no, and categories. Images ``(m, h, w)`` and
+            ``(m, h, w, 1 or 3)`` are understood.
         labels: ``(m,)`` classes, numbers or words; None if there are none.
         classes: their names, in the order of the model's outputs; None for the numbers themselves,
             or for words in the order of the alphabet.
@@ -48,6 +45,8 @@ class Domain:
             0 to 1, or 0 to 255, for images that lie within (0 to their largest value where that is
             above 1 but below 128: no bytes), and otherwise the range of the samples and the starts.
         fixed: names of columns, or a boolean mask in the shape of one sample, that must not change.
+        columns: what is known of columns of a table, by name: kind, categories, limits, and how
+            they may change (``Column``); what is not said is seen from the data.
         name: of the domain, for pages and files.
         judge: your own judge; None to fit one to the half of the samples that is kept for judging.
         networks: trained networks by name (``PARTS``), instead of those that would be trained.
@@ -84,56 +83,41 @@ class Domain:
         units: Sequence[str] | None = None,
         limits: tuple[Any, Any] | None = None,
         fixed: Sequence[str] | Tensor = (),
+        columns: Mapping[str, Column] | None = None,
         name: str = "domain",
         judge: Judge | None = None,
         networks: Mapping[str, nn.Module] | None = None,
         references: References | Callable[[], References] | None = None,
         seed: int = 0,
     ) -> None:
-        x, columns = as_samples(samples)
-        self.x = x = shaped(x, kind)
-        self.kind = kind_of(x, kind)
-        known = None if labels is None else as_labels(labels, len(x), classes)
+        super().__init__(name, seed, judge, networks, references)
+        self.x, schema = _table(samples, kind, names, columns or {})
+        self.kind = kind_of(self.x, kind)
+        known = None if labels is None else as_labels(labels, len(self.x), classes)
         self.labels = None if known is None else known.index
         self.classes = () if known is None else known.names
-        self.values = None if values is None else as_values(values, len(x))
-        self.names = _worded("names", columns if names is None else names, x)
-        self.units = _worded("units", units, x)
-        self.declared = limits is not None
-        self.low, self.high = _limits(x, self.kind, limits)
-        self.free = ~_mask(fixed, self.names, x)
-        self.name, self.seed = name, seed
-        for part in networks or {}:
-            check_choice("the name of a network", part, PARTS)
-        self.given = frozenset(networks or ()) | ({"judge"} if judge is not None else set())
-        self._networks: dict[str, nn.Module] = dict(networks or {})
-        self._judges: dict[tuple[float, float], Judge] = {}
-        if judge is not None:
-            self._judges[judge.alpha, judge.beta] = judge
-        self._references = references
+        self.values = None if values is None else as_values(values, len(self.x))
+        if schema is None:
+            self.names = _worded("names", names, self.x)
+            self.units = _worded("units", units, self.x)
+            self.free = ~_mask(fixed, self.names, self.x)
+        else:
+            schema = schema.described(fixed, units)
+            self.names, self.free = schema.names, ~schema.marked("fixed")
+            self.units = schema.units if any(schema.units) else None
+        if not bool(self.free.any()):
+            raise ValueError("fixed lets nothing change; leave something free.")
+        self.schema = schema
+        self.low, self.high, self.declared = limits_of(self.x, self.kind, limits, schema)
         self._structure: Structure | None = None
-        self.judge_state: Mapping[str, Tensor] | None = None
-        self.self_tested: SelfTest | None = None
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self.x)
 
     def __repr__(self) -> str:
-        shape = tuple(self.x.shape[1:])
-        what = (
-            f"table of {shape[0]} columns"
-            if self.kind == "table"
-            else (f"{self.kind}s of {' × '.join(map(str, shape))}")
-        )
+        shape = " × ".join(map(str, self.shape))
+        wide = self.shape[0] if self.schema is None else len(self.schema.columns)
+        what = f"table of {wide} columns" if self.kind == "table" else f"{self.kind}s of {shape}"
         also = f", {len(self.classes)} classes" if self.classes else ""
         also += ", values" if self.values is not None else ""
         return f"Domain({len(self)} samples, {what}{also})"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return tuple(self.x.shape[1:])
 
     def class_of(self, label: Any) -> int:
         """Return the number of a class that is given by its name or number.
@@ -153,28 +137,62 @@ class Domain:
             return self.classes.index(str(label))
         raise ValueError(f"{label!r} is none of the classes {', '.join(self.classes)}.")
 
-    def check_inputs(self, name: str, x: Any) -> Tensor:
+    def check_inputs(self, name: str, x: Any, *, valid: bool = True) -> Tensor:
         """Return inputs as floating point ``(n, *x_shape)``, if they are like the samples.
 
         A frame must have the columns of the domain; their order does not matter.
 
+        Args:
+            name: messages call them so.
+            x: a tensor, an array or a frame.
+            valid: whether each must be a row that the table can have, as far as the columns say.
+
         Raises:
             TypeError, ValueError: they are not; the message says in what.
         """
-        if hasattr(x, "columns") and self.names is not None and not isinstance(x, Tensor):
-            x = _ordered(x, self.names)
-            x, _ = as_samples(x) if len(x) > 1 else (_row(x), None)
+        if self.schema is not None and is_frame(x):
+            return self.schema.encode(x, name, valid=valid)
         x = check_tensor(name, x, floating=False)
         x = x.float()  # as the samples are, and all that is made of them
         if tuple(x.shape[1:]) != self.shape:
             x = shaped(x, self.kind)
         if tuple(x.shape[1:]) == self.shape:
+            if self.schema is not None and valid:
+                self.schema.check(x, name)
             return x
         one = "; for one input use x[None]" if tuple(x.shape) == self.shape else ""
+        mixed = self.schema is not None and self.schema.mixed
+        told = "; a frame is encoded by domain.encode(frame)" if mixed else ""
         raise ValueError(
             f"{name} must be (n, {', '.join(map(str, self.shape))}), like the reference samples, "
-            f"but have shape {tuple(x.shape)}{one}."
+            f"but have shape {tuple(x.shape)}{one or told}."
         )
+
+    def encode(self, frame: Any) -> Tensor:
+        """Return rows of a frame, or an array, as the model is given them: ``(n, *x_shape)``.
+
+        Numbers stay as they are, yes is 1 and no is 0, an ordered category is its place in the
+        list, and any other category is one number for each word, of which one is 1.
+
+        Raises:
+            TypeError, ValueError: rows that are not like the samples.
+        """
+        return self.check_inputs("the rows", frame)
+
+    def decode(self, x: Tensor) -> Any:
+        """Return inputs ``(n, *x_shape)`` as the user has them: a frame with columns and words.
+
+        Where there are no names of columns, an array.
+
+        Example:
+            >>> import pandas as pd
+            >>> frame = pd.DataFrame({"age": [30, 41], "job": ["cook", "clerk"]})
+            >>> domain = Domain(frame, [0, 1])
+            >>> domain.decode(domain.encode(frame)).equals(frame)
+            True
+        """
+        x = check_tensor("the inputs", x)
+        return x.detach().cpu().numpy() if self.schema is None else self.schema.decode(x)
 
     @property
     def scale(self) -> Tensor:
@@ -182,32 +200,40 @@ class Domain:
 
         ``(1,)`` for images, fields and signals; ``(1, columns)`` for a table.
         """
-        if self.kind != "table":
-            wide = (self.high - self.low).amax()
-            if not bool(wide.isfinite()):
-                wide = _RANGE * self.x.std()
-            return _power_of_two(wide.reshape(1))
-        return _power_of_two(_RANGE * self.x.std(dim=0, keepdim=True))
+        return units_of(self.x, self.kind, (self.low, self.high), self.schema)
 
     def space(self, x0: Tensor) -> Space:
         """Return the space for starts ``(n, *x_shape)``: within the limits, in units of ``scale``.
 
-        Limits that were inferred from the samples are widened to include the starts.
+        Limits that were inferred from the samples are widened to include the starts. Rows of a
+        table are what its columns say: whole numbers are whole, of the numbers of a category one is
+        1, and what may only rise, or fall, does.
 
         Raises:
             ValueError: a start lies outside of limits that were declared.
         """
-        low, high = self.low.to(x0), self.high.to(x0)
-        if not self.declared:
-            like = x0.amin(dim=0, keepdim=True), x0.amax(dim=0, keepdim=True)
-            if low.numel() == 1:
-                like = like[0].amin().reshape(1), like[1].amax().reshape(1)
-            low, high = torch.minimum(low, like[0]), torch.maximum(high, like[1])
+        return self.hold(self._within(x0), x0)
+
+    def relaxed(self, x0: Tensor) -> Space | None:
+        """Return the same space, in which whole numbers and categories may be anything between.
+
+        A search that takes many small steps goes through it; it ends in ``space``. None where that
+        is the same.
+        """
+        if self.schema is None or not self.schema.discrete:
+            return None
+        return self._held(self._within(x0), x0, directed)
+
+    def _within(self, x0: Tensor) -> Space:
+        low, high, declared = self.low.to(x0), self.high.to(x0), self.declared.to(x0.device)
+        like = x0.amin(dim=0, keepdim=True), x0.amax(dim=0, keepdim=True)
+        if low.numel() == 1:
+            like = like[0].amin().reshape(1), like[1].amax().reshape(1)
+        low = torch.where(declared, low, torch.minimum(low, like[0]))
+        high = torch.where(declared, high, torch.maximum(high, like[1]))
         if bool((self.scale == 1).all()) and self.kind != "table":
-            space: Space = Box(*_ends(low, high))
-        else:
-            space = Scaled(*_ends(low, high), self.scale.to(x0))
-        return self.hold(space, x0)
+            return Box(*_ends(low, high))
+        return Scaled(*_ends(low, high), self.scale.to(x0))
 
     def hold(self, space: Space, x0: Tensor) -> Space:
         """Return a space in which what must not change stays as in the starts.
@@ -216,14 +242,22 @@ class Domain:
             space: of inputs like the samples, such as that of a decoder.
             x0: ``(n, *x_shape)``, the starts.
         """
+        return self._held(space, x0, rows_of)
+
+    def _held(
+        self, space: Space, x0: Tensor, rows: Callable[[Space, Schema, Tensor], Space]
+    ) -> Space:
         if not bool(self.free.all()):
             space = Masked(space, self.free, x0)
+        if self.schema is not None:
+            space = rows(space, self.schema, x0)
         return space if self._structure is None else self._structure(space, x0)
 
     @property
     def structured(self) -> bool:
         """Whether more must hold of what is searched for than the limits."""
-        return self._structure is not None or not bool(self.free.all())
+        directed = self.schema is not None and self.schema.directed
+        return self._structure is not None or directed or not bool(self.free.all())
 
     def within(self, structure: Structure) -> "Domain":
         """Return this domain, of which searches keep to inputs of one structure.
@@ -247,194 +281,16 @@ class Domain:
         return found
 
     @property
-    def bounds(self) -> tuple[Bounds, ...]:
-        """The constraint that the declared limits state; empty where none were declared."""
-        return (Bounds(self.low, self.high),) if self.declared else ()
-
-    @property
-    def halves(self) -> tuple[Tensor, Tensor]:
-        """Indices of the samples for searches, and of those for the judge; both ascending.
-
-        Of equal samples only the first is used.
-        """
-        if "judge" in self.given:  # it has samples of its own
-            return torch.arange(len(self)), torch.empty(0, dtype=torch.long)
-        once = _distinct(self.x)
-        draws = generator(self.seed, "domain", "halves")
-        order = once[torch.randperm(len(once), generator=draws)]
-        share = _HALF if len(once) >= _FEW else _LESS
-        first, second = order.tensor_split([round(share * len(once))])
-        return first.sort().values, second.sort().values
-
-    def judge(
-        self,
-        alpha: float = 0.05,
-        beta: float | None = None,
-        on_progress: Progress | None = None,
-    ) -> Judge:
-        """Return the judge of this domain, fitted once, whatever the levels.
-
-        Args:
-            alpha: the probability, in (0, 1), with which a real sample may be flagged.
-            beta: the probability, in (0, 1), with which a real sample of another class may be taken
-                for the target; None for that of the judge that the domain was given, else .05.
-            on_progress: called with a stage's name, and how far it is.
-
-        Raises:
-            ValueError: too few samples, of all or of a class.
-        """
-        check_fraction("alpha", alpha)
-        known, given = next(iter(self._judges.values()), None), "judge" in self.given
-        if beta is None:
-            beta = known.beta if given and known is not None else _BETA
-        check_fraction("beta", beta)
-        if (levels := (alpha, beta)) not in self._judges:
-            if known is None:
-                known = self._fitted(on_progress)
-            elif given and alpha != known.alpha:
-                raise ValueError(
-                    f"the judge of {self.name} was made for alpha = {known.alpha:g}; make the "
-                    f"domain with a judge for {alpha:g}."
-                )
-            self._judges[levels] = replace(known, alpha=alpha, beta=beta)
-        return self._judges[levels]
-
-    def _fitted(self, on_progress: Progress | None) -> Judge:
-        mine = self.halves[1]
-        judge = Judge.fit(
-            self.x[mine],
-            None if self.labels is None else self.labels[mine],
-            values=None if self.values is None else self.values[mine],
-            seed=self.seed,
-            on_progress=on_progress,
-            state=self.judge_state,
-        )
-        self.judge_state = judge.state()
-        return judge
-
-    def self_test(
-        self,
-        *,
-        held: tuple[Any, Any] | None = None,
-        foreign: Any = None,
-        model: Callable[[Tensor], Tensor] | None = None,
-        n: int = 200,
-        alpha: float = 0.05,
-        beta: float | None = None,
-        seed: int = 0,
-        on_progress: Progress | None = None,
-    ) -> SelfTest:
-        """Ask the judge about samples of which the right verdict is known, and count.
-
-        The result stays with the domain as ``self_tested``, also in its file, and every verdict of
-        this domain shows its line. Real samples are taken from the half that the judge never sees.
-
-        Args:
-            held: ``(samples, labels)``, or ``(samples, values)`` where the domain has these
-                instead: real samples that the domain does not contain, to test with instead; None
-                for the labels where there are none.
-            foreign: data from elsewhere, like the samples in shape: an array, or arrays by name.
-            model: of your own, ``(n, *x_shape)`` to logits ``(n, classes)``, that is attacked, too.
-            n: samples of each control, where there are as many.
-            alpha: of the judge.
-            beta: of the judge, likewise; see ``judge``.
-            seed: of every random choice.
-            on_progress: called as ``(stage, done, total)``.
-
-        Raises:
-            TypeError, ValueError: too few samples for a judge; held-out or foreign samples of
-                another shape, or held-out ones that the domain contains; a model that does not give
-                a logit for each class.
-
-        Example:
-            >>> from sklearn.datasets import load_iris
-            >>> iris = load_iris()
-            >>> domain = Domain(iris.data, iris.target)
-            >>> domain.self_test(n=40).rows[0].name, domain.self_tested.n
-            ('real, own class', 40)
-        """
-        self.self_tested = self_test(
-            self,
-            held=held,
-            foreign=foreign,
-            model=model,
-            n=n,
-            alpha=alpha,
-            beta=beta,
-            seed=seed,
-            on_progress=on_progress,
-        )
-        return self.self_tested
-
-    def network(self, part: str, on_progress: Progress | None = None) -> Any:
-        """Return what knows this domain, a network or a prior in closed form, fitted once.
-
-        Args:
-            part: a name in ``PARTS``.
-            on_progress: called with the name, and how many epochs of how many are done.
-
-        Raises:
-            ValueError: the samples are no images or fields, or too few, or have no classes, where
-                that is needed; the message says what to do.
-        """
-        check_choice("the name of a network", part, PARTS)
-        if part not in self._networks:
-            if self.kind not in _GRIDS and part not in ANY_KIND:
-                raise ValueError(
-                    f"the network {part!r} can be trained on images and fields only, but these are "
-                    f"{self.kind}s; give one of your own: Domain(…, networks={{{part!r}: …}})."
-                )
-            if part == "robust" and self.labels is None:
-                raise ValueError(
-                    "the network 'robust' is a classifier, but the domain has no classes; give "
-                    "labels= when it is made."
-                )
-            mine = self.halves[0]
-            labels = None if self.labels is None else self.labels[mine]
-            values = None if self.values is None else self.values[mine]
-            doubt = None
-            if part == "prior" and labels is not None:  # what is read with doubt is no target
-                doubt = doubts(self.network("robust", on_progress), self.x[mine], labels)
-            given = Known(self.x[mine], labels, values, doubt)
-            self._networks[part] = made(part, self.frame, given, self.seed, on_progress)
-        return self._networks[part]
-
-    def trained(self) -> dict[str, nn.Module]:
-        """Return the networks that were trained or loaded so far, by name."""
-        return dict(self._networks)
-
-    def keep(self, part: str, model: nn.Module) -> None:
-        """Take a network that was trained before, by name."""
-        self._networks[check_choice("the name of a network", part, PARTS)] = model
-
-    @property
-    def frame(self) -> Frame:
-        """The map between images of the domain and inputs of its networks."""
-        return Frame(self.shape, float(self.low.min()), float(self.high.max()))
-
-    def references(self, on_progress: Progress | None = None) -> References:
-        """Return the real samples that searches begin from, chosen once.
-
-        Raises:
-            ValueError: the domain has no classes.
-        """
-        if self._references is None:
-            if self.labels is None:
-                raise ValueError(
-                    "a search from real samples of the target needs classes; give labels= when "
-                    "the domain is made."
-                )
-            mine = self.halves[0]
-            guards, encode = (), None
-            if self.kind in _GRIDS:
-                guards = (self.network("robust", on_progress),)
-                encode = self.network("autoencoder", on_progress).encode
-            unit = self.scale if self.kind == "table" else None
-            known = self.x[mine], self.labels[mine]
-            self._references = chosen(*known, self.seed, guards, encode, unit)
-        if callable(self._references):
-            self._references = self._references()
-        return self._references
+    def bounds(self) -> tuple[Constraint, ...]:
+        """The constraints that declared limits and columns state; empty where nothing was."""
+        found: tuple[Constraint, ...] = ()
+        if bool(self.declared.any()):
+            low = torch.where(self.declared, self.low, -torch.inf)
+            high = torch.where(self.declared, self.high, torch.inf)
+            found = (Bounds(low, high),)
+        if self.schema is not None and self.schema.strict:
+            found = (*found, Inequality(self.schema.misses, name="rows of the table"))
+        return found
 
     def save(self, path: str | Path) -> None:
         """Write samples, judge and trained networks into one safetensors file, whole or not at all.
@@ -471,30 +327,6 @@ def _worded(what: str, words: Sequence[str] | None, x: Tensor) -> tuple[str, ...
     return found
 
 
-def _limits(x: Tensor, kind: str, limits: tuple[Any, Any] | None) -> tuple[Tensor, Tensor]:
-    if limits is not None:
-        if not isinstance(limits, tuple | list) or len(limits) != 2:
-            raise ValueError(f"limits must be (low, high), but are {limits!r}.")
-        ends = tuple(torch.as_tensor(end, dtype=torch.float32) for end in limits)
-        for end in ends:
-            if end.ndim and tuple(end.shape) != tuple(x.shape[1:]):
-                raise ValueError(
-                    f"limits must be numbers or have the shape of one sample, "
-                    f"{tuple(x.shape[1:])}, but have {tuple(end.shape)}."
-                )
-        low, high = (end[None] if end.ndim else end.reshape(1) for end in ends)
-        if bool((low >= high).any()) or bool(low.isnan().any() | high.isnan().any()):
-            raise ValueError("limits must be below for low, and above for high, of every feature.")
-        return low, high
-    least, most = (float(end) for end in torch.aminmax(x))
-    if kind == "image":
-        return torch.zeros(1), torch.tensor([1.0 if most <= 1 else 255.0 if most > _DARK else most])
-    if kind == "table":
-        low, high = x.amin(dim=0, keepdim=True), x.amax(dim=0, keepdim=True)
-        return low, torch.where(high > low, high, low + 1)
-    return torch.tensor([least]), torch.tensor([most if most > least else least + 1])
-
-
 def _mask(fixed: Sequence[str] | Tensor, names: tuple[str, ...] | None, x: Tensor) -> Tensor:
     """Return what must not change, in the shape of one sample."""
     if isinstance(fixed, Tensor):
@@ -512,22 +344,7 @@ def _mask(fixed: Sequence[str] | Tensor, names: tuple[str, ...] | None, x: Tenso
             known = "there are no names" if names is None else f"they are {', '.join(names)}"
             raise ValueError(f"fixed names {name!r}, which is no column ({known}).")
         mask[names.index(name)] = True
-    if bool(mask.all()):
-        raise ValueError("fixed lets nothing change; leave something free.")
     return mask
-
-
-def _distinct(x: Tensor) -> Tensor:
-    """Return the places of rows that no row before them equals, ``(k,)``, sorted."""
-    _, place = torch.unique(x.flatten(1), dim=0, return_inverse=True)
-    first = torch.full((int(place.max()) + 1,), len(x))
-    return first.scatter_reduce(0, place, torch.arange(len(x)), "amin").sort().values
-
-
-def _power_of_two(wide: Tensor) -> Tensor:
-    """Return the power of two nearest to each, by which multiplying rounds nothing."""
-    some = torch.where(wide > 0, wide, torch.ones_like(wide))
-    return torch.exp2(some.log2().round())
 
 
 def _ends(low: Tensor, high: Tensor) -> tuple[Any, Any]:
@@ -535,20 +352,25 @@ def _ends(low: Tensor, high: Tensor) -> tuple[Any, Any]:
     return first, second
 
 
-def _ordered(frame: Any, names: tuple[str, ...]) -> Any:
-    there = [str(name) for name in getattr(frame, "column_names", frame.columns)]
-    missing = [name for name in names if name not in there]
-    extra = [name for name in there if name not in names]
-    if missing or extra:
-        said = [f"lacks {', '.join(missing)}"] if missing else []
-        said += [f"has {', '.join(extra)}, which the domain does not know"] if extra else []
+def _table(
+    samples: Any, kind: str | None, names: Sequence[str] | None, columns: Mapping[str, Column]
+) -> tuple[Tensor, Schema | None]:
+    """Return samples as a tensor, and the schema of a table whose columns have names."""
+    if is_frame(samples):
+        if kind not in (None, "table"):
+            raise ValueError(
+                f"a frame is a table; for samples of the kind {kind} give its values alone, such "
+                f"as frame.to_numpy()."
+            )
+        schema, x = Schema.read(samples, columns, names)
+        return as_samples(x), schema
+    x = shaped(as_samples(samples), kind)
+    if kind_of(x, kind) == "table" and names is not None:
+        schema, x = Schema.of_numbers(x, _worded("names", names, x) or (), columns)
+        return x, schema
+    if columns:
         raise ValueError(
-            f"the frame {' and '.join(said)}; its columns must be those of the domain."
+            "columns= says of the columns of a table what they hold; give a frame, or names= "
+            "for the columns of an array."
         )
-    return frame[list(names)] if hasattr(frame, "columns") else frame.select(list(names))
-
-
-def _row(frame: Any) -> Tensor:
-    import numpy as np
-
-    return torch.from_numpy(np.asarray(frame, dtype=np.float64)).float()
+    return x, None

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from xhat.core import UnreadableFileError, atomic_write
 from xhat.domain.networks import again
+from xhat.domain.schema import Schema
 from xhat.domain.tested import SelfTest
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def save(domain: "Domain", path: str | Path) -> None:
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     about = {
         "version": VERSION,
-        **{name: getattr(domain, name) for name in ("kind", "name", "seed", "declared")},
+        **{name: getattr(domain, name) for name in ("kind", "name", "seed")},
+        "declared": domain.declared.tolist(),
+        "schema": None if domain.schema is None else domain.schema.to_dict(),
         **{name: getattr(domain, name) for name in ("classes", "names", "units")},
         "self_tested": None if domain.self_tested is None else domain.self_tested.to_dict(),
         "networks": {part: _arguments(part, model) for part, model in trained.items()},
@@ -70,7 +73,10 @@ def load(path: str | Path) -> "Domain":
         seed=about["seed"],
         fixed=~tensors["free"],
     )
-    domain.low, domain.high, domain.declared = tensors["low"], tensors["high"], about["declared"]
+    domain.low, domain.high = tensors["low"], tensors["high"]
+    domain.declared = torch.tensor(about["declared"]).reshape_as(domain.declared)
+    if about.get("schema") is not None:
+        domain.schema = Schema.from_dict(about["schema"])
     domain.labels, domain.values = tensors.get("labels"), tensors.get("values")
     domain.classes = tuple(about["classes"])
     if about.get("self_tested") is not None:

@@ -169,7 +169,7 @@ def guard(x: Tensor, labels: Tensor, seed: int, on_progress: Progress | None) ->
         classes=classes,
         seed=seed,
         terms=[against],
-        limits=(units.amin(dim=0), units.amax(dim=0)) if table else _ends(units),
+        limits=_columns(units) if table else _ends(units),
         jitter=None,
         on_epoch=_told("robust", on_progress),
         epochs=max(2, round(_STEPS["guard"] * batch / len(x))),
@@ -179,6 +179,12 @@ def guard(x: Tensor, labels: Tensor, seed: int, on_progress: Progress | None) ->
         average=0.99,
     )
     return _framed(net)
+
+
+def _columns(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the ends of every column, apart also where it never varies, as a rare word may not."""
+    low, high = x.amin(dim=0), x.amax(dim=0)
+    return low, torch.where(high > low, high, low + 1)
 
 
 def _ends(x: Tensor) -> tuple[float, float]:

@@ -11,7 +11,7 @@ a folder               PNG pictures of one size, in subfolders named after their
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,43 +36,43 @@ class Data:
     """What a file holds.
 
     Attributes:
-        x: ``(n, *x_shape)``, an array; of a table ``(n, columns)``.
+        array: ``(n, *x_shape)``; None where the file is a table with columns.
         labels: ``(n,)`` numbers or words, if the file has them.
-        names: of the columns of a table.
+        table: the columns besides the labels, an Arrow table; None for other files.
         starts: ``(n, *x_shape)``, where a search began, in a file of results.
+        what: error messages call it.
     """
 
-    x: np.ndarray
+    array: np.ndarray | None = None
     labels: np.ndarray | None = None
-    names: tuple[str, ...] | None = None
+    table: "pa.Table | None" = None
     starts: np.ndarray | None = None
-
-    def frame(self) -> Any:
-        """Return a table as columns by name, or the array where there are no names."""
-        if self.names is None:
-            return self.x
-        return _Frame(dict(zip(self.names, self.x.T, strict=True)))
-
-
-class _Frame(dict[str, np.ndarray]):
-    """Columns by name, as a frame of pandas has them."""
+    what: str = "the samples"
 
     @property
-    def columns(self) -> list[str]:
-        """The names."""
-        return list(self)
+    def x(self) -> np.ndarray:
+        """The numbers of the file, ``(n, *x_shape)``; of a table ``(n, columns)``.
 
-    def __len__(self) -> int:
-        return len(next(iter(self.values())))
+        Raises:
+            UnreadableFileError: a column is not numbers.
+        """
+        if self.table is None:
+            return np.empty(0) if self.array is None else self.array
+        return np.stack([self._numbers(name) for name in self.table.column_names], axis=1)
 
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, list):
-            return _Frame({name: super(_Frame, self).__getitem__(name) for name in key})
-        return super().__getitem__(key)
+    @property
+    def samples(self) -> Any:
+        """A table as a frame with its columns, or the array where they have no names."""
+        return self.array if self.table is None else self.table
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        del copy
-        return np.stack([self[name] for name in self.columns], axis=1).astype(dtype or float)
+    def _numbers(self, name: str) -> np.ndarray:
+        column = _values(self.table, name)
+        if column.dtype.kind not in "fiub":
+            raise UnreadableFileError(
+                f"{self.what} must be numbers, but the column {name!r} is not; give the real "
+                f"samples (--reference), which say what its words are, or leave it out."
+            )
+        return column.astype(np.float64)
 
 
 def read_data(path: str | Path, what: str, label: str | None = None) -> Data:
@@ -96,7 +96,7 @@ def read_data(path: str | Path, what: str, label: str | None = None) -> Data:
     array = _array(path, what)
     if array.dtype.kind == "U":
         raise UnreadableFileError(f"{what} in {path} must be numbers, but is {array.dtype}.")
-    return Data(array)
+    return Data(array, what=what)
 
 
 def read_labels(text: str, what: str = "the labels") -> np.ndarray:
@@ -113,7 +113,7 @@ def read_labels(text: str, what: str = "the labels") -> np.ndarray:
         raise UnreadableFileError(
             f"{what} in {path} must be one column, but there are {table.num_columns}."
         )
-    return table.column(0).to_numpy()
+    return _values(table, table.column_names[0])
 
 
 def read_values(path: str | Path, columns: Sequence[str]) -> tuple[Data, np.ndarray]:
@@ -128,18 +128,20 @@ def read_values(path: str | Path, columns: Sequence[str]) -> tuple[Data, np.ndar
             f"{path} is no table, so it has no column {kept[0]!r}; give the values as a .npy file."
         )
     data = _table(path, "the reference", kept[0])
-    names, first = list(data.names or ()), np.asarray(data.labels)[:, None]
+    table: Any = data.table
     for name in kept[1:]:
-        if name not in names:
+        if name not in table.column_names:
             raise UnreadableFileError(
-                f"{path} has no further column {name!r}; its columns are {', '.join(names)}."
+                f"{path} has no further column {name!r}; its columns are "
+                f"{', '.join(table.column_names)}."
             )
-    others = [k for k, name in enumerate(names) if name not in kept]
+    others = [name for name in table.column_names if name not in kept]
     if not others:
         raise UnreadableFileError(f"{path} has no columns besides the values.")
-    rest = [names.index(name) for name in kept[1:]]
-    left = Data(data.x[:, others], names=tuple(names[k] for k in others))
-    return left, np.concatenate([first, data.x[:, rest]], axis=1)
+    further = replace(data, table=table.select(kept[1:])).x if kept[1:] else None
+    first = np.asarray(data.labels)[:, None]
+    y = first if further is None else np.concatenate([first, further], axis=1)
+    return replace(data, labels=None, table=table.select(others)), y
 
 
 def _array(path: Path, what: str) -> np.ndarray:
@@ -172,7 +174,7 @@ def _archive(path: Path, what: str) -> Data:
             f"{path} must hold {what} as x, and their classes as y if there are any, but holds "
             f"{', '.join(arrays)}."
         )
-    return Data(x, labels, starts=arrays.get("x0"))
+    return Data(x, labels, starts=arrays.get("x0"), what=what)
 
 
 def _arrow(path: Path, what: str) -> "pa.Table":
@@ -194,26 +196,21 @@ def _table(path: Path, what: str, label: str | None) -> Data:
     shapes = _shapes(table.schema.metadata or {})
     if "x" in shapes and "x" in table.column_names:
         starts = _column(table, "x0", shapes, path) if "x0" in shapes else None
-        return Data(_column(table, "x", shapes, path), starts=starts)
+        return Data(_column(table, "x", shapes, path), starts=starts, what=what)
     if label is not None and label not in table.column_names:
         raise UnreadableFileError(
             f"{path} has no column {label!r}; its columns are {', '.join(table.column_names)}."
         )
     found = label or next((name for name in table.column_names if name.lower() in _LABELS), None)
-    labels = None if found is None else table[found].to_numpy()
     names = [name for name in table.column_names if name != found]
-    columns = []
-    for name in names:
-        column = table[name].to_numpy()
-        if column.dtype.kind not in "fiub":
-            raise UnreadableFileError(
-                f"the column {name!r} of {path} is not numbers; encode it, for instance one "
-                f"column of 0 and 1 for each category, or leave it out."
-            )
-        columns.append(column.astype(np.float64))
-    if not columns:
-        raise UnreadableFileError(f"{path} has no columns of numbers.")
-    return Data(np.stack(columns, axis=1), labels, tuple(names))
+    if not names:
+        raise UnreadableFileError(f"{path} has no columns besides the labels.")
+    labels = None if found is None else _values(table, found)
+    return Data(labels=labels, table=table.select(names), what=what)
+
+
+def _values(table: Any, name: str) -> np.ndarray:
+    return table[name].combine_chunks().to_numpy(zero_copy_only=False)
 
 
 def _shapes(metadata: dict[bytes, bytes]) -> dict[str, list[int]]:

@@ -18,6 +18,7 @@ from xhat.core import check_count, check_tensor, generator, own_randomness
 from xhat.domain.controls import Control, Kind, Material, kinds
 from xhat.domain.data import as_labels, as_values
 from xhat.domain.opponents import Attacks, Model, Opponent, stand_in, users
+from xhat.domain.schema import Schema
 from xhat.domain.tested import REAL, WRONG, WRONG_VALUE, Controlled, SelfTest
 from xhat.judges import Judge, Outcome
 
@@ -112,7 +113,13 @@ def _material(
         n=n,
         seed=seed,
         values=values,
+        **({} if domain.schema is None else _of_rows(domain.schema)),
     )
+
+
+def _of_rows(schema: Schema) -> dict[str, Any]:
+    """Return how controls keep to the rows of a table."""
+    return {"row": schema.row, "columns": schema.places}
 
 
 def _samples(
@@ -238,7 +245,8 @@ def _foreign(domain: "Domain", foreign: Any) -> dict[str, Tensor]:
     named = foreign if isinstance(foreign, Mapping) else {"foreign data": foreign}
     return {
         str(name): check_tensor(
-            f"the foreign data {name!r}", domain.check_inputs(f"the foreign data {name!r}", x)
+            f"the foreign data {name!r}",
+            domain.check_inputs(f"the foreign data {name!r}", x, valid=False),
         )
         for name, x in named.items()
     }

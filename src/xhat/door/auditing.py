@@ -100,7 +100,7 @@ def audit(
             "truth=, a simulator."
         )
     if domain is not None:
-        x = domain.check_inputs("the samples", samples)
+        x = domain.check_inputs("the samples", samples, valid=False)
         constraints = (*constraints, *domain.bounds)
     else:
         x = check_tensor("the samples", samples, floating=False)

@@ -210,8 +210,59 @@ class Judged(Result):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.goal}: {self.summary()})"
 
+    def frame(self) -> Any:
+        """Return the inputs that were found as a frame of the user's own columns.
+
+        Raises:
+            ValueError: no domain of named columns says what they are.
+
+        Example:
+            >>> import pandas as pd
+            >>> from xhat import audit
+            >>> jobs = pd.DataFrame({"age": range(40), "job": ["cook", "clerk"] * 20})
+            >>> checked = audit(None, jobs, domain=Domain(jobs))
+            >>> checked.frame().equals(jobs)
+            True
+        """
+        if self.domain is None or self.domain.schema is None:
+            raise ValueError(
+                "nobody said what the columns are; search with domain=xhat.Domain(frame, …)."
+            )
+        return self.domain.decode(self.x)
+
+    def changes(self, rows: Tensor | None = None) -> list[str] | None:
+        """Return in words what was changed of each row of a table, the farthest first.
+
+        Empty where nothing was; None for what has no named columns.
+
+        Args:
+            rows: ``(m,)``, of which inputs; None for all.
+        """
+        if self.domain is None or self.domain.schema is None:
+            return None
+        rows = torch.arange(len(self)) if rows is None else rows
+        return self.domain.schema.changes(self.x0[rows], self.x[rows], self.domain.scale)
+
     def columns(self) -> dict[str, Any]:
-        """Return the verdicts as columns, each of length ``n``."""
+        """Return what is known besides the search as columns, each of length ``n``.
+
+        These are the verdicts; what was changed of a row of a table; and, as ``x.age`` and
+        ``x0.age``, its entries in the user's own columns.
+        """
+        return self._verdicts() | self._entries()
+
+    def _entries(self) -> dict[str, Any]:
+        changed = self.changes()
+        if changed is None or self.domain is None or self.domain.schema is None:
+            return {}
+        entries = {
+            f"{name}.{column}": given.listed
+            for name, x in (("x", self.x), ("x0", self.x0))
+            for column, given in self.domain.schema.entries(x).items()
+        }
+        return {"changed": changed} | entries
+
+    def _verdicts(self) -> dict[str, Any]:
         if self.verdicts is None:
             return {}
         each = [self.verdicts[i] for i in range(len(self))]
@@ -240,7 +291,10 @@ class Judged(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return one list for each column: verdict, state of the search, and the inputs."""
         told = super().to_dict()
-        return {name: list(values) for name, values in self.columns().items()} | told
+        columns = {name: list(values) for name, values in self.columns().items()}
+        if "changed" in columns:  # the user's own columns instead of numbers that stand for them
+            told = {name: told[name] for name in told if name not in ("x", "x0")}
+        return columns | told
 
     def save(self, path: str | Path, columns: Mapping[str, Any] | None = None) -> None:
         """Write a file with verdicts and trajectory; see ``Result.save``."""

@@ -28,6 +28,7 @@ __all__ = ["Result", "Trajectory"]
 _TENSORS = ("x0", "x", "z")
 _NUMBERS = ("loss", "confidence", "violation", "reached", "steps", "evaluations")
 _LONG = ("x0", "x", "evidence")  # what a table in a notebook leaves out
+_ENTRIES = ("x.", "x0.")  # columns of a table, likewise: what was changed of them is told
 _ROWS_SHOWN = 20
 _CERTIFIED = "violations"  # one column of lists, a value for each constraint
 _OURS = ("status", "detail", *_NUMBERS, "feasible", *_TENSORS, _CERTIFIED, "path", "path_loss")
@@ -233,7 +234,11 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks: the first candidates, without their inputs."""
-        told = {name: column for name, column in self.to_dict().items() if name not in _LONG}
+        told = {
+            name: column
+            for name, column in self.to_dict().items()
+            if name not in _LONG and not name.startswith(_ENTRIES)
+        }
         rows = "".join(
             "<tr>" + "".join(f"<td>{_cell(column[i])}</td>" for column in told.values()) + "</tr>"
             for i in range(min(len(self), _ROWS_SHOWN))

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from xhat.methods.answers import kept
 from xhat.methods.base import Options
 from xhat.methods.steering import along_data, towards_class, towards_value
 from xhat.priors import Prior
+from xhat.spaces import Space
 
 __all__ = ["Along"]
 
@@ -39,6 +40,8 @@ class Along:
         content: when a result is accepted.
         to_value: whether a value is wanted.
         given: seed, and whether to keep states.
+        through: a larger space that states go through; answers end in that of the problem, and are
+            accepted there. None for that of the problem.
     """
 
     def __init__(
@@ -51,10 +54,12 @@ class Along:
         content: Acceptance,
         to_value: bool,
         given: Options,
+        through: Space | None = None,
     ) -> None:
         self.how, self.problem, self.x0, self.prior = how, problem, x0, prior
         self.wanted, self.content, self.guard = wanted, content, content.guard
         self.to_value, self.seed = to_value, given.computing.seed
+        self.going = problem if through is None else replace(problem, space=through)
         with torch.no_grad():
             self.x, _ = kept(problem, x0)
             self.start = prior.coordinates.into(self.x)
@@ -112,14 +117,22 @@ class Along:
         return apart.flatten(1).norm(dim=1).clamp_min(1e-6)
 
     def restore(self, stop: tuple[StopRule, ...]) -> None:
-        """Move what violates a constraint by gradient steps, to where it and the goal hold."""
+        """Move by gradient steps what violates a constraint, to where it and the goal hold.
+
+        Also what the way to the problem's own space has taken from the goal.
+        """
         with torch.no_grad():
             x, _ = kept(self.problem, self.x)
-        rows = (self.problem.violation(x) > self.problem.tolerance).nonzero()[:, 0]
+            broken = self.problem.violation(x) > self.problem.tolerance
+            missed = torch.zeros_like(broken)
+            if self.going is not self.problem:
+                missed = ~self.content(x, torch.arange(len(x)), average=True)[0]
+        rows = (broken | missed).nonzero()[:, 0]
         if len(rows):
             problem = self.problem.select(rows)
             found = solve(problem, x[rows], stop=stop, max_steps=_RESTORING).finished()
-            self.x[rows] = found.x
+            better = broken[rows] | found.reached
+            self.x[rows[better]] = found.x[better]
 
     def path(self, every: int, found: Result) -> Trajectory | None:
         """Return the states of the search, the last of which is the result; None if not kept."""
@@ -149,9 +162,15 @@ class Along:
                 z = z + self.how.churn * lower * torch.randn(z.shape[1:], generator=way.draws).to(z)
             if self.frames is not None:
                 frames.append(x if lower == 0 else self._cleaned(z, lower, rows))
-        if self.to_value:
-            frames[-1] = x = self._nearer(x, levels[-1], rows, way)
+        frames[-1] = x = self._ended(x, levels[-1], rows, way)
         return x, torch.stack(frames)
+
+    def _ended(self, x: Tensor, sigma: float, rows: Tensor, way: "Way") -> Tensor:
+        """Return answers at the last level as they are handed on: in the problem's own space."""
+        if self.to_value:
+            x = self._nearer(x, sigma, rows, way)
+        with torch.no_grad():
+            return kept(self.problem.select(rows), x)[0]
 
     def _stepped(
         self, z: Tensor, sigma: float, rows: Tensor, way: "Way", push: tuple[float, float]
@@ -193,7 +212,7 @@ class Along:
     @torch.no_grad()
     def _kept(self, u: Tensor, rows: Tensor) -> Tensor:
         """Return what has these coordinates, moved to where the problem holds."""
-        x, _ = kept(self.problem.select(rows), self.prior.coordinates.out(u).to(self.x0))
+        x, _ = kept(self.going.select(rows), self.prior.coordinates.out(u).to(self.x0))
         return x
 
     @torch.no_grad()

@@ -58,8 +58,7 @@ class Editing(Along):
             way.passes += 1
             if self.frames is not None:
                 frames.append(x)
-        if self.to_value:
-            frames[-1] = x = self._nearer(x, levels[-1], rows, way)
+        frames[-1] = x = self._ended(x, levels[-1], rows, way)
         return x, torch.stack(frames)
 
 

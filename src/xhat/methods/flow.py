@@ -192,7 +192,9 @@ class Flow(Method):
             content = how.acceptance(problem.objective, labels, domain, confidence)
             wanted = _wanted(prior, goal, labels, model, x0) if self.tells else None
             to_value = goal.targeted and not goal.by_class
-            flow = self.runs(how, problem, x0, prior, wanted, content, to_value, given)
+            flow = self.runs(
+                how, problem, x0, prior, wanted, content, to_value, given, domain.relaxed(x0)
+            )
             status, passes = flow.searched(given.on_progress, began)
             flow.restore(until(goal, confidence))
             found = answered(

@@ -14,7 +14,6 @@ from xhat.report.judged_page import save_judged_page
 
 __all__ = ["write_results"]
 
-_COLUMNS = 12  # of a table, whose changes are told
 _NEAREST = 3  # real samples that are shown beside an input
 _NOTES = (
     "An input is genuine if it looks no more unusual, on whatever axis, than nearly all real "
@@ -159,22 +158,10 @@ def _evidence(found: Any, i: int) -> str:
 
 def _changed(found: Any, i: int) -> str:
     """Return a line that says which columns of a table were changed; empty for other data."""
-    domain = found.domain
-    names = None if domain is None else domain.names
-    if domain is None or names is None or found.x.ndim != 2:
+    told = found.changes(torch.tensor([i]))
+    if told is None:
         return ""
-    pairs = zip(names, found.x0[i].tolist(), found.x[i].tolist(), strict=True)
-    unit = domain.scale.flatten().tolist()
-    moved = [
-        (abs(after - before) / unit[k % len(unit)], f"{name} {before:.4g} → {after:.4g}")
-        for k, (name, before, after) in enumerate(pairs)
-        if before != after
-    ]
-    if not moved:
-        return "\nNothing was changed."
-    told = [text for _, text in sorted(moved, reverse=True)]
-    rest = f", and {len(told) - _COLUMNS} more" if len(told) > _COLUMNS else ""
-    return f"\nChanged: {', '.join(told[:_COLUMNS])}{rest}."
+    return f"\nChanged: {told[0]}." if told[0] else "\nNothing was changed."
 
 
 def _word(words: tuple[str, ...], label: Any) -> str:

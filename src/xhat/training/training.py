@@ -241,7 +241,9 @@ class _Job:
                 f"outliers are for recipes with the part outliers or astray, but the recipe is "
                 f"{self.recipe.name!r}; add one of them, or leave the outliers out."
             )
-        x = check_tensor("the outliers", self.domain.check_inputs("the outliers", outliers))
+        x = check_tensor(
+            "the outliers", self.domain.check_inputs("the outliers", outliers, valid=False)
+        )
         unit, (low, high) = self.surrogate().cpu().units(x), self.limits
         ends = (float(torch.as_tensor(low).amin()), float(torch.as_tensor(high).amax()))
         check_range("the outliers, in units of the domain,", unit, *ends)
