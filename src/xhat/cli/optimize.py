@@ -154,7 +154,7 @@ def optimize_command(
         limits = None if domain is not None or bounds is None else limits_of(bounds)
         if device is not None:
             options["compute"] = Compute(device=device)
-        how = choose(method, starts, goal, domain, limits)
+        how = choose(method, starts, goal, domain, limits, network)
         with progress_bar() as update, answering() as asked:
 
             def report(progress: "Progress") -> None:

@@ -10,6 +10,7 @@ from xhat.constraints import Constraint, as_constraint, certify
 from xhat.core import check_fraction, check_tensor
 from xhat.domain import Domain
 from xhat.door.judged import Judged
+from xhat.door.answering import answering, only_asked
 from xhat.door.judging import at_rest, judge_of, judged
 from xhat.door.selecting import check_budget, select_by_truth, select_by_verdicts
 from xhat.engine import Result, Status
@@ -109,6 +110,7 @@ def audit(
     if budget is not None:
         check_budget(budget, len(x), truth, asked)
     kept = tuple(map(as_constraint, constraints))
+    model = None if model is None else answering(model, x, asked, domain)
     found = _measured(model, asked, x, start, kept)
     checked = judged(
         found,
@@ -176,7 +178,8 @@ def _measured(
         first = x[:1].clone().requires_grad_(True)
         some = torch.arange(n).split(_PART)
         with at_rest(model):
-            objective.check(first, first)
+            if not only_asked(model):
+                objective.check(first, first)
             with torch.no_grad():
                 parts = [objective.select(rows).measure(x[rows], x[rows]) for rows in some]
         loss = torch.cat([part.loss for part in parts])

@@ -11,11 +11,12 @@ from torch import Tensor
 from xhat.constraints import Constraint, as_constraint
 from xhat.core import InputWarning, check_tensor, modules_of
 from xhat.domain import Domain
+from xhat.door.answering import affordable, answering, only_asked
 from xhat.door.auditing import wanted
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judged
 from xhat.judges import Outcome
-from xhat.methods import Flow, Method, Nearest, Options, Surroundings, default_method
+from xhat.methods import Distilled, Flow, Method, Nearest, Options, Surroundings, default_method
 from xhat.methods import method as known_method
 
 __all__ = ["choose", "optimize"]
@@ -41,7 +42,10 @@ def optimize(
     """Search from every start for inputs that meet a goal, and judge each of them.
 
     Args:
-        model: differentiable: ``(n, *x_shape)`` to logits ``(n, classes)``, or to values.
+        model: ``(n, *x_shape)`` to logits ``(n, classes)``, or to values. One that has no gradient
+            (an estimator of scikit-learn, XGBoost or LightGBM, an ONNX session, a function on
+            arrays or frames) is searched on a surrogate that is distilled of its answers on the
+            domain (``xhat.methods.Distilled``).
         x0: ``(n, *x_shape)``, the starts: a tensor, an array or a frame.
         target: a ``Goal``; a class, by number or by its name in the domain; ``(n,)`` classes; or
             ``(n, classes)`` distributions.
@@ -59,7 +63,8 @@ def optimize(
         on_training: called as ``(name, done, total)``, in epochs, while networks or judges of the
             domain are trained.
         **options: the fields of ``xhat.methods.Options`` that the method uses: ``confidence``,
-            ``max_steps``, ``restarts``, ``seed``, ``compute``, ``trace``, ``on_progress``.
+            ``max_steps``, ``restarts``, ``seed``, ``compute``, ``trace``, ``on_progress``; for a
+            model without gradients ``evaluations``, how often it may be asked.
 
     Returns:
         A ``Judged`` result: what was found, how each search ended, and verdicts.
@@ -86,15 +91,20 @@ def optimize(
     around = Surroundings(starts, limits) if domain is None else domain
     if domain is not None and limits is not None:
         raise ValueError("limits belong to the domain: Domain(samples, …, limits=(low, high)).")
-    how = choose(method, starts, goal, domain, limits)
+    model = answering(model, starts, goal, domain)
+    how = choose(method, starts, goal, domain, limits, model)
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)
     given, kept = _options(how, options), tuple(map(as_constraint, constraints))
-    _check_order(model, goal, domain)
-    _check_near(model, goal, domain)
+    if not only_asked(model):
+        _check_order(model, goal, domain)
+        _check_near(model, goal, domain)
     how.prepare(around, on_training)
     with at_rest(model):  # methods ask it before the search, too
         found = how.search(model, goal, starts, around, kept, given)
+    if only_asked(model):  # of which answers there are now
+        _check_order(model, goal, domain)
+        _check_near(model, goal, domain)
     searched = tuple(modules_of(model))  # before a judge is fitted, which the model may get at
     notes = _notes(starts, domain, how if method is None else None, on_training)
     if around.note is not None:
@@ -102,7 +112,7 @@ def optimize(
     found = replace(found, notes=(*found.notes, *notes))
     return judged(
         found,
-        model,
+        affordable(model, len(starts)),
         goal,
         domain=domain,
         truth=truth,
@@ -127,28 +137,36 @@ def choose(
     goal: Any,
     domain: Domain | None,
     limits: tuple[Any, Any] | None = None,
+    model: Any = None,
 ) -> Method:
     """Return the method that is meant, or the best one where none is named.
+
+    A model that has no gradient is searched on a surrogate, by the method that is named.
 
     Raises:
         TypeError, ValueError: no method of that name, or no method at all.
     """
+    blind = only_asked(answering(model, starts, wanted(goal, domain), domain))
     if method is None:
+        if blind:
+            return Distilled()
         around = Surroundings(starts, limits) if domain is None else domain
         return default_method(around, wanted(goal, domain))
     if isinstance(method, str):
-        return known_method(method)
+        method = known_method(method)
     if not isinstance(method, Method):
         raise TypeError(
             f"method must be a name or a Method, such as xhat.methods.NearStart(proximity=0.1), "
             f"but is {method!r}."
         )
-    return method
+    return Distilled(by=method) if blind and method.gradient else method
 
 
 def _asked(model: Model, domain: Domain) -> tuple[Tensor, Tensor | None]:
     """Return some rows of a domain, and what a model gives for them; None where it cannot."""
     some = torch.arange(0, len(domain), max(1, len(domain) // _ASKED))
+    if only_asked(model):
+        some = model.knows(domain.x).nonzero()[:, 0]  # pyright: ignore[reportFunctionMemberAccess]
     try:
         with at_rest(model, warn=False), torch.no_grad():
             return some, check_tensor("the outputs", model(domain.x[some]))

@@ -192,8 +192,20 @@ def check_model(model: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]
     if isinstance(model, type):
         raise TypeError(f"the model must be an instance, but {model.__name__} is a class.")
     if not callable(model):
-        raise TypeError(f"the model must be callable, not {type(model).__name__}.")
+        raise TypeError(f"the model must be callable, not {type(model).__name__}{_answering(model)}.")
     return model
+
+
+def _answering(model: Any) -> str:
+    """Return what to do with an estimator or a session, which answers, but has no gradient."""
+    return NO_GRADIENT if hasattr(model, "predict") or hasattr(model, "run") else ""
+
+
+NO_GRADIENT = (
+    "; a model without gradients is searched by xhat.optimize(model, x0, target, domain=domain), "
+    "which distils a surrogate of it on the domain's samples"
+)
+"""What to do with a model that only answers."""
 
 
 def check_loss(name: str, loss: Any, n: int, *inputs: Tensor) -> None:
@@ -211,5 +223,5 @@ def check_loss(name: str, loss: Any, n: int, *inputs: Tensor) -> None:
     if all(gradient is None for gradient in found):
         raise TypeError(
             f"{name} cannot be differentiated with respect to the input; remove no_grad, "
-            f"detach, argmax, rounding and numpy from the path between input and output."
+            f"detach, argmax, rounding and numpy from the path between input and output{NO_GRADIENT}."
         )

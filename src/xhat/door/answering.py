@@ -1,0 +1,53 @@
+"""Models at the front door: those that have a gradient as they are, others as what is only asked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xhat.blackbox import BlackBox, as_box, can_be_asked, lacks_gradient
+from xhat.core import own_randomness
+from xhat.domain import Domain
+from xhat.judges.stability import DRAWS
+from xhat.objectives.goals import Goal
+
+__all__ = ["affordable", "answering", "only_asked"]
+
+
+def answering(model: Any, x: Tensor, goal: Goal | None, domain: Domain | None) -> Any:
+    """Return a model, or, where it has no gradient, a ``BlackBox`` of it.
+
+    Args:
+        model: a function, a torch module, an estimator of scikit-learn, an ONNX session.
+        x: ``(n, *x_shape)``, inputs that it should take; it is tried on the first.
+        goal: what is wanted of it; None where nobody says, so that classes are asked for if the
+            domain has any.
+        domain: names its columns and classes; None where there is none.
+
+    Raises:
+        TypeError: it answers in no form that is known.
+        ValueError: its classes are not those of the domain.
+    """
+    if not (callable(model) or can_be_asked(model)) or isinstance(model, type):
+        return model  # of which the objective says what is wrong
+    with own_randomness(0, torch.device("cpu")):
+        lacks = lacks_gradient(model, x)
+    if not lacks:
+        return model
+    classes = () if domain is None else domain.classes
+    by_class = bool(classes) if goal is None else goal.by_class
+    names = None if domain is None or domain.kind != "table" else domain.names
+    return as_box(model, x, by_class=by_class, classes=classes, names=names)
+
+
+def only_asked(model: Callable[[Tensor], Any] | None) -> bool:
+    """Return whether a model that came from ``answering`` has no gradient."""
+    return isinstance(model, BlackBox)
+
+
+def affordable(model: Any, n: int) -> Any:
+    """Return a model if a judge may ask it of ``n`` answers, each with noise; else None."""
+    if not only_asked(model) or model.left is None or model.left >= DRAWS * n:
+        return model
+    return None
