@@ -1,6 +1,6 @@
 """What is known of every candidate, by the real model alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,7 +9,10 @@ from xhat.blackbox.model import BlackBox
 from xhat.objectives import Measurement
 from xhat.objectives.goals import Goal
 
-__all__ = ["Asked", "Known"]
+__all__ = ["DOUBT", "Asked", "Known"]
+
+DOUBT = 1.5
+"""What an answer costs of which the model is not sure at all, beside what its changes cost."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,12 @@ class Asked:
     Attributes:
         loss: ``(p,)``; infinite where the model gave no number.
         reached: ``(p,)`` booleans.
+        doubt: ``(p,)`` in [0, 1], 1 minus the confidence; 0 where the goal knows none.
     """
 
     loss: Tensor
     reached: Tensor
+    doubt: Tensor
 
 
 class Known:
@@ -66,7 +71,9 @@ class Known:
         reached = fine.clone() if found.reached is None else found.reached & fine
         if self.confidence is not None and found.confidence is not None:
             reached &= found.confidence >= self.confidence
-        return Asked(found.loss.float().where(fine, torch.inf), reached)
+        sure = found.confidence
+        doubt = torch.zeros(len(y)) if sure is None else 1 - sure.float().nan_to_num()
+        return Asked(found.loss.float().where(fine, torch.inf), reached, doubt)
 
     def ask(self, x: Tensor, rows: Tensor, cost: Tensor) -> Tensor:
         """Ask the model of inputs ``(p, *x_shape)`` of candidates ``rows``; keep what is better.
@@ -89,7 +96,8 @@ class Known:
         """Keep the best of inputs whose outputs are known; as ``ask`` otherwise."""
         found = self.meaning(y, rows)
         if not self.goal.targeted:  # what is lower is better, and nothing is ever reached
-            found = Asked(found.loss, torch.zeros_like(found.reached))
+            found = replace(found, reached=torch.zeros_like(found.reached))
+        cost = cost + DOUBT * found.doubt
         for p, i in enumerate(rows.tolist()):
             better = bool(found.loss[p] < self.loss[i]) and not bool(self.reached[i])
             if bool(found.reached[p]):

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from xhat.blackbox.answers import Known
+from xhat.blackbox.answers import DOUBT, Known
 from xhat.blackbox.distilling import Distillate
 from xhat.blackbox.proposals import Pool, few_changes, nested
 from xhat.blackbox.units import Units
@@ -32,11 +32,11 @@ __all__ = ["search_table"]
 _ROUNDS = 24
 _DEPTH = 4  # changes that are combined
 _UNMET = 6.0  # what a candidate costs that has reached nothing
-_WORTH = 0.08  # the expected gain below which the model is not asked
+_WORTH = 0.05  # the expected gain below which the model is not asked
 _HOPE = 0.05  # of an input that no network calls reached
 _PART = 20_000  # rows of a pass through the surrogate
 _BY_GRADIENT = (0, 2, 5, 9)  # rounds in which the surrogate is searched by gradients, too
-_ODD, _FAR = 0.6, 0.3  # weights of how odd and how far an input is, beside a change
+_ODD, _FAR = 0.6, 0.2  # weights of how odd and how far an input is, beside a change
 
 Descend = Callable[[Tensor], Tensor]
 """``(a,) -> (a, d)``: what gradient descent on the surrogate finds for some candidates."""
@@ -93,7 +93,7 @@ class _Search:
         """Take what is known already: of the starts, and of real samples that may be copied."""
         known = self.known
         rows = torch.arange(len(known.x))
-        known.take(known.x0, known.box(known.x0), rows, torch.zeros(len(rows)))
+        self.done = known.take(known.x0, known.box(known.x0), rows, torch.zeros(len(rows)))
         for i in rows[~known.reached].tolist():
             near = self._anchors(i)
             fine = near[self.known.box.knows(near)] if len(near) else near
@@ -106,7 +106,7 @@ class _Search:
         """Return inputs that may be asked in a round."""
         known, units = self.known, self.units
         least = torch.where(known.reached, units.count(known.x, known.x0), _DEPTH + 1)
-        rows = ((least > 1) & ~self.done).nonzero()[:, 0]
+        rows = (~self.done).nonzero()[:, 0]
         pool = Pool(known.x0[:0], rows[:0])
         if not len(rows):
             return pool
@@ -114,7 +114,7 @@ class _Search:
         if not known.goal.targeted:
             stuck |= number > 0
         base = torch.where(stuck[:, None], known.x[rows], known.x0[rows])
-        depth = min(_DEPTH, int(least[rows].max()))
+        depth = min(_DEPTH, 1 + int(least[rows].max()))
         slope = self._slope(base, rows)
         pool += few_changes(units, base, rows, self._loss, slope, depth)
         if number in _BY_GRADIENT:
@@ -176,7 +176,8 @@ class _Search:
                 [self.surrogate.net.members(pool.x[p : p + _PART]) for p in parts], dim=1
             )
         calls = torch.stack([known.meaning(y, pool.rows).reached for y in members]).float()
-        mean = known.meaning(members.mean(dim=0), pool.rows).reached.float()
+        together = known.meaning(members.mean(dim=0), pool.rows)
+        mean, cost = together.reached.float(), cost + DOUBT * together.doubt
         share = (calls.sum(dim=0) + mean + _HOPE) / (len(members) + 1 + _HOPE)
         unmet = self.units.columns.shape[0] + 1.0
         have = known.cost[pool.rows].clamp_max(max(_UNMET, unmet))
