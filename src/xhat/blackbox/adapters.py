@@ -33,7 +33,7 @@ def can_be_asked(model: Any) -> bool:
     return any(hasattr(model, name) for name in _METHODS) or _is_session(model)
 
 
-def lacks_gradient(model: Any, x: Tensor) -> bool:
+def lacks_gradient(model: Any, x: Tensor, names: Sequence[str] | None = None) -> bool:
     """Return whether a model answers, but with nothing that leads back to its input.
 
     Asked of the first input alone, with gradients. A model that answers in no way is not said to
@@ -42,6 +42,7 @@ def lacks_gradient(model: Any, x: Tensor) -> bool:
     Args:
         model: a function, or what ``can_be_asked``.
         x: ``(n, *x_shape)``.
+        names: of the columns, for functions of frames.
 
     Example:
         >>> lacks_gradient(torch.sin, torch.zeros(1, 2)), lacks_gradient(np.sin, torch.zeros(1, 2))
@@ -63,7 +64,7 @@ def lacks_gradient(model: Any, x: Tensor) -> bool:
                 return not any(t.requires_grad for t in tensors)
             return torch.autograd.grad(total, leaf, allow_unused=True)[0] is None
     except Exception:  # noqa: BLE001 - such as .numpy() of what requires a gradient
-        return any(_answers(way, x[:1]) for way in _ways(model, None))
+        return any(_answers(way, x[:1]) for way in _ways(model, names))
 
 
 def way_to_ask(model: Any, x: Tensor, *, by_class: bool, names: Sequence[str] | None) -> Way:

@@ -1,7 +1,7 @@
 """A model without gradients, asked as rarely as can be: every answer is kept, and all are counted.
 
 A row that was asked once is not asked again, unless the model is random. A batch on which the model
-fails is asked in halves, until the rows that it cannot take are alone; those are NaN. When the
+fails is asked in parts, until the rows that it cannot take are alone; those are NaN. When the
 evaluations are spent, or the model fails again and again, rows are NaN without being asked.
 """
 
@@ -18,6 +18,7 @@ from xhat.core import check_count, evaluation_mode, modules_of, own_randomness
 __all__ = ["BlackBox", "as_box"]
 
 _BATCH = 1024  # rows of one call
+_PARTS = 8  # of a batch on which the model fails, each of which is asked alone
 _GIVE_UP = 40  # failures on end, after which the model is asked no more
 _LOOKED_AT = 4  # rows that are asked again, to see whether the model is random
 _SAME = 1e-4  # by which answers to the same question may differ
@@ -53,7 +54,7 @@ class BlackBox:
         self.asked, self.failed, self.reason = 0, 0, ""
         self.random = self.mixes = False
         self._known: dict[bytes, Tensor] = {}
-        self._on_end = 0
+        self._on_end, self._size = 0, _BATCH
 
     @property
     def left(self) -> int | None:
@@ -83,7 +84,7 @@ class BlackBox:
         Rows are asked alone where the model's answers depend on the others of a batch.
         """
         x = x.detach().cpu()
-        parts = [self._ask(part) for part in x.split(1 if self.mixes else _BATCH)]
+        parts = [self._ask(part) for part in x.split(1 if self.mixes else self._size)]
         return self._joined(parts)
 
     def look(self, x: Tensor) -> None:
@@ -93,6 +94,8 @@ class BlackBox:
             x: ``(n, *x_shape)``, rows that were asked in one batch.
         """
         x = x[:_LOOKED_AT]
+        if self.left is not None and self.left < 2 * len(x):
+            return
         before, again, once_more = self(x), self.afresh(x), self.afresh(x)
         self.random = not _alike(again, once_more)
         self.mixes = not self.random and not _alike(before, again)
@@ -121,7 +124,8 @@ class BlackBox:
         said = (str(error).strip().splitlines() or [""])[0].removesuffix(".")
         self.reason = self.reason or f"{type(error).__name__}: {said}"
         if len(x) > 1:
-            return self._joined([self._ask(part) for part in x.tensor_split(2)])
+            self._size = max(1, len(x) // _PARTS)
+            return self._joined([self._ask(part) for part in x.split(self._size)])
         self.failed, self._on_end = self.failed + 1, self._on_end + 1
         return self._nothing(1)
 
@@ -175,4 +179,3 @@ def as_box(
 def _alike(one: Tensor, other: Tensor) -> bool:
     p, q = one.double(), other.double()
     return torch.allclose(p, q, rtol=_SAME, atol=_SAME, equal_nan=True)
-

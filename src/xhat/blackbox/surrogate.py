@@ -8,8 +8,6 @@ Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2
 Bastani, "Interpreting Blackbox Models via Model Extraction", 2017 (samples around the data).
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +18,8 @@ __all__ = ["Surrogate"]
 
 _MEMBERS = 5
 _HIDDEN = (48, 48)
-_FIRST, _AGAIN = 500, 120  # gradient steps of the first training, and of each that goes on
+_FIRST, _AGAIN = 500, 80  # gradient steps of the first training, and of each that goes on
+_ENOUGH = 8  # new answers for which the training goes on
 _BATCH = 128
 _FLOOR = 1e-3  # the probability that stands for all that are smaller
 
@@ -38,27 +37,19 @@ class Surrogate:
 
     def __init__(self, x: Tensor, y: Tensor, *, by_class: bool, seed: int) -> None:
         self.by_class, self.seed, self.rounds = by_class, seed, 0
-        self.x, self.y = x[:0], y[:0]
+        self.x, self.y, self.learned = x[:0], y[:0], 0
         self._take(x, y)
-        self.net = RegressionEnsemble(
-            self.x, self.y, seed=seed, members=_MEMBERS, hidden=_HIDDEN
-        )
-        self._train(_FIRST)
+        self.net = RegressionEnsemble(self.x, self.y, seed=seed, members=_MEMBERS, hidden=_HIDDEN)
+        self._train(min(_FIRST, 100 + len(self.x)))
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the mean of the networks, differentiable."""
         return self.net(x)
 
-    @property
-    def voices(self) -> tuple[Callable[[Tensor], Tensor], ...]:
-        """The networks one by one."""
-        return tuple(_Voice(self.net, number) for number in range(_MEMBERS))
-
     def learn(self, x: Tensor, y: Tensor) -> None:
-        """Train on, with further answers."""
-        before = len(self.x)
+        """Train on with further answers, as soon as there are a few."""
         self._take(x, y)
-        if len(self.x) > before:
+        if len(self.x) >= self.learned + _ENOUGH:
             self.rounds += 1
             self._train(_AGAIN)
 
@@ -69,6 +60,7 @@ class Surrogate:
         self.x, self.y = torch.cat([self.x, x[fine]]), torch.cat([self.y, y[fine]])
 
     def _train(self, steps: int) -> None:
+        self.learned = len(self.x)
         y = self.y.softmax(dim=1) if self.by_class else self.y
         fit(
             self.net,
@@ -81,16 +73,6 @@ class Surrogate:
             weight_decay=1e-3,
             seed=self.seed + self.rounds,
         )
-
-
-class _Voice:
-    """One network of several."""
-
-    def __init__(self, net: RegressionEnsemble, number: int) -> None:
-        self.net, self.number = net, number
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.net.members(x)[self.number]
 
 
 def _soft(model: nn.Module, x: Tensor, y: Tensor, _: torch.Generator) -> Tensor:

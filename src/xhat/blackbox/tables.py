@@ -32,10 +32,13 @@ __all__ = ["search_table"]
 _ROUNDS = 24
 _DEPTH = 4  # changes that are combined
 _UNMET = 6.0  # what a candidate costs that has reached nothing
+_LEAST = 4  # rounds of a search for the most or the least
 _WORTH = 0.05  # the expected gain below which the model is not asked
 _HOPE = 0.05  # of an input that no network calls reached
 _PART = 20_000  # rows of a pass through the surrogate
 _BY_GRADIENT = (0, 2, 5, 9)  # rounds in which the surrogate is searched by gradients, too
+_FEW, _MANY = 4, 0.1  # changes that count fully, and what each beyond them costs
+_ODD_OF_MANY = 3.0  # where many must change, being like a real sample matters more than how many
 _ODD, _FAR = 0.6, 0.2  # weights of how odd and how far an input is, beside a change
 
 Descend = Callable[[Tensor], Tensor]
@@ -70,15 +73,13 @@ def search_table(
         pool = search.proposals(number, descend)
         left = known.box.left
         most = len(known.x) if left is None else left - reserve
-        if most <= 0 or not search.ask(pool, most):
+        if most <= 0 or not search.ask(pool, most, number):
             return number
     return _ROUNDS
 
 
 class _Search:
-    def __init__(
-        self, known: Known, distilled: Distillate, units: Units, problem: Problem
-    ) -> None:
+    def __init__(self, known: Known, distilled: Distillate, units: Units, problem: Problem) -> None:
         self.known, self.units = known, units
         self.surrogate, self.real, self.said = distilled.surrogate, distilled.real, distilled.said
         self.problem = problem
@@ -130,7 +131,7 @@ class _Search:
             pool += Pool(near, torch.full((len(near),), i))
         return pool
 
-    def ask(self, pool: Pool, most: int) -> bool:
+    def ask(self, pool: Pool, most: int, number: int) -> bool:
         """Ask the model of the best proposal of each candidate; return whether any was asked."""
         known = self.known
         pool = pool.only(~known.box.knows(pool.x)) if len(pool) else pool
@@ -142,8 +143,9 @@ class _Search:
         best = gain.new_full((len(known.x),), -torch.inf).scatter_reduce(
             0, pool.rows, gain, "amax", include_self=False
         )
-        self.done |= best < _WORTH
-        chosen = ((gain == best[pool.rows]) & (gain >= _WORTH)).nonzero()[:, 0]
+        if known.goal.targeted or number >= _LEAST:
+            self.done |= best < _WORTH
+        chosen = ((gain == best[pool.rows]) & ~self.done[pool.rows]).nonzero()[:, 0]
         first = {int(pool.rows[p]): int(p) for p in reversed(chosen.tolist())}
         places = torch.tensor(sorted(first.values(), key=lambda p: -float(gain[p]))[:most])
         if not len(places):
@@ -160,7 +162,9 @@ class _Search:
         count = self.units.count(pool.x, x0)
         far = self.units.distance(pool.x, x0) / count.clamp_min(1)
         odd = self._gap(pool) / self.typical
-        return count + _FAR * far / (1 + far) + _ODD * odd / (1 + odd)
+        few = count.clamp_max(_FEW) + (_MANY * (count - _FEW)).clamp_min(0)
+        odd_costs = torch.where(count > _FEW, _ODD_OF_MANY, _ODD) * odd / (1 + odd)
+        return few + _FAR * far / (1 + far) + odd_costs
 
     def _gain(self, pool: Pool, cost: Tensor) -> Tensor:
         """Return the expected gain of asking about each input, ``(p,)``."""
@@ -210,6 +214,9 @@ class _Search:
     def _anchors(self, i: int) -> Tensor:
         """Return real samples that the model accepts for a candidate, the nearest first."""
         known, units = self.known, self.units
+        if not known.goal.targeted:  # none is accepted, but one is the best
+            said = known.meaning(self.said, torch.full((len(self.real),), i)).loss
+            return torch.where(units.columns.any(dim=0), self.real[said.argsort()], known.x0[i])
         real = self.real[self.accepted[i]]
         x0 = known.x0[i].expand_as(real)
         free = units.columns.any(dim=0)

@@ -131,6 +131,9 @@ def optimize_command(
         float | None, typer.Option(help="At which a search ends. \\[default: 0.95]")
     ] = None,
     max_steps: Annotated[int | None, typer.Option(help="Step budget of a candidate.")] = None,
+    evaluations: Annotated[
+        int | None, typer.Option(help="How often a model without gradients may be asked.")
+    ] = None,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
     beta: Beta = None,
     device: Annotated[str | None, typer.Option(help="Where the model is, such as cuda.")] = None,
@@ -141,7 +144,9 @@ def optimize_command(
     from xhat.core import claimed_folder
 
     wanted = Wanted(target, value, tolerance, within, at_least, at_most, least=least, most=most)
-    options: dict[str, Any] = {"confidence": confidence, "max_steps": max_steps, "seed": seed}
+    options: dict[str, Any] = {
+        "confidence": confidence, "max_steps": max_steps, "seed": seed, "evaluations": evaluations,
+    }  # fmt: skip
     options = {name: said for name, said in options.items() if said is not None}
     with claimed_folder(out):
         from xhat.cli.inputs import load_model

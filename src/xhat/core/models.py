@@ -17,7 +17,7 @@ __all__ = ["evaluation_mode", "modules_of", "restored_buffers"]
 _DEPTH = 8  # how far from a callable its modules are looked for
 _MANY = 1000  # a container that holds more is data
 _ENOUGH = 20_000  # things looked at
-_NOT_LOOKED_INTO = ("torch", "numpy", "scipy", "builtins", "functools")
+_NOT_LOOKED_INTO = ("torch", "numpy", "scipy", "builtins", "functools", "jax", "jaxlib")
 
 
 def modules_of(function: Any) -> tuple[nn.Module, ...]:

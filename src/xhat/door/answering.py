@@ -15,7 +15,14 @@ from xhat.objectives.goals import Goal
 __all__ = ["affordable", "answering", "only_asked"]
 
 
-def answering(model: Any, x: Tensor, goal: Goal | None, domain: Domain | None) -> Any:
+def answering(
+    model: Any,
+    x: Tensor,
+    goal: Goal | None,
+    domain: Domain | None,
+    *,
+    limited: bool = False,
+) -> Any:
     """Return a model, or, where it has no gradient, a ``BlackBox`` of it.
 
     Args:
@@ -24,6 +31,8 @@ def answering(model: Any, x: Tensor, goal: Goal | None, domain: Domain | None) -
         goal: what is wanted of it; None where nobody says, so that classes are asked for if the
             domain has any.
         domain: names its columns and classes; None where there is none.
+        limited: whether evaluations are limited, as they are of what is only asked: a model that
+            answers at all then is asked, and one that does not is refused at once.
 
     Raises:
         TypeError: it answers in no form that is known.
@@ -31,13 +40,13 @@ def answering(model: Any, x: Tensor, goal: Goal | None, domain: Domain | None) -
     """
     if not (callable(model) or can_be_asked(model)) or isinstance(model, type):
         return model  # of which the objective says what is wrong
+    names = None if domain is None or domain.kind != "table" else domain.names
     with own_randomness(0, torch.device("cpu")):
-        lacks = lacks_gradient(model, x)
-    if not lacks:
+        lacks = lacks_gradient(model, x, names)
+    if not lacks and not limited:
         return model
     classes = () if domain is None else domain.classes
     by_class = bool(classes) if goal is None else goal.by_class
-    names = None if domain is None or domain.kind != "table" else domain.names
     return as_box(model, x, by_class=by_class, classes=classes, names=names)
 
 

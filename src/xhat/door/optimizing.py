@@ -91,7 +91,7 @@ def optimize(
     around = Surroundings(starts, limits) if domain is None else domain
     if domain is not None and limits is not None:
         raise ValueError("limits belong to the domain: Domain(samples, …, limits=(low, high)).")
-    model = answering(model, starts, goal, domain)
+    model = answering(model, starts, goal, domain, limited="evaluations" in options)
     how = choose(method, starts, goal, domain, limits, model)
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)

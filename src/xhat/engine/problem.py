@@ -22,6 +22,7 @@ from xhat.constraints import (
 )
 from xhat.core import PerCandidate, check_positive, is_raised_here
 from xhat.objectives import Objective, as_objective
+from xhat.objectives.base import NO_GRADIENT
 from xhat.spaces import Space
 
 __all__ = ["Problem"]
@@ -247,6 +248,7 @@ def _told(trouble: str) -> Iterator[None]:
             raise  # it is a sentence of ours
         said = (str(error).strip().splitlines() or ["nothing"])[0]
         said = f"{type(error).__name__}: {said.removesuffix('.')}"
+        said += NO_GRADIENT * ("numpy()" in said)
         raise ValueError(f"{trouble}; it says: {said}.") from error
 
 

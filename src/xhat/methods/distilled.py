@@ -255,7 +255,7 @@ def _claimed(known: Known, problem: Problem, ended: Status, seed: int, began: fl
 def _told(found: Result, box: BlackBox, learned: Distillate) -> Result:
     """Return the result with what is to be known of the model."""
     notes = [
-        f"the model has no gradient: a surrogate was distilled from {learned.asked} of its answers "
+        f"no gradient of the model was used: a surrogate was distilled from {learned.asked} of its answers "
         f"and searched; the model was asked of {box.asked} inputs in all, of {box.budget} at most, "
         f"and all that is claimed is what it said itself"
     ]

@@ -192,7 +192,9 @@ def check_model(model: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]
     if isinstance(model, type):
         raise TypeError(f"the model must be an instance, but {model.__name__} is a class.")
     if not callable(model):
-        raise TypeError(f"the model must be callable, not {type(model).__name__}{_answering(model)}.")
+        raise TypeError(
+            f"the model must be callable, not {type(model).__name__}{_answering(model)}."
+        )
     return model
 
 

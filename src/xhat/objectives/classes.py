@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xhat.core import check_positive, check_tensor
-from xhat.objectives.base import Measurement, Objective, check_loss, check_model
+from xhat.objectives.base import NO_GRADIENT, Measurement, Objective, check_loss, check_model
 
 __all__ = ["CrossEntropy", "Margin", "Untargeted"]
 
@@ -29,9 +29,10 @@ class _Classes(Objective):
         logits = self.model(x)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
             came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            hint = NO_GRADIENT * hasattr(logits, "__array__") * (not isinstance(logits, Tensor))
             raise ValueError(
                 f"the model must return logits of shape (n, classes), but for one input it "
-                f"returned {came}."
+                f"returned {came}{hint}."
             )
         classes = logits.shape[1]
         if classes < 2:
