@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
             frame = made.cf_examples_list[0].final_cfs_df
             row = None if frame is None or not len(frame) else frame[list(rows.columns)].iloc[0]
             found.append(None if row is None else [float(value) for value in row])
-        except Exception as error:  # what it does not find, it raises
+        except Exception as error:  # noqa: BLE001 - what it does not find, it raises
             print(number, type(error).__name__, error, file=sys.stderr)
             found.append(None)
     seconds = time.perf_counter() - began

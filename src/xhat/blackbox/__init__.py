@@ -2,14 +2,15 @@
 
 A forest, a boosted model, a support vector machine, an ONNX session, a web service: all of them
 answer, and none says which way to go. So a differentiable surrogate is distilled from their answers
-on the domain, searches go along it, and the model itself confirms or refuses what they find::
+on the domain, searches go along it, and the model itself confirms what they find::
 
     samples, starts ─ask→ answers ─distil→ surrogate ─search→ proposals ─ask→ answers …
                                                ↑____________ learn ______________│
 
-``BlackBox`` makes one function of whatever is brought, and counts and keeps its answers. Every claim
-of a result is of these; the surrogate only says what is worth asking. ``xhat.methods.Distilled`` is
-the method that uses this room, and ``xhat.optimize`` chooses it for such a model by itself.
+``BlackBox`` makes one function of whatever is brought, and counts and keeps its answers. Every
+claim of a result is of these; the surrogate only says what is worth asking.
+``xhat.methods.Distilled`` is the method that uses this room, and ``xhat.optimize`` chooses it for
+such a model by itself.
 """
 
 from xhat.blackbox.adapters import can_be_asked, lacks_gradient, open_onnx

@@ -16,10 +16,10 @@ _SUMS = 1e-3  # by which rows of probabilities may miss 1
 class Reading:
     """Reads answers of a model: arrays, tensors, lists, frames, or names of classes.
 
-    For classes it returns logits ``(n, classes)`` whose softmax are the model's probabilities: rows
-    that sum to 1 are probabilities, one number in [0, 1] is that of the second of two classes, other
-    rows are logits, and names or whole numbers in one column are decisions, of which the model is
-    sure. Which of these it is, is seen from the first answers and stays.
+    For classes it returns logits ``(n, classes)``, whose softmax is what the model says: rows that
+    sum to 1 are probabilities, one number in [0, 1] is the probability of the second of two
+    classes, other rows are logits, and names or whole numbers in one column are decisions, of which
+    the model is sure. Which of these it is, is seen from the first answers and stays.
 
     Args:
         by_class: whether classes are asked for; otherwise answers are values ``(n, ...)``.

@@ -134,8 +134,13 @@ class _Search:
     def ask(self, pool: Pool, most: int, number: int) -> bool:
         """Ask the model of the best proposal of each candidate; return whether any was asked."""
         known = self.known
-        pool = pool.only(~known.box.knows(pool.x)) if len(pool) else pool
         pool = pool.only(self._allowed(pool))
+        if not len(pool):
+            return False
+        told = known.box.knows(pool.x)  # of another candidate, perhaps
+        free, pool = pool.only(told), pool.only(~told)
+        if len(free):
+            known.take(free.x, known.box(free.x), free.rows, self.cost(free))
         if not len(pool):
             return False
         cost = self.cost(pool)

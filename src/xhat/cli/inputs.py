@@ -27,7 +27,7 @@ def load_model(name: str) -> Callable[[Tensor], Tensor]:
     With ``()`` behind the name it is what the attribute returns when it is called. The module is
     looked for as Python would, and in the current folder. A name that ends in ``.safetensors`` is a
     file of weights that has its card beside it, one in ``.onnx`` a model for ONNX Runtime. What is
-    no function but can be asked (an estimator of scikit-learn, an ONNX session) is returned as it is.
+    no function but can be asked (an estimator of scikit-learn) is returned as it is.
 
     Raises:
         UnreadableFileError: there are no such weights, or they are not what their card says.

@@ -1,4 +1,4 @@
-"""Models at the front door: those that have a gradient as they are, others as what is only asked."""
+"""Models at the front door: as they are where they have a gradient, else as a ``BlackBox``."""
 
 from collections.abc import Callable
 from typing import Any

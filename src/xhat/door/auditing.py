@@ -9,8 +9,8 @@ from torch import Tensor
 from xhat.constraints import Constraint, as_constraint, certify
 from xhat.core import check_fraction, check_tensor
 from xhat.domain import Domain
-from xhat.door.judged import Judged
 from xhat.door.answering import answering, only_asked
+from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judge_of, judged
 from xhat.door.selecting import check_budget, select_by_truth, select_by_verdicts
 from xhat.engine import Result, Status

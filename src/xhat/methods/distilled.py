@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -110,7 +110,8 @@ class Distilled(Method):
         learned = None
         try:
             units = self._units(domain)
-            learned = distil(box, domain, x0, units, by_class=goal.by_class, seed=seed)  # pyright: ignore[reportArgumentType]
+            real: Any = domain  # there is one, as ``missing`` says
+            learned = distil(box, real, x0, units, by_class=goal.by_class, seed=seed)
             reserve = len(x0) * (_PASSES if box.random else 1)
             if units is not None:
                 self._few_changes(known, learned, units, problem, domain, constraints, reserve)
@@ -189,8 +190,8 @@ def _budget(asked: int | None, before: int, n: int) -> int:
         return before + _ALL + _EACH * n
     if asked < least:
         raise ValueError(
-            f"evaluations must be at least {least} for {n} candidates (each start once, each answer "
-            f"once more, and {_FEWEST} samples to learn from), but {asked} came."
+            f"evaluations must be at least {least} for {n} candidates (each start once, each "
+            f"answer once more, and {_FEWEST} samples to learn from), but {asked} came."
         )
     return before + asked
 
@@ -255,9 +256,9 @@ def _claimed(known: Known, problem: Problem, ended: Status, seed: int, began: fl
 def _told(found: Result, box: BlackBox, learned: Distillate) -> Result:
     """Return the result with what is to be known of the model."""
     notes = [
-        f"no gradient of the model was used: a surrogate was distilled from {learned.asked} of its answers "
-        f"and searched; the model was asked of {box.asked} inputs in all, of {box.budget} at most, "
-        f"and all that is claimed is what it said itself"
+        f"no gradient of the model was used: a surrogate was distilled from {learned.asked} of its "
+        f"answers and searched; the model was asked of {box.asked} inputs in all, of {box.budget} "
+        f"at most, and all that is claimed is what it said itself"
     ]
     if box.failed:
         notes.append(

@@ -225,5 +225,6 @@ def check_loss(name: str, loss: Any, n: int, *inputs: Tensor) -> None:
     if all(gradient is None for gradient in found):
         raise TypeError(
             f"{name} cannot be differentiated with respect to the input; remove no_grad, "
-            f"detach, argmax, rounding and numpy from the path between input and output{NO_GRADIENT}."
+            f"detach, argmax, rounding and numpy from the path between input and "
+            f"output{NO_GRADIENT}."
         )
