@@ -410,3 +410,32 @@ def test_jax(domain):
     found = searched(model, domain)
     assert found.reached.all()
     assert (np.asarray(model(found.x.numpy())).argmax(axis=1) == WANTED).all()
+
+
+def test_jax_has_gradients(domain):
+    jax = pytest.importorskip("jax")
+    from xhat.blackbox import from_jax
+
+    weights, bias = linear()
+    own = [jax.numpy.asarray(part.numpy()) for part in (weights, bias)]
+    model = from_jax(lambda x: x @ own[0] + own[1])
+    x = torch.rand(3, 4, requires_grad=True)
+    (slope,) = torch.autograd.grad(model(x)[:, 1].sum(), x)
+    assert torch.allclose(model(x), x @ weights + bias, atol=1e-5)
+    assert torch.allclose(slope, weights[:, 1].expand(3, -1), atol=1e-5)
+    found = xhat.optimize(model, STARTS, WANTED, domain=domain, method="proximal")
+    assert found.reached.all()
+    assert found.method == "proximal"
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    import sys
+
+    from xhat.blackbox import from_jax, open_onnx
+    from xhat.core import MissingExtraError
+
+    for name, call in (("jax", from_jax), ("onnx", open_onnx)):
+        for module in ("jax", "onnxruntime"):
+            monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(MissingExtraError, match=rf"pip install 'xhat\[{name}\]'"):
+            call("none")

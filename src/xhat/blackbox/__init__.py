@@ -16,6 +16,7 @@ such a model by itself.
 from xhat.blackbox.adapters import can_be_asked, lacks_gradient, open_onnx
 from xhat.blackbox.answers import Known
 from xhat.blackbox.distilling import Distillate, distil
+from xhat.blackbox.from_jax import from_jax
 from xhat.blackbox.model import BlackBox, as_box
 from xhat.blackbox.surrogate import Surrogate
 from xhat.blackbox.tables import search_table
@@ -30,6 +31,7 @@ __all__ = [
     "as_box",
     "can_be_asked",
     "distil",
+    "from_jax",
     "lacks_gradient",
     "open_onnx",
     "search_table",

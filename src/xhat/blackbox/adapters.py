@@ -4,6 +4,7 @@ Each way is a function of one batch, a tensor ``(n, *x_shape)`` on the CPU, that
 model says in whatever form it says it; ``xhat.blackbox.readings`` makes numbers of that.
 """
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -143,6 +144,8 @@ def _ways(model: Callable[[Any], Any], names: Sequence[str] | None) -> Iterator[
         yield lambda x: model(x.detach().clone())
     if known is not None and (framed := _framed(model, names)) is not None:
         yield framed
+    if (jax := sys.modules.get("jax")) is not None:  # by DLPack, where it is in use at all
+        yield lambda x: model(jax.dlpack.from_dlpack(x.detach().clone()))
     yield lambda x: model(_array(x))
     yield lambda x: model(_array(x).astype(np.float32))
     if known is None and (framed := _framed(model, names)) is not None:
