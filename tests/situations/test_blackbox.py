@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 import xhat
+from xhat.blackbox import as_box
 from xhat.core import InputWarning
 from xhat.objectives import CrossEntropy
 
@@ -64,7 +65,7 @@ def check(forest, found, wanted=WANTED):
 
 def test_the_case():
     draws = np.random.default_rng(0)
-    x = draws.random((120, 6))
+    x = draws.random((80, 6))
     y = x.sum(axis=1) > 3
     forest = RandomForestClassifier(10, random_state=0).fit(x, y)
     domain = xhat.Domain(x, y.astype(int))
@@ -74,7 +75,7 @@ def test_the_case():
         forest.predict_proba,
         lambda x: torch.from_numpy(forest.predict_proba(x.detach().numpy())).float().log(),
     ):
-        found = searched(model, domain, 1, starts)
+        found = searched(model, domain, 1, starts, evaluations=80)
         assert found.reached.all()
         assert forest.predict(found.x.double().numpy()).all()
         assert "searched by xhat.optimize" in refused(lambda m=model: asked_below(m))
@@ -144,12 +145,13 @@ def test_other_estimators(name, domain):
 
 def test_two_classes_by_one_number():
     cancer = load_breast_cancer(as_frame=True)
-    model = make_pipeline(StandardScaler(), SVC()).fit(cancer.data, cancer.target)
-    domain = xhat.Domain(cancer.data, cancer.target)
-    for target, rows in ((1, cancer.target == 0), (0, cancer.target == 1)):
-        starts = cancer.data[rows][:3]
-        found = xhat.optimize(model, starts, target, domain=domain, evaluations=200)
-        told = model.predict(pd.DataFrame(found.x.double().numpy(), columns=cancer.data.columns))
+    x, y = cancer.data.iloc[:150, :6], cancer.target[:150]
+    model = make_pipeline(StandardScaler(), SVC()).fit(x, y)
+    domain = xhat.Domain(x, y)
+    for target in (0, 1):
+        starts = x[model.predict(x) != target][:3]
+        found = xhat.optimize(model, starts, target, domain=domain, evaluations=FEW)
+        told = model.predict(pd.DataFrame(found.x.double().numpy(), columns=x.columns))
         assert found.reached.all()
         assert (told == target).all()
 
@@ -157,8 +159,8 @@ def test_two_classes_by_one_number():
 def test_values():
     diabetes = load_diabetes(as_frame=True)
     model = RandomForestRegressor(20, random_state=0).fit(diabetes.data, diabetes.target)
-    domain = xhat.Domain(diabetes.data, values=diabetes.target)
-    starts = diabetes.data[:4]
+    domain = xhat.Domain(diabetes.data[:150], values=diabetes.target[:150])
+    starts = diabetes.data[:3]
     for goal in (xhat.Within(100, 120), xhat.AtLeast(200), xhat.Value(150.0, 10.0)):
         found = xhat.optimize(model, starts, goal, domain=domain, evaluations=FEW)
         values = model.predict(pd.DataFrame(found.x.double(), columns=diabetes.data.columns))
@@ -170,6 +172,66 @@ def test_values():
     assert not most.reached.any()
     assert np.allclose(-values, most.loss, rtol=1e-5)
     assert (values > model.predict(starts) + 50).all()
+
+
+class Session:
+    """What ONNX Runtime gives: inputs and outputs by name, for one size of batch."""
+
+    def __init__(self, forest, columns, size):
+        self.forest, self.columns, self.size = forest, columns, size
+
+    def get_inputs(self):
+        shape = [self.size, 1 if self.columns else 4]
+        return [Port(name, "tensor(float)", shape) for name in self.columns or ["x"]]
+
+    def get_outputs(self):
+        return [Port("label", "tensor(int64)", [None]), Port("p", "tensor(float)", [None, 3])]
+
+    def run(self, names, feed):
+        assert names == ["p"]
+        x = feed["x"] if not self.columns else np.concatenate(list(feed.values()), axis=1)
+        assert len(x) == self.size or self.size is None
+        order = [*(self.columns or IRIS.data.columns)]
+        return [self.forest.predict_proba(pd.DataFrame(x, columns=order)[[*IRIS.data.columns]])]
+
+
+class Port:
+    def __init__(self, name, kind, shape):
+        self.name, self.type, self.shape = name, kind, shape
+
+
+@pytest.mark.parametrize(
+    ("columns", "size"), [((), 3), ((), None), (tuple(IRIS.data.columns[::-1]), None)]
+)
+def test_sessions_of_one_batch_size_and_of_an_input_for_each_column(columns, size, forest):
+    x = torch.tensor(IRIS.data.values[::20]).float()
+    box = as_box(Session(forest, columns, size), x, by_class=True, names=list(IRIS.data.columns))
+    told = forest.predict_proba(as_frame(x.double().numpy()))
+    assert np.allclose(box(x).softmax(dim=1), told, atol=1e-5)
+    assert box.asked == len(x)
+
+
+def test_ctrl_c_leaves_what_is_known(forest, domain):
+    calls = []
+
+    def model(x):
+        calls.append(len(x))
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return forest.predict_proba(as_frame(np.asarray(x)))
+
+    found = searched(model, domain)
+    assert torch.equal(found.reached, torch.tensor(said(forest, found) == WANTED))
+    unfinished = [
+        status for status, there in zip(found.status, found.reached, strict=True) if not there
+    ]
+    assert set(unfinished) <= {xhat.Status.INTERRUPTED}
+    assert len(calls) < 12
+
+
+def test_equal_starts_get_equal_answers(forest, domain):
+    found = searched(forest, domain, starts=IRIS.data.iloc[[0, 0, 0]])
+    check(forest, found)
 
 
 def test_few_features_change_and_the_budget_is_kept(domain):

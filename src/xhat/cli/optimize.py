@@ -150,6 +150,8 @@ def optimize_command(
     options = {name: said for name, said in options.items() if said is not None}
     with claimed_folder(out):
         from xhat.cli.inputs import load_model
+        from xhat.door.auditing import wanted as wanted_goal
+        from xhat.door.models import model_of, only_asked
         from xhat.door.optimizing import choose, optimize
         from xhat.engine import Compute
 
@@ -159,7 +161,9 @@ def optimize_command(
         limits = None if domain is not None or bounds is None else limits_of(bounds)
         if device is not None:
             options["compute"] = Compute(device=device)
-        how = choose(method, starts, goal, domain, limits, network)
+        asked_of, limited = wanted_goal(goal, domain), evaluations is not None
+        network = model_of(network, starts, asked_of, domain, limited=limited)
+        how = choose(method, starts, goal, domain, limits, blind=only_asked(network))
         with progress_bar() as update, answering() as asked:
 
             def report(progress: "Progress") -> None:

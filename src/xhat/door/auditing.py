@@ -9,9 +9,9 @@ from torch import Tensor
 from xhat.constraints import Constraint, as_constraint, certify
 from xhat.core import check_fraction, check_tensor
 from xhat.domain import Domain
-from xhat.door.answering import answering, only_asked
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judge_of, judged
+from xhat.door.models import model_of, only_asked
 from xhat.door.selecting import check_budget, select_by_truth, select_by_verdicts
 from xhat.engine import Result, Status
 from xhat.objectives.goals import Class, Goal, as_goal
@@ -110,7 +110,7 @@ def audit(
     if budget is not None:
         check_budget(budget, len(x), truth, asked)
     kept = tuple(map(as_constraint, constraints))
-    model = None if model is None else answering(model, x, asked, domain)
+    model = None if model is None else model_of(model, x, asked, domain)
     found = _measured(model, asked, x, start, kept)
     checked = judged(
         found,

@@ -11,10 +11,10 @@ from torch import Tensor
 from xhat.constraints import Constraint, as_constraint
 from xhat.core import InputWarning, check_tensor, modules_of
 from xhat.domain import Domain
-from xhat.door.answering import affordable, answering, only_asked
 from xhat.door.auditing import wanted
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judged
+from xhat.door.models import affordable, model_of, only_asked
 from xhat.judges import Outcome
 from xhat.methods import Distilled, Flow, Method, Nearest, Options, Surroundings, default_method
 from xhat.methods import method as known_method
@@ -91,8 +91,8 @@ def optimize(
     around = Surroundings(starts, limits) if domain is None else domain
     if domain is not None and limits is not None:
         raise ValueError("limits belong to the domain: Domain(samples, …, limits=(low, high)).")
-    model = answering(model, starts, goal, domain, limited="evaluations" in options)
-    how = choose(method, starts, goal, domain, limits, model)
+    model = model_of(model, starts, goal, domain, limited="evaluations" in options)
+    how = choose(method, starts, goal, domain, limits, blind=only_asked(model))
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)
     given, kept = _options(how, options), tuple(map(as_constraint, constraints))
@@ -137,16 +137,23 @@ def choose(
     goal: Any,
     domain: Domain | None,
     limits: tuple[Any, Any] | None = None,
-    model: Any = None,
+    *,
+    blind: bool = False,
 ) -> Method:
     """Return the method that is meant, or the best one where none is named.
 
-    A model that has no gradient is searched on a surrogate, by the method that is named.
+    Args:
+        method: as for ``optimize``, likewise the rest.
+        starts: as checked.
+        goal: what is wanted.
+        domain: what real inputs look like.
+        limits: of the features, without a domain.
+        blind: whether the model is only asked (``model_of``): it then is searched on a surrogate,
+            by the method that is named.
 
     Raises:
         TypeError, ValueError: no method of that name, or no method at all.
     """
-    blind = only_asked(answering(model, starts, wanted(goal, domain), domain))
     if method is None:
         if blind:
             return Distilled()

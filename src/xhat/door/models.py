@@ -12,10 +12,10 @@ from xhat.domain import Domain
 from xhat.judges.stability import DRAWS
 from xhat.objectives.goals import Goal
 
-__all__ = ["affordable", "answering", "only_asked"]
+__all__ = ["affordable", "model_of", "only_asked"]
 
 
-def answering(
+def model_of(
     model: Any,
     x: Tensor,
     goal: Goal | None,
@@ -38,7 +38,9 @@ def answering(
         TypeError: it answers in no form that is known.
         ValueError: its classes are not those of the domain.
     """
-    if not (callable(model) or can_be_asked(model)) or isinstance(model, type):
+    if only_asked(model):
+        return model
+    if isinstance(model, type) or not (callable(model) or can_be_asked(model)):
         return model  # of which the objective says what is wrong
     names = None if domain is None or domain.kind != "table" else domain.names
     with own_randomness(0, torch.device("cpu")):
@@ -51,7 +53,7 @@ def answering(
 
 
 def only_asked(model: Callable[[Tensor], Any] | None) -> bool:
-    """Return whether a model that came from ``answering`` has no gradient."""
+    """Return whether a model that came from ``model_of`` has no gradient."""
     return isinstance(model, BlackBox)
 
 
