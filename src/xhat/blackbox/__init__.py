@@ -18,7 +18,7 @@ from xhat.blackbox.answers import Known
 from xhat.blackbox.distilling import Distillate, distil
 from xhat.blackbox.from_jax import from_jax
 from xhat.blackbox.model import BlackBox, as_box
-from xhat.blackbox.surrogate import Surrogate
+from xhat.blackbox.surrogate import Student
 from xhat.blackbox.tables import search_table
 from xhat.blackbox.units import Units, units_of
 
@@ -26,7 +26,7 @@ __all__ = [
     "BlackBox",
     "Distillate",
     "Known",
-    "Surrogate",
+    "Student",
     "Units",
     "as_box",
     "can_be_asked",

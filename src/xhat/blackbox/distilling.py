@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xhat.blackbox.model import BlackBox
-from xhat.blackbox.surrogate import Surrogate
+from xhat.blackbox.surrogate import Student
 from xhat.blackbox.units import Units
 from xhat.core import generator
 from xhat.domain import Domain
@@ -30,7 +30,7 @@ class Distillate:
         asked: how many rows it was asked.
     """
 
-    surrogate: Surrogate
+    surrogate: Student
     real: Tensor
     said: Tensor
     asked: int
@@ -71,7 +71,7 @@ def distil(
             f"first time it said: {box.reason}."
         )
     box.look(every[fine])
-    found = Surrogate(every, y, by_class=by_class, seed=seed)
+    found = Student(every, y, by_class=by_class, seed=seed)
     return Distillate(found, real, y[: len(real)], box.asked - before)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from xhat.learning import fit
 from xhat.surrogates import RegressionEnsemble
 
-__all__ = ["Surrogate"]
+__all__ = ["Student"]
 
 _MEMBERS = 5
 _HIDDEN = (48, 48)
@@ -24,7 +24,7 @@ _BATCH = 128
 _FLOOR = 1e-3  # the probability that stands for all that are smaller
 
 
-class Surrogate:
+class Student:
     """Networks that answer as the model did, and the answers that they learned from.
 
     Args:
