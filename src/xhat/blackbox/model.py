@@ -94,11 +94,14 @@ class BlackBox:
             x: ``(n, *x_shape)``, rows that were asked in one batch.
         """
         x = x[:_LOOKED_AT]
-        if self.left is not None and self.left < 2 * len(x):
+        if self.left is not None and self.left < 3 * len(x):
             return
-        before, again, once_more = self(x), self.afresh(x), self.afresh(x)
+        before, again, once_more, alone = (
+            self(x), self.afresh(x), self.afresh(x), self.afresh(x[:1])
+        )  # fmt: skip
         self.random = not _alike(again, once_more)
-        self.mixes = not self.random and not _alike(before, again)
+        same = _alike(before, again) and _alike(alone, again[:1])
+        self.mixes = not self.random and not same
 
     def _ask(self, x: Tensor) -> Tensor:
         left = self.left
