@@ -292,15 +292,13 @@ def main() -> None:
     given = asked.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
+    source = provenance(SEED, PACKAGES)
+    small = boxes() if given.part in (None, "boxes") else None
+    large = [people(which, given.dice) for which in TABLES if given.part in (None, which.name)]
     kept = RESULTS / "blackbox.json"
     record = json.loads(kept.read_text()) if given.part and kept.exists() else {"boxes": []}
-    record |= {"provenance": provenance(SEED, PACKAGES)}
-    if given.part in (None, "boxes"):
-        record["boxes"] = boxes()
-    told = {one["table"]: one for one in record.get("people", [])}
-    for which in TABLES:
-        if given.part in (None, which.name):
-            told[which.name] = people(which, given.dice)
+    record |= {"provenance": source} | ({} if small is None else {"boxes": small})
+    told = {one["table"]: one for one in (*record.get("people", []), *large)}
     record["people"] = list(told.values())
     for one in record["people"]:
         if "DiCE" in one:
