@@ -280,7 +280,8 @@ def tables(record: dict[str, Any]) -> str:
                 )  # fmt: skip
     head = ("who", "valid on the model", "columns changed", "genuine", "undecided", "evaluations",
             "seconds")  # fmt: skip
-    return said + table(head, rows)
+    commits = ", ".join(f"{one['table']} at `{one['commit']}`" for one in record["people"])
+    return said + table(head, rows) + f"\nMeasured in parts: {commits}; the black boxes as below.\n"
 
 
 def main() -> None:
@@ -294,7 +295,11 @@ def main() -> None:
     torch.set_num_threads(1)
     source = provenance(SEED, PACKAGES)
     small = boxes() if given.part in (None, "boxes") else None
-    large = [people(which, given.dice) for which in TABLES if given.part in (None, which.name)]
+    large = [
+        people(which, given.dice) | {"commit": source["commit"]}
+        for which in TABLES
+        if given.part in (None, which.name)
+    ]
     kept = RESULTS / "blackbox.json"
     record = json.loads(kept.read_text()) if given.part and kept.exists() else {"boxes": []}
     record |= {"provenance": source} | ({} if small is None else {"boxes": small})
