@@ -15,7 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HIDDEN = (
-    "alembic", "e2cnn", "fastapi", "joblib", "kiwisolver", "matplotlib", "narwhals", "optuna",
+    "alembic", "e2cnn", "fastapi", "joblib", "kiwisolver", "matplotlib", "narwhals", "onnxruntime",
+    "optuna",
     "pandas", "PIL", "polars", "psycopg", "pyarrow", "pyautoattack", "skdim", "sklearn",
     "sqlalchemy", "starlette", "torchmetrics", "uvicorn",
 )  # fmt: skip

@@ -87,6 +87,7 @@ def test_what_a_method_does_not_use_is_refused(question, name):
     values = {
         "confidence": 0.5, "max_steps": 2, "restarts": Restarts(2, 0.1), "seed": 1,
         "compute": Compute(chunk=4), "trace": 1, "on_progress": print,
+        "evaluations": 100,
     }  # fmt: skip
     for option, value in values.items():
         if option not in how.options:

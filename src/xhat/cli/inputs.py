@@ -26,7 +26,8 @@ def load_model(name: str) -> Callable[[Tensor], Tensor]:
 
     With ``()`` behind the name it is what the attribute returns when it is called. The module is
     looked for as Python would, and in the current folder. A name that ends in ``.safetensors`` is a
-    file of weights that has its card beside it.
+    file of weights that has its card beside it, one in ``.onnx`` a model for ONNX Runtime. What is
+    no function but can be asked (an estimator of scikit-learn) is returned as it is.
 
     Raises:
         UnreadableFileError: there are no such weights, or they are not what their card says.
@@ -44,6 +45,10 @@ def load_model(name: str) -> Callable[[Tensor], Tensor]:
         from xhat.learning import load_checkpoint
 
         return load_checkpoint(Path(name).parent, Path(name).stem)[0]
+    if name.endswith(".onnx"):
+        from xhat.blackbox import open_onnx
+
+        return open_onnx(name)
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute.removesuffix("()")):
         raise ValueError(
@@ -63,6 +68,10 @@ def load_model(name: str) -> Callable[[Tensor], Tensor]:
             f"{name}() if it loads them itself."
         )
     if not callable(value):
+        from xhat.blackbox import can_be_asked
+
+        if can_be_asked(value):
+            return value
         raise TypeError(f"{name} must be a torch module or a function, not {type(value).__name__}.")
     if not _takes(value, 1):
         offered = f"; if it makes the model, say {name}()" * _takes(value, 0)

@@ -9,7 +9,7 @@ METHODS = (
     *("flow", "nearest", "retrieval"),
     *("plain", "pgd", "proximal", "robust", "latent", "latent-robust"),
 )
-KNOWN_METHODS = (*METHODS, "label-free", "edited", "annealed", "diffused")
+KNOWN_METHODS = (*METHODS, "label-free", "edited", "annealed", "diffused", "distilled")
 DEFAULT_TASK = "digits"
 HALVES = ("development", "reported")
 EMBEDDINGS = ("autoencoder", "beta-vae", "metric", "line", "flow")

@@ -85,6 +85,9 @@ def optimize_command(
         float | None, typer.Option(help="At which a search ends. \\[default: 0.95]")
     ] = None,
     max_steps: Annotated[int | None, typer.Option(help="Step budget of a candidate.")] = None,
+    evaluations: Annotated[
+        int | None, typer.Option(help="How often a model without gradients may be asked.")
+    ] = None,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
     beta: Beta = None,
     device: Annotated[str | None, typer.Option(help="Where the model is, such as cuda.")] = None,
@@ -97,10 +100,14 @@ def optimize_command(
     said = {"--target": target, "--wanted-labels": wanted_labels, "--value": value}
     said |= {"--within": within, "--at-least": at_least, "--at-most": at_most}
     wanted = Wanted(said | {"--least": least, "--most": most}, tolerance, column)
-    options: dict[str, Any] = {"confidence": confidence, "max_steps": max_steps, "seed": seed}
+    options: dict[str, Any] = {
+        "confidence": confidence, "max_steps": max_steps, "seed": seed, "evaluations": evaluations,
+    }  # fmt: skip
     options = {name: said for name, said in options.items() if said is not None}
     with claimed_folder(out):
         from xhat.cli.inputs import load_model
+        from xhat.door.auditing import wanted as wanted_goal
+        from xhat.door.models import model_of, only_asked
         from xhat.door.optimizing import choose, optimize
         from xhat.engine import Compute
 
@@ -110,7 +117,9 @@ def optimize_command(
         limits = None if domain is not None or bounds is None else limits_of(bounds)
         if device is not None:
             options["compute"] = Compute(device=device)
-        how = choose(method, starts, goal, domain, limits)
+        asked_of, limited = wanted_goal(goal, domain), evaluations is not None
+        network = model_of(network, starts, asked_of, domain, limited=limited)
+        how = choose(method, starts, goal, domain, limits, blind=only_asked(network))
         with progress_bar() as update, answering() as asked:
 
             def report(progress: "Progress") -> None:

@@ -5,7 +5,7 @@ influence each other. A batch of ``n`` of them has tensors whose first axis is `
 whose first axis is 1 is shared by all. This room imports nothing of ours.
 """
 
-from xhat.core.asking import Model
+from xhat.core.asking import NO_GRADIENT, Model
 from xhat.core.checks import (
     check_choice,
     check_count,
@@ -42,6 +42,7 @@ from xhat.core.seeding import candidate_noise, generator, numpy_generator, own_r
 from xhat.core.wording import short
 
 __all__ = [
+    "NO_GRADIENT",
     "InputWarning",
     "Key",
     "Layout",

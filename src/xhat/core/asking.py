@@ -26,7 +26,13 @@ from xhat.core.models import modules_of
 from xhat.core.outputs import Head, Key, Returns, as_logits, head_of, picked, which_output
 from xhat.core.records import PerCandidate
 
-__all__ = ["Model"]
+__all__ = ["NO_GRADIENT", "Model"]
+
+NO_GRADIENT = (
+    "; a model without gradients is searched by xhat.optimize(model, x0, target, domain=domain), "
+    "which distils a surrogate of it on the domain's samples"
+)
+"""What to do with a model that only answers: the end of a sentence."""
 
 _SIZES = (2, 4, 8, 16, 32, 64, 128)  # of batches that a model may be made for
 _LARGEST = 4096
@@ -468,7 +474,11 @@ def _callable(function: Any) -> Any:
     if type(function).__module__.startswith("torch.export") and hasattr(function, "module"):
         return function.module()  # an exported program, which is not called itself
     if not callable(function):
-        raise TypeError(f"the model must be callable, not {type(function).__name__}.")
+        answers = hasattr(function, "predict") or hasattr(function, "run")
+        raise TypeError(
+            f"the model must be callable, not {type(function).__name__}"
+            f"{NO_GRADIENT if answers else ''}."
+        )
     return function
 
 

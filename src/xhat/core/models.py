@@ -19,7 +19,7 @@ _NEAR = 4  # how far from a module those are looked for that it does not own
 _OF_TORCH = frozenset(vars(nn.Module()))
 _MANY = 1000  # a container that holds more is data
 _ENOUGH = 20_000  # things looked at
-_NOT_LOOKED_INTO = ("torch", "numpy", "scipy", "builtins", "functools")
+_NOT_LOOKED_INTO = ("torch", "numpy", "scipy", "builtins", "functools", "jax", "jaxlib")
 
 
 def modules_of(function: Any) -> tuple[nn.Module, ...]:

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from xhat.core import InputWarning, Key, Layout, Model
+from xhat.domain import Domain
 from xhat.door.judging import at_rest
+from xhat.door.models import model_of, only_asked
 from xhat.objectives.goals import Goal
 
 __all__ = ["alone_with_its_conditions", "parts_of", "ready", "remarks_on"]
@@ -46,6 +48,8 @@ def ready(
     output: Key | None = None,
     given: Mapping[str, Any] | None = None,
     layout: Layout | None = None,
+    domain: Domain | None = None,
+    limited: bool = False,
 ) -> Callable[[Tensor], Tensor]:
     """Return a model that takes ``x`` and gives what a goal is about: itself, where it does.
 
@@ -56,11 +60,17 @@ def ready(
         output: which of its outputs is meant.
         given: further inputs by name.
         layout: of the parts of ``x``, if it has parts.
+        domain: as of ``model_of``, and likewise ``limited``, for what may have no gradient.
+        limited: likewise.
 
     Raises:
         TypeError: no model, or conditions without names.
         ValueError: conditions for another number of candidates.
     """
+    if layout is None and output is None and not given and not isinstance(model, Model):
+        model = model_of(model, x, goal, domain, limited=limited)
+        if only_asked(model):
+            return model
     by_class = goal is not None and goal.by_class
     asked = Model.of(model, "logits" if by_class else "values", output=output, given=given)
     if layout is not None:

@@ -14,6 +14,7 @@ from xhat.domain import Domain
 from xhat.door.asking import alone_with_its_conditions, ready, remarks_on
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judge_of, judged
+from xhat.door.models import only_asked
 from xhat.door.selecting import check_budget, select_by_truth, select_by_verdicts
 from xhat.engine import Result, Status
 from xhat.objectives.goals import Class, Goal, as_goal
@@ -107,7 +108,7 @@ def audit(
         x = x if x.is_floating_point() else x.float()
     asked = None if goal is None else wanted(goal, domain)
     if model is not None:
-        model = ready(model, x, asked, output=output, given=given)
+        model = ready(model, x, asked, output=output, given=given, domain=domain)
     asked = None if asked is None else of_whole(asked, model, x)
     start = x if x0 is None else check_tensor("the starts", x0).to(x)
     if start.shape != x.shape:
@@ -180,7 +181,7 @@ def of_whole(goal: Goal, model: Model | None, x: Tensor) -> Goal:
 
     What is a 3 at every pixel is not an image of the class 3, and no judge is told so.
     """
-    if model is None or goal.labels is None:
+    if model is None or goal.labels is None or only_asked(model):
         return goal
     try:
         with at_rest(model, warn=False), torch.no_grad():
@@ -209,7 +210,8 @@ def _measured(
         first = x[:1].clone().requires_grad_(True)
         some = torch.arange(n).split(_PART)
         with at_rest(model):
-            objective.check(first, first)
+            if not only_asked(model):
+                objective.check(first, first)
             with torch.no_grad():
                 parts = [objective.select(rows).measure(x[rows], x[rows]) for rows in some]
         loss = torch.cat([part.loss for part in parts])

@@ -15,8 +15,9 @@ from xhat.door.asking import alone_with_its_conditions, parts_of, ready, remarks
 from xhat.door.auditing import of_whole, wanted
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, judged
+from xhat.door.models import affordable, only_asked
 from xhat.judges import Outcome
-from xhat.methods import Flow, Method, Nearest, Options, Surroundings, default_method
+from xhat.methods import Distilled, Flow, Method, Nearest, Options, Surroundings, default_method
 from xhat.methods import method as known_method
 
 __all__ = ["choose", "optimize"]
@@ -44,8 +45,10 @@ def optimize(
     """Search from every start for inputs that meet a goal, and judge each of them.
 
     Args:
-        model: differentiable: ``(n, *x_shape)`` to logits ``(n, classes)``, or to values; how else
-            it may come, ``xhat.Model`` says.
+        model: ``(n, *x_shape)`` to logits ``(n, classes)``, or to values; how else it may come,
+            ``xhat.Model`` says. One that has no gradient (an estimator of scikit-learn, XGBoost or
+            LightGBM, an ONNX session, a function on arrays or frames) is searched on a surrogate
+            that is distilled of its answers on the domain (``xhat.methods.Distilled``).
         x0: ``(n, *x_shape)``, the starts: a tensor, an array or a frame; or several parts, in a
             dict by the names of the model's parameters, or in a tuple. ``found.parts`` gives what
             is found in the same form.
@@ -69,7 +72,8 @@ def optimize(
         on_training: called as ``(name, done, total)``, in epochs, while networks or judges of the
             domain are trained.
         **options: the fields of ``xhat.methods.Options`` that the method uses: ``confidence``,
-            ``max_steps``, ``restarts``, ``seed``, ``compute``, ``trace``, ``on_progress``.
+            ``max_steps``, ``restarts``, ``seed``, ``compute``, ``trace``, ``on_progress``; for a
+            model without gradients ``evaluations``, how often it may be asked.
 
     Returns:
         A ``Judged`` result: what was found, how each search ended, and verdicts.
@@ -93,23 +97,30 @@ def optimize(
     layout = parts_of(x0, domain=domain, truth=truth)
     starts = _starts(x0 if layout is None else layout.pack(x0), domain)
     goal = wanted(target, domain)
-    model = ready(model, starts, goal, output=output, given=given, layout=layout)
+    model = ready(
+        model, starts, goal, output=output, given=given, layout=layout, domain=domain,
+        limited="evaluations" in options,
+    )  # fmt: skip
     goal = of_whole(goal, model, starts)
     goal.labels_for(len(starts))
     around = Surroundings(starts, limits) if domain is None else domain
     if domain is not None and limits is not None:
         raise ValueError("limits belong to the domain: Domain(samples, …, limits=(low, high)).")
-    how = choose(method, starts, goal, domain, limits)
+    how = choose(method, starts, goal, domain, limits, blind=only_asked(model))
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)
     settings, kept = _options(how, options), tuple(map(as_constraint, constraints))
     if layout is not None:
         kept = tuple(each.laid_out(layout) for each in kept)
-    _check_order(model, goal, domain)
-    _check_near(model, goal, domain)
+    if not only_asked(model):
+        _check_order(model, goal, domain)
+        _check_near(model, goal, domain)
     how.prepare(around, on_training)
     with at_rest(model):  # methods ask it before the search, too
         found = how.search(model, goal, starts, around, kept, settings)
+    if only_asked(model):  # of which answers there are now
+        _check_order(model, goal, domain)
+        _check_near(model, goal, domain)
     searched = tuple(modules_of(model))  # before a judge is fitted, which the model may get at
     notes = _notes(starts, domain, how if method is None else None, on_training)
     if around.note is not None:
@@ -121,7 +132,7 @@ def optimize(
     found = replace(found, notes=notes, layout=layout)
     return judged(
         found,
-        None if apart else model,
+        None if apart else affordable(model, len(starts)),
         goal,
         domain=domain,
         truth=truth,
@@ -146,28 +157,43 @@ def choose(
     goal: Any,
     domain: Domain | None,
     limits: tuple[Any, Any] | None = None,
+    *,
+    blind: bool = False,
 ) -> Method:
     """Return the method that is meant, or the best one where none is named.
+
+    Args:
+        method: as for ``optimize``, likewise the rest.
+        starts: as checked.
+        goal: what is wanted.
+        domain: what real inputs look like.
+        limits: of the features, without a domain.
+        blind: whether the model is only asked (``model_of``): it then is searched on a surrogate,
+            by the method that is named.
 
     Raises:
         TypeError, ValueError: no method of that name, or no method at all.
     """
     if method is None:
+        if blind:
+            return Distilled()
         around = Surroundings(starts, limits) if domain is None else domain
         return default_method(around, wanted(goal, domain))
     if isinstance(method, str):
-        return known_method(method)
+        method = known_method(method)
     if not isinstance(method, Method):
         raise TypeError(
             f"method must be a name or a Method, such as xhat.methods.NearStart(proximity=0.1), "
             f"but is {method!r}."
         )
-    return method
+    return Distilled(by=method) if blind and method.gradient else method
 
 
 def _asked(model: Model, domain: Domain) -> tuple[Tensor, Tensor | None]:
     """Return some rows of a domain, and what a model gives for them; None where it cannot."""
     some = torch.arange(0, len(domain), max(1, len(domain) // _ASKED))
+    if only_asked(model):
+        some = model.knows(domain.x).nonzero()[:, 0]  # pyright: ignore[reportFunctionMemberAccess]
     try:
         with at_rest(model, warn=False), torch.no_grad():
             return some, check_tensor("the outputs", model(domain.x[some]))

@@ -20,7 +20,7 @@ from xhat.constraints import (
     contradiction,
     project_onto_intersection,
 )
-from xhat.core import Layout, PerCandidate, check_positive, is_raised_here
+from xhat.core import NO_GRADIENT, Layout, PerCandidate, check_positive, is_raised_here
 from xhat.engine.grids import on_grid, pulled_in
 from xhat.objectives import Objective, as_objective
 from xhat.spaces import Space
@@ -278,6 +278,7 @@ def _told(trouble: str) -> Iterator[None]:
             raise  # it is a sentence of ours
         said = (str(error).strip().splitlines() or ["nothing"])[0]
         said = f"{type(error).__name__}: {said.removesuffix('.')}"
+        said += NO_GRADIENT * ("numpy()" in said)
         raise ValueError(f"{trouble}; it says: {said}.") from error
 
 

@@ -19,10 +19,11 @@ from torch import Tensor
 
 from xhat.core import evaluation_mode, generator, modules_of, own_randomness
 
-__all__ = ["STABLE", "Noise", "gives", "share_kept"]
+__all__ = ["DRAWS", "STABLE", "Noise", "gives", "share_kept"]
 
 STABLE = 2 / 3  # of the copies, at which an answer is kept that does not hang on detail
-_DRAWS = 20
+DRAWS = 20
+"""Noisy copies of each sample."""
 _SHARE = 0.25  # of the distance between real neighbours, by which noise moves a sample
 _MOST = 400  # reference samples of which neighbours are looked for, and among how many times ten
 
@@ -102,7 +103,7 @@ def share_kept(
     kept: list[Tensor] = []
     modules = modules_of(surrogate)
     with torch.no_grad(), evaluation_mode(*modules, warn=False), own_randomness(0, x.device):
-        for each in noise.draws(_DRAWS if len(x) else 0).to(x):
+        for each in noise.draws(DRAWS if len(x) else 0).to(x):
             said = _said(surrogate, noise.added(x, each), target)
             if said is None:
                 return torch.full((len(x),), torch.nan)

@@ -20,6 +20,7 @@ trained by the domain where they are missing.
 ``Guided``                    the same, also through that classifier, with a prior
 ``Annealed``                  a denoiser as the prior, from much noise to little
 ``Diffused``                  samples of that denoiser, guided
+``Distilled``                 on a surrogate, for models that have no gradient
 ============================  ================================================================
 
 Your own is one class and one line; see ``docs/guides/add-a-method.md``.
@@ -28,6 +29,7 @@ Your own is one class and one line; see ``docs/guides/add-a-method.md``.
 from xhat.methods.annealed import Annealed
 from xhat.methods.base import Method, Options, Plan
 from xhat.methods.diffused import Diffused
+from xhat.methods.distilled import Distilled
 from xhat.methods.editing import Edited
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
 from xhat.methods.flow import Flow, LabelFree
@@ -39,6 +41,7 @@ from xhat.methods.surroundings import Surroundings
 __all__ = [
     "Annealed",
     "Diffused",
+    "Distilled",
     "Edited",
     "Flow",
     "Guarded",

@@ -54,6 +54,8 @@ class Options:
         restarts: further tries from random points around the start.
         seed: of every random choice; None for that of ``compute``.
         compute: chunk size, precision, device, seed.
+        evaluations: of a model without gradients, of all candidates together, at most; None for
+            what the method says.
         trace: record all candidates every ``trace`` steps; 0 for never.
         on_progress: called with a ``Progress`` as the search goes on.
     """
@@ -63,6 +65,7 @@ class Options:
     restarts: Restarts | None = None
     seed: int | None = None
     compute: Compute | None = None
+    evaluations: int | None = None
     trace: int = 0
     on_progress: Callable[[Progress], None] | None = None
 
@@ -80,6 +83,7 @@ class Method(ABC):
         caption: what it is, in one line.
         needs: what a domain must have: ``"classes"``, ``"images"`` and names of its networks.
         options: the fields of ``Options`` that its search uses.
+        gradient: whether it needs the model's gradient; another is used for models that have none.
         from_start: whether it begins at the start, so that the states of its search are a way from
             there to what was found.
     """
@@ -91,6 +95,7 @@ class Method(ABC):
         "confidence", "max_steps", "restarts", "seed", "compute", "trace", "on_progress",
     )  # fmt: skip
 
+    gradient: ClassVar[bool] = True
     from_start: ClassVar[bool] = True
 
     @abstractmethod

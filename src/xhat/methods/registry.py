@@ -7,6 +7,7 @@ from xhat.core import check_choice
 from xhat.methods.annealed import Annealed
 from xhat.methods.base import Around, Method
 from xhat.methods.diffused import Diffused
+from xhat.methods.distilled import Distilled
 from xhat.methods.editing import Edited
 from xhat.methods.features import Guarded, InBall, NearStart, Pixels
 from xhat.methods.flow import Flow, LabelFree
@@ -20,7 +21,7 @@ GROUP = "xhat.methods"
 """The group of entry points by which another package's methods are found."""
 _OURS = (
     Flow, LabelFree, Edited, Nearest, Retrieval, Pixels, InBall, NearStart, Guarded,
-    InLatentSpace, Guided, Annealed, Diffused,
+    InLatentSpace, Guided, Annealed, Diffused, Distilled,
 )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ class Nearest(_FromReal):
 
     name: ClassVar[str] = "nearest"
     caption: ClassVar[str] = "the nearest real sample of the target, untouched"
+    gradient: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ("confidence", "seed")
 
     def plan(

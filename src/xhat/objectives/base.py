@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from xhat.core import Layout, Model, PerCandidate, check_positive, is_raised_here
+from xhat.core import NO_GRADIENT, Layout, Model, PerCandidate, check_positive, is_raised_here
 
 __all__ = ["Custom", "InLatent", "Measurement", "Objective", "Sum", "Weighted", "as_objective"]
 
@@ -284,5 +284,6 @@ def check_loss(name: str, loss: Any, n: int, *inputs: Tensor) -> None:
     if all(gradient is None for gradient in found):
         raise TypeError(
             f"{name} cannot be differentiated with respect to the input; remove no_grad, "
-            f"detach, argmax, rounding and numpy from the path between input and output."
+            f"detach, argmax, rounding and numpy from the path between input and "
+            f"output{NO_GRADIENT}."
         )

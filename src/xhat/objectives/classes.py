@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from xhat.core import Key, Model, check_integer, check_positive, check_tensor
+from xhat.core import NO_GRADIENT, Key, Model, check_integer, check_positive, check_tensor
 from xhat.objectives.base import Measurement, Objective, check_loss
 from xhat.objectives.counted import Counted, check_part
 
@@ -58,9 +58,10 @@ class _Classes(Objective):
         logits = self.of_first().model(x)
         if not isinstance(logits, Tensor) or logits.ndim < 2 or logits.shape[0] != 1:
             came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            hint = NO_GRADIENT * hasattr(logits, "__array__") * (not isinstance(logits, Tensor))
             raise ValueError(
                 f"the model must return logits of shape (n, classes), or (n, classes, *positions), "
-                f"but for one input it returned {came}."
+                f"but for one input it returned {came}{hint}."
             )
         classes, positions = logits.shape[1], tuple(logits.shape[2:])
         if classes < 2:
