@@ -1,6 +1,7 @@
 """The loop: from starts to a ``Result``, one batch of live candidates at a time."""
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import (
+    InputWarning,
     check_kind,
     check_tensor,
     evaluation_mode,
@@ -164,6 +166,8 @@ def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]
     """Return the answers as a result in which nothing contradicts anything."""
     found = {name: answers.columns[name] for name in ANSWERED}
     certificate = certified(run.setup.problem, answers, run.chunk)
+    for note in run.setup.noticed.notes:
+        warnings.warn(f"{note}.", InputWarning, stacklevel=3)
     found["violation"] = certificate.worst
     endings = settled(answers, run.setup, certificate)
     return Result(
@@ -176,7 +180,7 @@ def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]
         targeted=answers.targeted,
         seed=run.seed,
         seconds=clock(),
-        notes=nature.notes,
+        notes=(*nature.notes, *run.setup.noticed.notes),
         trajectory=answers.trajectory(),
     )
 
