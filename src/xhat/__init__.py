@@ -38,7 +38,7 @@ _ROOMS = {
     ),
     "xhat.spaces": (
         "Affine", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "Ordered", "Rounded",
-        "Scaled", "Softmax", "Space", "Squashed", "Summed", "Symmetric", "Tied", "Warped",
+        "Softmax", "Space", "Squashed", "Summed", "Symmetric", "Tied", "Warped",
     ),
     "xhat.objectives": (
         "CrossEntropy", "Custom", "Entropy", "InLatent", "Interval", "Margin", "Match", "Maximize",

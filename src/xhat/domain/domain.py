@@ -17,7 +17,7 @@ from xhat.domain.references import References, chosen
 from xhat.domain.self_testing import self_test
 from xhat.domain.tested import SelfTest
 from xhat.judges import Judge
-from xhat.spaces import Box, Masked, Scaled, Space
+from xhat.spaces import Box, Masked, Space
 
 __all__ = ["Domain"]
 
@@ -178,7 +178,7 @@ class Domain:
 
     @property
     def scale(self) -> Tensor:
-        """The unit in which steps are measured: a power of two near the range of the samples.
+        """The unit in which steps and distances are measured: about the range of the samples.
 
         ``(1,)`` for images, fields and signals; ``(1, columns)`` for a table.
         """
@@ -186,8 +186,8 @@ class Domain:
             wide = (self.high - self.low).amax()
             if not bool(wide.isfinite()):
                 wide = _RANGE * self.x.std()
-            return _power_of_two(wide.reshape(1))
-        return _power_of_two(_RANGE * self.x.std(dim=0, keepdim=True))
+            return _positive(wide.reshape(1))
+        return _positive(_RANGE * self.x.std(dim=0, keepdim=True))
 
     def space(self, x0: Tensor) -> Space:
         """Return the space for starts ``(n, *x_shape)``: within the limits, in units of ``scale``.
@@ -203,11 +203,8 @@ class Domain:
             if low.numel() == 1:
                 like = like[0].amin().reshape(1), like[1].amax().reshape(1)
             low, high = torch.minimum(low, like[0]), torch.maximum(high, like[1])
-        if bool((self.scale == 1).all()) and self.kind != "table":
-            space: Space = Box(*_ends(low, high))
-        else:
-            space = Scaled(*_ends(low, high), self.scale.to(x0))
-        return self.hold(space, x0)
+        unit = self.scale[0] if self.scale.numel() > 1 else float(self.scale)
+        return self.hold(Box(*_ends(low, high), unit=unit), x0)
 
     def hold(self, space: Space, x0: Tensor) -> Space:
         """Return a space in which what must not change stays as in the starts.
@@ -524,10 +521,9 @@ def _distinct(x: Tensor) -> Tensor:
     return first.scatter_reduce(0, place, torch.arange(len(x)), "amin").sort().values
 
 
-def _power_of_two(wide: Tensor) -> Tensor:
-    """Return the power of two nearest to each, by which multiplying rounds nothing."""
-    some = torch.where(wide > 0, wide, torch.ones_like(wide))
-    return torch.exp2(some.log2().round())
+def _positive(wide: Tensor) -> Tensor:
+    """Return lengths, with 1 for those of 0: columns that never vary."""
+    return torch.where(wide > 0, wide, torch.ones_like(wide))
 
 
 def _ends(low: Tensor, high: Tensor) -> tuple[Any, Any]:

@@ -24,7 +24,7 @@ __all__ = ["LiveBatch", "Setup", "measured", "snapshot"]
 
 # Codes of why a candidate leaves; a rule's code is its place in ``Setup.rules`` plus 1.
 _STAYS, _BAD_LOSS, _BAD_GRADIENT, _FLAT, _TOO_SHORT, _NOWHERE = 0, -1, -2, -3, -4, -5
-_SHORT = 1e-3  # in the unit of z
+_SHORT = 1e-3  # in the unit of steppers
 _IDLE = 20  # steps in a row without a gradient, after which a stepper's memory is spent
 _SEEN = ("ids", "steps", "evaluations", "rules")  # the rows that stop rules look at
 
@@ -102,7 +102,7 @@ class LiveBatch:
             "steps": steps.to(z.device),
             "evaluations": column(0, torch.long),
             "idle": column(0, torch.long),
-            "stepper": self.setup.stepper.init(z),
+            "stepper": self.setup.stepper.init(problem.space.in_units(z)),
             "rules": {str(i): rule.init(n, z.device) for i, rule in enumerate(self.setup.rules)},
         }
         self.rows, self.fresh = (join(self.rows, new) if self.rows else new), True
@@ -325,11 +325,15 @@ class LiveBatch:
         return Ending(status, f" at step {step}" if status in _DATED else "")
 
     def _move(self, loss: Tensor, gradient: Tensor) -> None:
-        rows, stepper = self.rows, self.setup.stepper
+        rows, stepper, space = self.rows, self.setup.stepper, self.problem.space
         with torch.no_grad():
+            here, gradient = space.in_units(rows["z"]), space.of_units(gradient)
             if stepper.curved:
                 gradient = self._unheld(rows["z"], gradient)
-            z, rows["stepper"] = stepper.step(rows["z"], loss, gradient, rows["stepper"])
+            there, rows["stepper"] = stepper.step(here, loss, gradient, rows["stepper"])
+            z = there
+            if space.unit is not None:  # what was not moved must not be rounded either
+                z = torch.where(there == here, rows["z"], space.of_units(there))
             still = self._still(z, gradient) if self.fresh else None
             rows["z"] = self.problem.project(z)
         rows["steps"] = rows["steps"] + 1
@@ -347,6 +351,7 @@ class LiveBatch:
         """Return the gradient, 0 for features that a short step against it would not move."""
         norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
         short = _SHORT * per_row(1 / norm.clamp_min(torch.finfo(norm.dtype).tiny), z) * gradient
+        short = self.problem.space.of_units(short)
         held = (self.problem.project(z - short) == z) & (z - short != z)
         return torch.where(held, 0.0, gradient)
 

@@ -89,6 +89,8 @@ def solve(
     if stepper is None:
         stepper = LBFGS() if problem.general else Adam()
     check_kind("stepper", stepper, Stepper)
+    if stepper.open:
+        problem = replace(problem, space=problem.space.in_ranges())
     if restarts is not None:
         check_kind("restarts", restarts, Restarts)
     compute, watch = Compute.of(compute), Watch() if watch is None else watch

@@ -325,7 +325,9 @@ def _first_multipliers(problem: Problem, z: Tensor) -> Multipliers:
         x = problem.space.decode(z)
         loss = problem.objective.measure(x, z).loss
         (gradient,) = torch.autograd.grad(loss.sum(), z, allow_unused=True)
-    slope = torch.zeros_like(loss) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
+    slope = torch.zeros_like(loss)
+    if gradient is not None:
+        slope = problem.space.of_units(gradient).flatten(1).abs().amax(dim=1)
     here = Linearized(problem, z)
     widths = [(c.equality, c.values(x.detach()).shape[1]) for c in problem.general]
     equality = torch.tensor([equal for equal, width in widths for _ in range(width)])

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -137,6 +137,10 @@ class InLatent(Objective):
 
     def __init__(self, objective: "Objective | Callable[[Tensor], Tensor]") -> None:
         self.objective = as_objective(objective)
+
+    def in_units(self, span: Tensor | None) -> Self:  # noqa: ARG002 - of inputs, not of z
+        """Return itself: the range of a feature says nothing of ``z``."""
+        return self
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002 - the whole point
         """Measure the objective at ``z``."""

@@ -23,7 +23,6 @@ from xhat.spaces.nesting import check_kept
 from xhat.spaces.ordered import Ordered
 from xhat.spaces.round import Normalized, Squashed
 from xhat.spaces.rounded import Rounded
-from xhat.spaces.scaled import Scaled
 from xhat.spaces.softmax import Softmax
 from xhat.spaces.summed import Summed
 from xhat.spaces.symmetric import Symmetric, Tied
@@ -39,7 +38,6 @@ __all__ = [
     "Normalized",
     "Ordered",
     "Rounded",
-    "Scaled",
     "Softmax",
     "Space",
     "Squashed",
