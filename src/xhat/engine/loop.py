@@ -26,6 +26,7 @@ from xhat.engine.problem import Problem
 from xhat.engine.result import Result
 from xhat.engine.rounds import Rounds
 from xhat.engine.run import Restarts, Run, Watch
+from xhat.engine.slopes import FLAT
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import LBFGS, Adam, Stepper
 from xhat.engine.stopping import MaxSteps, StopRule
@@ -113,7 +114,7 @@ def solve(
         torch.enable_grad(),
     ):
         try:
-            nature = probe_model(setup, x0, compute.chunk)
+            nature = probe_model(setup, x0, compute.chunk, max_steps)
         except KeyboardInterrupt:
             setup.stopped.set()
             nature = Nature()
@@ -168,10 +169,15 @@ def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]
     """Return the answers as a result in which nothing contradicts anything."""
     found = {name: answers.columns[name] for name in ANSWERED}
     certificate = certified(run.setup.problem, answers, run.chunk)
-    for note in run.setup.noticed.notes:
+    endings = settled(answers, run.setup, certificate)
+    flat = [
+        i for i, ending in enumerate(endings) if ending.status in (Status.FLAT_START, Status.FLAT)
+    ]
+    if answers.targeted and not bool(answers.columns["reached"][flat].all()):
+        run.setup.noticed.further.append(FLAT)
+    for note in run.setup.noticed.warnings:
         warnings.warn(f"{note}.", InputWarning, stacklevel=3)
     found["violation"] = certificate.worst
-    endings = settled(answers, run.setup, certificate)
     return Result(
         x0=run.x0.cpu(),  # where all columns are
         **found,

@@ -17,10 +17,12 @@ class Noticed:
             of the candidate, as indices into its ``z``.
         pulled: the constraint whose multiplier was largest when a candidate ended without its goal
             or without a feasible point, and that multiplier.
+        further: other sentences.
     """
 
     left_out: dict[int, tuple[int, set[tuple[int, ...]]]] = field(default_factory=dict)
     pulled: dict[int, tuple[str, float]] = field(default_factory=dict)
+    further: list[str] = field(default_factory=list)
 
     def leave_out(self, candidate: int, step: int, features: Sequence[Sequence[int]]) -> None:
         """Take down that features of a candidate had no finite derivative at a step."""
@@ -31,7 +33,12 @@ class Noticed:
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for everything that was noticed."""
-        return (*self._left_out(), *self._pulled())
+        return (*self.warnings, *self._pulled(), *self.further)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those among them that no status says."""
+        return self._left_out()
 
     def _left_out(self) -> tuple[str, ...]:
         if not self.left_out:

@@ -1,8 +1,8 @@
 """The noun of this room, how objectives combine, and objectives of the user's own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,16 @@ from torch import Tensor
 
 from xhat.core import PerCandidate, check_positive
 
-__all__ = ["Custom", "InLatent", "Measurement", "Objective", "Sum", "Weighted", "as_objective"]
+__all__ = [
+    "Custom",
+    "InLatent",
+    "Measurement",
+    "Objective",
+    "Sum",
+    "Weighted",
+    "as_objective",
+    "together",
+]
 
 
 @dataclass(frozen=True)
@@ -25,12 +34,15 @@ class Measurement:
             with the target; None where the target is not a distribution.
         merit: ``(n,)``, with a graph back to ``x``: the quantity that a search descends, if it is
             not the loss itself; None for the loss.
+        scale_free: ``(n,)`` booleans, where another loss stands in for one whose gradient would
+            vanish; None where there is no such thing.
     """
 
     loss: Tensor
     reached: Tensor | None = None
     confidence: Tensor | None = None
     merit: Tensor | None = None
+    scale_free: Tensor | None = None
 
     @property
     def descended(self) -> Tensor:
@@ -94,14 +106,7 @@ class Sum(Objective):
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:
         """Measure every term and add the losses."""
-        found = [term.measure(x, z) for term in self.terms]
-        reached = [m.reached for m in found if m.reached is not None]
-        confidence = [m.confidence for m in found if m.confidence is not None]
-        return Measurement(
-            reduce(torch.add, [m.loss for m in found]),
-            reduce(torch.logical_and, reached) if reached else None,
-            reduce(torch.minimum, confidence) if confidence else None,
-        )
+        return together([term.measure(x, z) for term in self.terms])
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check every term."""
@@ -119,7 +124,7 @@ class Weighted(Objective):
     def measure(self, x: Tensor, z: Tensor) -> Measurement:
         """Measure the objective and scale its loss."""
         found = self.objective.measure(x, z)
-        return Measurement(self.weight * found.loss, found.reached, found.confidence)
+        return replace(found, loss=self.weight * found.loss)
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the objective."""
@@ -177,6 +182,19 @@ class Custom(Objective):
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Call the function on ``x``."""
         return Measurement(self.function(x))
+
+
+def together(found: Sequence[Measurement]) -> Measurement:
+    """Return what a sum says, of which every term has said this."""
+    if len(found) == 1:
+        return found[0]
+    reached = [m.reached for m in found if m.reached is not None]
+    confidence = [m.confidence for m in found if m.confidence is not None]
+    return Measurement(
+        reduce(torch.add, [m.loss for m in found]),
+        reduce(torch.logical_and, reached) if reached else None,
+        reduce(torch.minimum, confidence) if confidence else None,
+    )
 
 
 def as_objective(value: "Objective | Callable[[Tensor], Tensor]") -> Objective:

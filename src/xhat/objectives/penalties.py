@@ -43,7 +43,7 @@ class Proximity(Objective):
         unit: Tensor | float | None = None,
     ) -> None:
         self.reference = check_tensor("the reference", reference)
-        self.norm = check_choice("norm", norm, ("squared", "l2", "l1", "linf"))
+        self.norm = check_choice("norm", norm, ("linf", "squared", "l2", "l1"))
         self.open = unit is None
         self.unit = check_numbers("the unit", 1.0 if unit is None else unit)
         if bool((self.unit <= 0).any()):
