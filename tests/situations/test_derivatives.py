@@ -101,9 +101,12 @@ def test_a_channel_of_an_image_without_derivatives():
 def test_only_where_nothing_finite_is_left_it_ends():
     x = inputs()
     x[0] = 0.0
-    found = None
-    with pytest.warns(InputWarning, match="candidate 0: features 0, 1, 2 and 3 more"):
-        found = solve(Problem(lambda x: x.sqrt().sum(dim=1), Box()), x, max_steps=5)
+    found = solve(
+        Problem(lambda x: x.sqrt().sum(dim=1), Box(-1, 1)),
+        x,
+        stepper=SignDescent(1e-3),
+        max_steps=5,
+    )
     assert found.sentences[0] == "gradient became non-finite at step 0"
     assert found.sentences[1] == "step budget spent"
     assert torch.equal(found.x[0], x[0])
@@ -117,8 +120,7 @@ def test_in_other_spaces(space):
 
     x = torch.tensor([[0.25, 0.5, 0.25]]) if isinstance(space, Softmax) else torch.ones(1, 3)
     if isinstance(space, Softmax):  # all of z lies on the way to that share
-        with pytest.warns(InputWarning, match="features 0, 1, 2"):
-            found = solve(Problem(loss, space), x, max_steps=3)
+        found = solve(Problem(loss, space), x, max_steps=3)
         assert found.status == ("gradient became non-finite",)
         return
     with pytest.warns(InputWarning, match="feature 0"):

@@ -193,7 +193,7 @@ class LiveBatch:
         odd = ~torch.isfinite(gradient) & per_row(code == _BAD_GRADIENT, gradient)
         gradient = torch.where(odd, 0.0, gradient)
         goes = (code == _BAD_GRADIENT) & gradient.flatten(1).any(dim=1)
-        for row in (odd.flatten(1).any(dim=1)).nonzero()[:, 0].tolist():
+        for row in goes.nonzero()[:, 0].tolist():  # of the others their status says it
             i, step = int(self.rows["ids"][row]), int(self.rows["steps"][row])
             self.setup.noticed.leave_out(i, step, odd[row].nonzero().tolist())
         return gradient, torch.where(goes, _STAYS, code)
