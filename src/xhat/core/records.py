@@ -63,13 +63,13 @@ class PerCandidate:
 
         return self._map(move, lambda part: part.to(device, dtype))
 
-    def in_units(self, span: Tensor | None) -> Self:
+    def measured_in(self, span: Tensor | None) -> Self:
         """Return the same record with distances whose unit is left open measured in ``span``.
 
         Args:
             span: the range of each feature, ``(1, *x_shape)`` or ``(1,)``; None for 1.
         """
-        return self if span is None else self._map(_same, lambda part: part.in_units(span))
+        return self if span is None else self._map(_same, lambda part: part.measured_in(span))
 
     def modules(self) -> Iterator[nn.Module]:
         """Yield every ``nn.Module`` that a model of this record, or of a part of it, is or owns."""

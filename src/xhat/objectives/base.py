@@ -143,7 +143,7 @@ class InLatent(Objective):
     def __init__(self, objective: "Objective | Callable[[Tensor], Tensor]") -> None:
         self.objective = as_objective(objective)
 
-    def in_units(self, span: Tensor | None) -> Self:  # noqa: ARG002 - of inputs, not of z
+    def measured_in(self, span: Tensor | None) -> Self:  # noqa: ARG002 - of inputs, not of z
         """Return itself: the range of a feature says nothing of ``z``."""
         return self
 

@@ -50,7 +50,7 @@ class Proximity(Objective):
             raise ValueError(f"the unit must be above 0, but is {float(self.unit.min()):g}.")
         self.unit = self.unit.reshape(1) if self.unit.ndim == 0 else self.unit
 
-    def in_units(self, span: Tensor | None) -> Self:
+    def measured_in(self, span: Tensor | None) -> Self:
         """Return the same in units of ``span``, if no unit was given."""
         if span is None or not self.open:
             return self
