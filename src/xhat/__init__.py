@@ -38,7 +38,7 @@ _ROOMS = {
     ),
     "xhat.spaces": (
         "Affine", "Between", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "OneHot",
-        "Ordered", "Parts", "Rounded", "Scaled", "Softmax", "Space", "Sparse", "Squashed", "Summed",
+        "Ordered", "Parts", "Rounded", "Softmax", "Space", "Sparse", "Squashed", "Summed",
         "Symmetric", "Tied", "Warped",
     ),
     "xhat.objectives": (

@@ -280,8 +280,11 @@ def test_a_gradient_that_becomes_zero_ends_what_nothing_else_moves():
     x0 = torch.tensor([[0.75, 0.9], [0.6, 0.55]])
     found = solve(hinge, x0, stepper=GradientDescent(0.1), max_steps=50)
     assert found.sentences == ("the gradient is zero at step 4", "the gradient is zero at step 1")
-    onward = solve(hinge, x0, stepper=Adam(0.1), max_steps=50)  # its momentum still moves
-    assert set(onward.status) == {"step budget spent"}
+    onward = solve(hinge, x0, stepper=Adam(0.1), max_steps=50)  # its momentum moves for a while
+    assert onward.sentences == (
+        "the gradient is zero at step 24",
+        "the gradient is zero at step 21",
+    )
 
 
 class Below(Objective):

@@ -194,8 +194,8 @@ KINDS: dict[str, Kind] = {
         in_box,
         "edges",
     ),
-    "Scaled": Kind(
-        lambda seed, shape, top, _: "spaces.Scaled({}, {}, torch.tensor([4.0]))".format(
+    "Box in units": Kind(
+        lambda seed, shape, top, _: "spaces.Box({}, {}, unit=4.0)".format(
             *open_ends(seed, shape, top)
         ),
         in_box,

@@ -254,9 +254,9 @@ SPACES: list[Entry] = [
     ),
     Entry("logit", lambda n: spaces.Logit(0, 1), (spaces.Logit,)),
     Entry(
-        "scaled",
-        lambda n: spaces.Scaled(0.0, 1.0, torch.linspace(0.1, 4, 36).reshape(1, *SHAPE)),
-        (spaces.Scaled,),
+        "box-in-units",
+        lambda n: spaces.Box(0.0, 1.0, unit=torch.linspace(0.1, 4, 36).reshape(SHAPE)),
+        (spaces.Box,),
     ),
     Entry("latent", lambda n: spaces.Latent(*autoencoder()), (spaces.Latent,)),
     Entry("latent-box", lambda n: spaces.Latent(*autoencoder(), (-ends(), 2 * ends()))),

@@ -64,6 +64,14 @@ class PerCandidate:
 
         return self._map(move, lambda part: part.to(device, dtype))
 
+    def measured_in(self, span: Tensor | None) -> Self:
+        """Return the same record with distances whose unit is left open measured in ``span``.
+
+        Args:
+            span: the range of each feature, ``(1, *x_shape)`` or ``(1,)``; None for 1.
+        """
+        return self if span is None else self._map(_same, lambda part: part.measured_in(span))
+
     def modules(self) -> Iterator[nn.Module]:
         """Yield every ``nn.Module`` that a model of this record, or of a part of it, is or owns."""
         for model in self._callables():
@@ -107,7 +115,7 @@ class PerCandidate:
         def wrap(value: Any) -> Any:
             return torch.compile(value, backend=backend)
 
-        new = self._map(lambda tensor: tensor, lambda part: part.compiled(backend))
+        new = self._map(_same, lambda part: part.compiled(backend))
         for name in self.models:
             value = getattr(self, name)
             if value is not None and not isinstance(value, PerCandidate):
@@ -141,6 +149,10 @@ class PerCandidate:
                 continue
             object.__setattr__(new, name, changed)  # records may be frozen dataclasses
         return new
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def per_row(values: Tensor, like: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from xhat.domain.references import References
 from xhat.domain.rows import directed, rows_of
 from xhat.domain.schema import Schema
 from xhat.judges import Judge
-from xhat.spaces import Box, Masked, Scaled, Space
+from xhat.spaces import Box, Masked, Space
 
 __all__ = ["Domain"]
 
@@ -196,7 +196,7 @@ class Domain(Fitted):
 
     @property
     def scale(self) -> Tensor:
-        """The unit in which steps are measured: a power of two near the range of the samples.
+        """The unit in which steps and distances are measured: about the range of the samples.
 
         ``(1,)`` for images, fields and signals; ``(1, columns)`` for a table.
         """
@@ -231,9 +231,8 @@ class Domain(Fitted):
             like = like[0].amin().reshape(1), like[1].amax().reshape(1)
         low = torch.where(declared, low, torch.minimum(low, like[0]))
         high = torch.where(declared, high, torch.maximum(high, like[1]))
-        if bool((self.scale == 1).all()) and self.kind != "table":
-            return Box(*_ends(low, high))
-        return Scaled(*_ends(low, high), self.scale.to(x0))
+        unit = self.scale[0] if self.scale.numel() > 1 else float(self.scale)
+        return Box(*_ends(low, high), unit=unit)
 
     def hold(self, space: Space, x0: Tensor) -> Space:
         """Return a space in which what must not change stays as in the starts.

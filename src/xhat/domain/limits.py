@@ -7,7 +7,7 @@ from torch import Tensor
 
 from xhat.domain.schema import Schema
 
-__all__ = ["limits_of", "power_of_two", "units_of"]
+__all__ = ["limits_of", "units_of"]
 
 _RANGE = 3.5  # standard deviations that are about the range of what is evenly distributed
 _DARK = 127  # images of larger numbers are taken for bytes
@@ -72,24 +72,18 @@ def _seen(x: Tensor, kind: str) -> tuple[Tensor, Tensor]:
 
 
 def units_of(x: Tensor, kind: str, limits: tuple[Tensor, Tensor], schema: Schema | None) -> Tensor:
-    """Return the unit of a step: a power of two near the range of the samples.
+    """Return the unit of a step: the range of the samples, about.
 
     ``(1,)`` for images, fields and signals; ``(1, columns)`` for a table, 1 where a number is 0 or
     1 by its kind.
     """
     if kind != "table":
         wide = (limits[1] - limits[0]).amax()
-        return power_of_two((wide if bool(wide.isfinite()) else _RANGE * x.std()).reshape(1))
-    units = power_of_two(_RANGE * x.std(dim=0, keepdim=True))
+        return _positive((wide if bool(wide.isfinite()) else _RANGE * x.std()).reshape(1))
+    units = _positive(_RANGE * x.std(dim=0, keepdim=True))
     return units if schema is None else torch.where(schema.unit_steps, 1.0, units)
 
 
-def power_of_two(wide: Tensor) -> Tensor:
-    """Return the power of two nearest to each, by which multiplying rounds nothing.
-
-    Example:
-        >>> power_of_two(torch.tensor([3.5, 1000.0]))
-        tensor([   4., 1024.])
-    """
-    some = torch.where(wide > 0, wide, torch.ones_like(wide))
-    return torch.exp2(some.log2().round())
+def _positive(wide: Tensor) -> Tensor:
+    """Return lengths, with 1 for those of 0: columns that never vary."""
+    return torch.where(wide > 0, wide, torch.ones_like(wide))

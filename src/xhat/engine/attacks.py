@@ -94,7 +94,7 @@ def pgd(
     rate = 2.5 * float(ball.radius[0]) / MaxSteps(steps).count if rate is None else rate
     wanted = Untargeted(model, label) if target is None else CrossEntropy(model, target)
     return solve(
-        Problem(wanted, Box(*bounds) if space is None else space, (ball,)),
+        Problem(wanted, Box(*bounds, unit=1.0) if space is None else space, (ball,)),
         x0 if start is None else start,
         stepper=SignDescent(rate) if norm == "linf" else NormalizedDescent(rate),
         stop=stop,

@@ -12,6 +12,7 @@ from torch import Tensor
 from xhat.core import per_row
 from xhat.engine.answers import ANSWERED, Answers
 from xhat.engine.faults import failure
+from xhat.engine.noticed import Noticed
 from xhat.engine.problem import Problem
 from xhat.engine.rows import Live, Rows, join, take
 from xhat.engine.status import Ending, Status
@@ -23,7 +24,8 @@ __all__ = ["LiveBatch", "Setup", "measured", "snapshot"]
 
 # Codes of why a candidate leaves; a rule's code is its place in ``Setup.rules`` plus 1.
 _STAYS, _BAD_LOSS, _BAD_GRADIENT, _FLAT, _TOO_SHORT, _NOWHERE = 0, -1, -2, -3, -4, -5
-_SHORT = 1e-3  # in the unit of z
+_SHORT = 1e-3  # in the unit of steppers
+_IDLE = 20  # steps in a row without a gradient, after which a stepper's memory is spent
 _SEEN = ("ids", "steps", "evaluations", "rules")  # the rows that stop rules look at
 
 
@@ -42,6 +44,7 @@ class Setup:
         passes: over which an answer is averaged before it counts; more than 1 for a random model.
         rounding: of the models' weights, relative; 0 for single precision or better.
         stopped: set when the user has interrupted the search.
+        noticed: what is noticed on the way.
     """
 
     problem: Problem
@@ -54,6 +57,7 @@ class Setup:
     passes: int = 1
     rounding: float = 0.0
     stopped: Event = field(default_factory=Event)
+    noticed: Noticed = field(default_factory=Noticed)
 
     @property
     def aims(self) -> bool:
@@ -99,7 +103,8 @@ class LiveBatch:
             "reached": column(False, torch.bool),
             "steps": steps.to(z.device),
             "evaluations": column(0, torch.long),
-            "stepper": self.setup.stepper.init(z),
+            "idle": column(0, torch.long),
+            "stepper": self.setup.stepper.init(problem.space.in_units(z)),
             "rules": {str(i): rule.init(n, z.device) for i, rule in enumerate(self.setup.rules)},
         }
         self.rows, self.fresh = (join(self.rows, new) if self.rows else new), True
@@ -150,11 +155,14 @@ class LiveBatch:
             return
         (gradient,) = torch.autograd.grad(found.descended.sum(), z)
         self.rows["z"] = z.detach()
-        sound = torch.isfinite(gradient.flatten(1).sum(dim=1)) | self._may_recover(loss)
+        size = gradient.flatten(1).abs().amax(dim=1)
+        sound = torch.isfinite(size) | self._may_recover(loss)
         code = torch.where((code == _STAYS) & ~sound, _BAD_GRADIENT, code)
-        if self.fresh or not self.rows["stepper"]:
-            code = torch.where((code == _STAYS) & self._rests(gradient), _FLAT, code)
+        code = torch.where((code == _STAYS) & self._rests(size), _FLAT, code)
         stays = (code == _STAYS).nonzero()[:, 0]
+        if len(stays) < len(code):
+            gradient, code = self._without_odd(gradient, code)
+            stays = (code == _STAYS).nonzero()[:, 0]
         if len(stays) < len(code):
             self._leave(code)
             loss, gradient = loss[stays], gradient[stays]
@@ -167,12 +175,30 @@ class LiveBatch:
             off = torch.stack([part.violation(x) for part in self.problem.projected]).amax(dim=0)
         return (self.rows["steps"] == 0) & ~(off <= self.problem.tolerance)
 
-    def _rests(self, gradient: Tensor) -> Tensor:
-        """Return whom a gradient of 0 leaves where it is for ever: nothing else pushes it."""
-        zero = ~gradient.flatten(1).any(dim=1)
+    def _rests(self, size: Tensor) -> Tensor:
+        """Return whom a gradient of 0 leaves where it is for ever: nothing else pushes it.
+
+        A stepper with a memory is pushed by that for a while.
+        """
+        zero = size == 0
         if self.setup.passes > 1:  # the next answer of a random model may differ
             return torch.zeros_like(zero)
-        return zero & ((self.rows["steps"] == 0) | (not self.rows["stepper"]))
+        self.rows["idle"] = idle = torch.where(zero, self.rows["idle"] + 1, 0)
+        patience = _IDLE if self.rows["stepper"] else 1
+        return (idle >= patience) | (zero & (self.rows["steps"] == 0))
+
+    def _without_odd(self, gradient: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Leave out the features whose derivative is not finite, where others can go on.
+
+        Of a random model the next answer may differ, so that a candidate of it waits as well.
+        """
+        odd = ~torch.isfinite(gradient) & per_row(code == _BAD_GRADIENT, gradient)
+        gradient = torch.where(odd, 0.0, gradient)
+        goes = (code == _BAD_GRADIENT) & gradient.flatten(1).any(dim=1)
+        for row in goes.nonzero()[:, 0].tolist():  # of the others their status says it
+            i, step = int(self.rows["ids"][row]), int(self.rows["steps"][row])
+            self.setup.noticed.leave_out(i, step, odd[row].nonzero().tolist())
+        return gradient, torch.where(goes, _STAYS, code)
 
     def _seen(self, x: Tensor, loss: Tensor, found: Measurement) -> Live:
         confidence = None if found.confidence is None else found.confidence.detach()
@@ -309,11 +335,15 @@ class LiveBatch:
         return not bool(gradient.any())
 
     def _move(self, loss: Tensor, gradient: Tensor) -> None:
-        rows, stepper = self.rows, self.setup.stepper
+        rows, stepper, space = self.rows, self.setup.stepper, self.problem.space
         with torch.no_grad():
+            here, gradient = space.in_units(rows["z"]), space.of_units(gradient)
             if stepper.curved:
                 gradient = self._unheld(rows["z"], gradient)
-            z, rows["stepper"] = stepper.step(rows["z"], loss, gradient, rows["stepper"])
+            there, rows["stepper"] = stepper.step(here, loss, gradient, rows["stepper"])
+            z = there
+            if space.unit is not None:  # what was not moved must not be rounded either
+                z = torch.where(there == here, rows["z"], space.of_units(there))
             still = self._still(z, gradient) if self.fresh else None
             rows["z"] = self.problem.project(z)
         rows["steps"] = rows["steps"] + 1
@@ -331,6 +361,7 @@ class LiveBatch:
         """Return the gradient, 0 for features that a short step against it would not move."""
         norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
         short = _SHORT * per_row(1 / norm.clamp_min(torch.finfo(norm.dtype).tiny), z) * gradient
+        short = self.problem.space.of_units(short)
         held = (self.problem.project(z - short) == z) & (z - short != z)
         return torch.where(held, 0.0, gradient)
 

@@ -16,6 +16,7 @@ from xhat.core import InputWarning, generator
 from xhat.engine.batch import Setup, measured, snapshot
 from xhat.engine.claims import same_answers
 from xhat.engine.problem import Problem
+from xhat.engine.slopes import Slopes
 from xhat.objectives import Measurement
 from xhat.spaces import check_kept
 
@@ -36,23 +37,29 @@ class Nature:
         mixes: whether a candidate's answer depends on who else is in the batch.
         remarks: what is to be known of how the model is asked.
         untold: whether they are to be warned of.
+        slopes: sentences about gradients that lead nowhere.
+        steps: sentences about steps that do; no warning, for they may have been asked for.
     """
 
     random: bool = False
     mixes: bool = False
     remarks: tuple[str, ...] = ()
     untold: bool = False
+    slopes: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each, as warnings and results tell it."""
         found = ((self.random, _RANDOM), (self.mixes, _MIXES))
-        return (*(text for says, text in found if says), *self.remarks)
+        said = (text for says, text in found if says)
+        return (*said, *self.slopes, *self.remarks, *self.steps)
 
     def warn(self) -> None:
         """Tell the caller of ``solve``."""
+        known = (*self.steps, *(() if self.untold else self.remarks))
         for note in self.notes:
-            if note in self.remarks and not self.untold:
+            if note in known:
                 continue
             warnings.warn(f"{note}.", InputWarning, stacklevel=4)
 
@@ -67,8 +74,14 @@ _MIXES = (
 )
 
 
-def probe_model(setup: Setup, x0: Tensor, chunk: int) -> Nature:
+def probe_model(setup: Setup, x0: Tensor, chunk: int, steps: int) -> Nature:
     """Try the problem on the first starts; warn of what is unusual.
+
+    Args:
+        setup: of the search.
+        x0: ``(n, *x_shape)``, all starts.
+        chunk: the most candidates at once.
+        steps: the step budget.
 
     Raises:
         TypeError: something cannot be differentiated.
@@ -79,7 +92,7 @@ def probe_model(setup: Setup, x0: Tensor, chunk: int) -> Nature:
     x0 = x0[: min(_FEW, chunk)].to(setup.device, setup.dtype)
     problem = setup.problem.select(torch.arange(len(x0))).to(setup.device, setup.dtype)
     _check_one(setup.problem.to(setup.device, setup.dtype), x0)
-    nature = _seen(setup, problem, x0)
+    nature = _seen(setup, problem, x0, steps)
     objective = setup.problem.objective
     nature = replace(nature, remarks=objective.remarks, untold=objective.untold)
     nature.warn()
@@ -103,12 +116,13 @@ def _check_one(problem: Problem, x0: Tensor) -> None:
         raise refused
 
 
-def _seen(setup: Setup, problem: Problem, x0: Tensor) -> Nature:
+def _seen(setup: Setup, problem: Problem, x0: Tensor, steps: int) -> Nature:
     count = len(x0)
     with torch.no_grad():
         try:
             z = problem.project(problem.space.begin(x0))
-            first, *again = (measured(problem, z)[1] for _ in range(LOOKS - 1))
+            slopes = Slopes.at(problem, z, setup.stepper, steps)
+            first, again = slopes.found, [measured(problem, z)[1] for _ in range(LOOKS - 2)]
             found = measured(problem, _others_moved(problem, z))[1]
         except Exception:  # noqa: BLE001 - a start that the model cannot take has its own status
             return Nature()
@@ -116,12 +130,12 @@ def _seen(setup: Setup, problem: Problem, x0: Tensor) -> Nature:
         none = torch.zeros(count, dtype=torch.long, device=setup.device)
         for rule in setup.rules:
             rule.fired(snapshot(found, none, none, 0.0), rule.init(count, setup.device))
-        setup.stepper.step(z, first.loss, torch.ones_like(z), setup.stepper.init(z))
         same = partial(same_answers, rounding=setup.rounding)
         if not all(same(first, other) for other in again):
             return Nature(random=True)
         try:
-            return _alone(problem, z, first, found, same)
+            seen = _alone(problem, z, first, found, same)
+            return replace(seen, slopes=slopes.warnings, steps=slopes.notes)
         except Exception:  # noqa: BLE001
             return Nature()
 

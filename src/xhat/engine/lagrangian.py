@@ -80,6 +80,11 @@ class AugmentedLagrangian(Stepper):
         return self
 
     @property
+    def open(self) -> bool:
+        """Whether the length of the steps of its stepper is left open."""
+        return self.stepper.open
+
+    @property
     def recovers(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether its stepper can go back from a trial whose loss is not finite."""
         return self.stepper.recovers

@@ -1,6 +1,7 @@
 """The loop: from starts to a ``Result``, one batch of live candidates at a time."""
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import (
+    InputWarning,
     Layout,
     Parts,
     check_kind,
@@ -27,6 +29,7 @@ from xhat.engine.problem import Problem
 from xhat.engine.result import Result
 from xhat.engine.rounds import Rounds
 from xhat.engine.run import Restarts, Run, Watch
+from xhat.engine.slopes import FLAT
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import LBFGS, Adam, Stepper
 from xhat.engine.stopping import MaxSteps, StopRule
@@ -95,6 +98,8 @@ def solve(
     if stepper is None:
         stepper = LBFGS() if problem.general else Adam()
     check_kind("stepper", stepper, Stepper)
+    if stepper.open:
+        problem = replace(problem, space=problem.space.in_ranges())
     if restarts is not None:
         check_kind("restarts", restarts, Restarts)
     compute, watch = Compute.of(compute), Watch() if watch is None else watch
@@ -122,7 +127,7 @@ def solve(
         torch.enable_grad(),
     ):
         try:
-            nature = probe_model(setup, x0, compute.chunk)
+            nature = probe_model(setup, x0, compute.chunk, max_steps)
         except KeyboardInterrupt:
             setup.stopped.set()
             nature = Nature()
@@ -181,8 +186,15 @@ def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]
     """Return the answers as a result in which nothing contradicts anything."""
     found = {name: answers.columns[name] for name in ANSWERED}
     certificate = certified(run.setup.problem, answers, run.chunk)
-    found["violation"] = certificate.worst
     endings = settled(answers, run.setup, certificate)
+    flat = [
+        i for i, ending in enumerate(endings) if ending.status in (Status.FLAT_START, Status.FLAT)
+    ]
+    if answers.targeted and not bool(answers.columns["reached"][flat].all()):
+        run.setup.noticed.further.append(FLAT)
+    for note in run.setup.noticed.warnings:
+        warnings.warn(f"{note}.", InputWarning, stacklevel=3)
+    found["violation"] = certificate.worst
     return Result(
         x0=run.x0.cpu(),  # where all columns are
         **found,
@@ -193,7 +205,7 @@ def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]
         targeted=answers.targeted,
         seed=run.seed,
         seconds=clock(),
-        notes=nature.notes,
+        notes=(*nature.notes, *run.setup.noticed.notes),
         trajectory=answers.trajectory(),
     )
 

@@ -60,9 +60,10 @@ class Problem(PerCandidate):
 
     def __post_init__(self) -> None:
         """Check the parts."""
-        object.__setattr__(self, "objective", as_objective(self.objective))
+        objective = as_objective(self.objective)
         if not isinstance(self.space, Space):
             raise TypeError(f"space must be a Space, not {type(self.space).__name__}.")
+        object.__setattr__(self, "objective", objective.measured_in(self.space.span))
         several = isinstance(self.constraints, tuple | list)
         constraints = tuple(self.constraints) if several else (self.constraints,)
         object.__setattr__(self, "constraints", constraints)

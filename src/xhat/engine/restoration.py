@@ -44,7 +44,8 @@ def restore(problem: Problem, z: Tensor, equality: Tensor) -> Tensor:
         going = (least > aim) & (length >= _HOPELESS) & (idle < _IDLE)
         if not bool(going.any()):
             break
-        wanted = best + per_row(length, z) * _step(problem, best, equality, free)
+        step = problem.space.of_units(_step(problem, best, equality, free))
+        wanted = best + per_row(length, z) * step
         trial = problem.project(wanted)
         found = _worst(_residuals(_conditions(problem, trial), equality, 0.0))
         better = going & (found < least * (1 - (_SHARE * length).clamp_min(rounding)))
@@ -68,6 +69,8 @@ def _step(problem: Problem, z: Tensor, equality: Tensor, free: Tensor) -> Tensor
 class Linearized:
     """The conditions near some ``z``, and products with their Jacobian ``J``.
 
+    Directions are in the unit of steppers.
+
     Attributes:
         values: ``(n, k)``, at ``z``.
     """
@@ -87,17 +90,17 @@ class Linearized:
                 self._graph, self.z, weights, retain_graph=True, allow_unused=True
             )
         gradient = torch.zeros_like(self.z) if gradient is None else gradient
-        return gradient.nan_to_num(0.0, 0.0, 0.0)
+        return self.problem.space.of_units(gradient).nan_to_num(0.0, 0.0, 0.0)
 
     def along(self, direction: Tensor) -> Tensor:
         """Return ``J v`` of ``(n, *z_shape)`` directions, ``(n, k)``; 0 where it is not finite.
 
         By central differences: they need no second derivative, which many models do not have.
         """
-        z = self.z.detach()
-        reach = torch.finfo(z.dtype).eps ** (1 / 3) * (1 + _largest(z))
+        z, space = self.z.detach(), self.problem.space
+        reach = torch.finfo(z.dtype).eps ** (1 / 3) * (1 + _largest(space.in_units(z)))
         size = reach / _largest(direction).clamp_min(torch.finfo(z.dtype).tiny)
-        move = per_row(size, z) * direction
+        move = space.of_units(per_row(size, z) * direction)
         ahead, behind = (_conditions(self.problem, z + sign * move) for sign in (1, -1))
         return ((ahead - behind) / (2 * size[:, None])).nan_to_num(0.0, 0.0, 0.0)
 

@@ -105,6 +105,7 @@ class Rounds:
             state.failed = dict.fromkeys(unfinished, Ending(Status.INTERRUPTED)) | state.failed
         else:
             self._each(state, ids[~state.lost[ids]], lambda part: self._restore(state, part))
+        self._tell_what_pulls(state, ids)
         unwritten = {i: why for i, why in state.failed.items() if answers.endings[i] is None}
         answers.leave_out(unwritten, self.run.starts)
         for i, why in state.failed.items():
@@ -265,6 +266,25 @@ class Rounds:
             if answers.endings[i] not in self.final:
                 answers.endings[i] = Ending(Status.INFEASIBLE)
 
+    def _tell_what_pulls(self, state: "_State", ids: Tensor) -> None:
+        """Name the constraint that keeps a candidate from its goal, or from being feasible."""
+        answers, had, noticed = state.answers, state.answers.columns, self.run.setup.noticed
+        for i in ids.tolist():
+            noticed.pulled.pop(i, None)
+            infeasible = bool(had["violation"][i] > self.tolerance)
+            missed = answers.targeted and not bool(had["reached"][i])
+            pull = state.multipliers.values[i].abs() * state.multipliers.scales[i]
+            if not (infeasible or missed) or bool(state.lost[i]) or not bool(pull.max() > 0):
+                continue
+            x = had["x"][[i]].to(self.run.setup.device)
+            names = [
+                part.name
+                for part in self.run.setup.narrowed(torch.tensor([i])).general
+                for _ in range(part.values(x).shape[1])
+            ]
+            most = int(pull.argmax())
+            noticed.pulled[i] = names[most], float(pull[most] / state.multipliers.weight[i])
+
 
 class _State:
     """What is known of all ``n`` candidates between rounds; on the CPU."""
@@ -325,7 +345,9 @@ def _first_multipliers(problem: Problem, z: Tensor) -> Multipliers:
         x = problem.space.decode(z)
         loss = problem.objective.measure(x, z).loss
         (gradient,) = torch.autograd.grad(loss.sum(), z, allow_unused=True)
-    slope = torch.zeros_like(loss) if gradient is None else gradient.flatten(1).abs().amax(dim=1)
+    slope = torch.zeros_like(loss)
+    if gradient is not None:
+        slope = problem.space.of_units(gradient).flatten(1).abs().amax(dim=1)
     here = Linearized(problem, z)
     widths = [(c.equality, c.values(x.detach()).shape[1]) for c in problem.general]
     equality = torch.tensor([equal for equal, width in widths for _ in range(width)])

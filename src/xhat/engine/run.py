@@ -25,7 +25,8 @@ class Restarts:
 
     Attributes:
         tries: how many, the first included.
-        radius: of the uniform noise added to the start, in the unit of ``x``.
+        radius: of the uniform noise added to the start, as a share of each feature's range where
+            the space has one (see ``Box``), else in the unit of ``x``.
         from_start: whether the first try begins at the start itself.
     """
 
@@ -113,7 +114,9 @@ class Run:
         """Return where a try of the candidates ``ids`` begins, ``(m, *z_shape)``."""
         problem, x0 = self.setup.narrowed(ids), self.x0[ids]
         if self.restarts is not None and (number > 0 or not self.restarts.from_start):
-            x0 = x0 + self.restarts.radius * candidate_noise(x0, self.seed, "restart", number)
+            noise = self.restarts.radius * candidate_noise(x0, self.seed, "restart", number)
+            span = problem.space.span
+            x0 = x0 + (noise if span is None else span.to(x0) * noise)
         with torch.no_grad():
             return problem.project(problem.space.begin(x0.to(self.setup.device, self.setup.dtype)))
 

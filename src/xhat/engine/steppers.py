@@ -38,6 +38,7 @@ class Stepper(ABC):
             candidate need not leave there.
         curved: whether it learns curvature from changes of the gradient, and so must be given 0
             for features that a bound holds.
+        usual: the length of a step whose length is left open, as a share of each feature's range.
         rotates: whether a step commutes with every orthogonal map of ``z``: the step from ``Q z``,
             with the gradient turned likewise, is ``Q`` times the step from ``z``. All steppers
             commute with exchanges of features and changes of their sign.
@@ -46,6 +47,12 @@ class Stepper(ABC):
     recovers: ClassVar[bool] = False
     curved: ClassVar[bool] = False
     rotates: ClassVar[bool] = False
+    usual: ClassVar[float] = 1.0
+
+    @property
+    def open(self) -> bool:
+        """Whether the length of its steps is left open: then it counts in ranges of features."""
+        return False
 
     @property
     def lagrangian(self) -> "AugmentedLagrangian | None":
@@ -68,9 +75,34 @@ class Stepper(ABC):
         """
 
 
+class _Rated(Stepper):
+    """What all steppers have whose step is a number."""
+
+    rate: float | None
+
+    @property
+    def open(self) -> bool:
+        """Whether no rate was given."""
+        return self.rate is None
+
+    @property
+    def size(self) -> float:
+        """The rate, given or usual."""
+        return self.usual if self.rate is None else self.rate
+
+    def __post_init__(self) -> None:
+        """Check the rate."""
+        if self.rate is not None:
+            check_positive("rate", self.rate)
+
+
 @dataclass(frozen=True)
-class GradientDescent(Stepper):
+class GradientDescent(_Rated):
     """``v = momentum * v + g``, ``z = z - rate * v`` (Polyak's heavy ball).
+
+    Attributes:
+        rate: in the unit of ``z``; None for 0.1, with ``z`` in shares of each feature's range.
+        momentum: in [0, 1).
 
     Example:
         >>> z, _ = GradientDescent(0.5).step(torch.ones(1, 1), torch.ones(1), torch.ones(1, 1), {})
@@ -80,12 +112,14 @@ class GradientDescent(Stepper):
 
     rotates: ClassVar[bool] = True
 
-    rate: float = 0.1
+    usual: ClassVar[float] = 0.1
+
+    rate: float | None = None
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        check_positive("rate", self.rate)
+        super().__post_init__()
         check_share("momentum", self.momentum)
 
     def init(self, z: Tensor) -> State:
@@ -95,70 +129,75 @@ class GradientDescent(Stepper):
     def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
         """Step against the (accumulated) gradient."""
         if not self.momentum:
-            return z - self.rate * gradient, state
+            return z - self.size * gradient, state
         velocity = self.momentum * state["velocity"] + gradient
-        return z - self.rate * velocity, {"velocity": velocity}
+        return z - self.size * velocity, {"velocity": velocity}
 
 
 @dataclass(frozen=True)
-class SignDescent(Stepper):
+class SignDescent(_Rated):
     """``z = z - rate * sign(g)``: steepest descent in the Linf norm.
 
     The step of Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to
     Adversarial Attacks" (2018). It depends on the axes, and so does not commute with rotations.
+
+    Attributes:
+        rate: in the unit of ``z``; None for 0.02 of each feature's range.
     """
 
-    rate: float = 0.02
+    usual: ClassVar[float] = 0.02
 
-    def __post_init__(self) -> None:
-        """Check the rate."""
-        check_positive("rate", self.rate)
+    rate: float | None = None
 
     def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
         """Step every feature by the same size."""
-        return torch.add(z, gradient.sign(), alpha=-self.rate), state
+        return torch.add(z, gradient.sign(), alpha=-self.size), state
 
 
 @dataclass(frozen=True)
-class NormalizedDescent(Stepper):
-    """``z = z - rate * g / ||g||_2``: steps of one length; none where the gradient is 0."""
+class NormalizedDescent(_Rated):
+    """``z = z - rate * g / ||g||_2``: steps of one length; none where the gradient is 0.
+
+    Attributes:
+        rate: in the unit of ``z``; None for 0.1, with ``z`` in shares of each feature's range.
+    """
 
     rotates: ClassVar[bool] = True
 
-    rate: float = 0.1
+    usual: ClassVar[float] = 0.1
 
-    def __post_init__(self) -> None:
-        """Check the rate."""
-        check_positive("rate", self.rate)
+    rate: float | None = None
 
     def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
         """Step by the length ``rate``."""
         norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-        length = self.rate / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+        length = self.size / norm.clamp_min(torch.finfo(norm.dtype).tiny)
         return z - per_row(length, gradient) * gradient, state
 
 
 @dataclass(frozen=True)
-class Adam(Stepper):
+class Adam(_Rated):
     """Kingma, Ba, "Adam: A Method for Stochastic Optimization" (ICLR 2015); a clock per candidate.
 
     It divides feature by feature, and so does not commute with rotations; ``VectorAdam`` does.
 
     Attributes:
-        rate: the step size, in the unit of ``z``.
+        rate: the step size, in the unit of ``z``; None for 0.05 of each feature's range.
         beta1: decay of the mean gradient, in [0, 1).
         beta2: decay of the mean squared gradient, in [0, 1).
         epsilon: added to the root of the latter.
     """
 
-    rate: float = 0.05
+    usual: ClassVar[float] = 0.05
+
+    rate: float | None = None
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        check_positive("rate", self.rate)
+        super().__post_init__()
         check_positive("epsilon", self.epsilon)
         check_share("beta1", self.beta1)
         check_share("beta2", self.beta2)
@@ -173,7 +212,7 @@ class Adam(Stepper):
         clock = state["clock"] + 1
         mean = torch.lerp(state["mean"], gradient, 1 - self.beta1)
         square = torch.lerp(state["square"], gradient.square(), 1 - self.beta2)
-        size = per_row(self.rate / (1 - self.beta1**clock), z)
+        size = per_row(self.size / (1 - self.beta1**clock), z)
         root = (square / per_row(1 - self.beta2**clock, z)).sqrt_().add_(self.epsilon)
         return z - size * mean / root, {"mean": mean, "square": square, "clock": clock}
 
@@ -191,7 +230,8 @@ class LBFGS(Stepper):
 
     Attributes:
         history: how many past (step, gradient change) pairs are kept.
-        first: the length of the very first trial, in the unit of ``z``.
+        first: the length of the very first trial, in the unit of ``z``; None for 1, with ``z`` in
+            shares of each feature's range.
         shrink: a rejected trial is shortened to the least of a parabola, but at least by this, in
             (0, 1).
         decrease: Armijo's share of the predicted decrease that must be met, in (0, 1).
@@ -201,15 +241,21 @@ class LBFGS(Stepper):
     recovers: ClassVar[bool] = True
     curved: ClassVar[bool] = True
 
+    @property
+    def open(self) -> bool:
+        """Whether the first trial has no length of its own."""
+        return self.first is None
+
     history: int = 10
-    first: float = 1.0
+    first: float | None = None
     shrink: float = 0.5
     decrease: float = 1e-4
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_count("history", self.history)
-        check_positive("first", self.first)
+        if self.first is not None:
+            check_positive("first", self.first)
         for name in ("shrink", "decrease"):
             check_fraction(name, getattr(self, name))
 
@@ -265,8 +311,7 @@ class LBFGS(Stepper):
 
     def _remember(self, state: State, move: Tensor, change: Tensor, accepted: Tensor) -> State:
         curvature = (move * change).sum(dim=1)
-        flat = torch.finfo(move.dtype).eps * change.square().sum(dim=1)
-        keep = (accepted & (curvature > flat))[:, None]
+        keep = (accepted & _bends(curvature, move, change))[:, None]
 
         def push(past: Tensor, latest: Tensor) -> Tensor:
             wide = keep if past.ndim == 2 else keep[:, :, None]
@@ -283,7 +328,7 @@ class LBFGS(Stepper):
         free = (gradient != 0).to(gradient.dtype)[:, None]
         moves, changes = memory["moves"] * free, memory["changes"] * free
         curvature, bend = (moves * changes).sum(dim=2), changes.square().sum(dim=2)
-        there = (memory["known"] > 0) & (curvature > torch.finfo(bend.dtype).eps * bend)
+        there = (memory["known"] > 0) & _bends(curvature, moves, changes)
         rho = torch.where(there, 1 / curvature.where(there, 1.0), 0.0)
         scale, any_known = _latest(curvature / bend.where(there, 1.0), there)
         norm = torch.linalg.vector_norm(gradient, dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
@@ -292,7 +337,7 @@ class LBFGS(Stepper):
             alpha = rho[:, i] * (moves[:, i] * q).sum(dim=1)
             q = q - alpha[:, None] * changes[:, i]
             alphas.append(alpha)
-        q = torch.where(any_known, scale, self.first / norm)[:, None] * q
+        q = torch.where(any_known, scale, (self.first or self.usual) / norm)[:, None] * q
         for i, alpha in zip(range(self.history), reversed(alphas), strict=True):
             beta = rho[:, i] * (changes[:, i] * q).sum(dim=1)
             q = q + (alpha - beta)[:, None] * moves[:, i]
@@ -301,6 +346,12 @@ class LBFGS(Stepper):
 
 _LEAST_SHRINK = 0.1
 _HOPELESS = 1e-4  # a length at which the direction, not the length, is to blame
+
+
+def _bends(curvature: Tensor, move: Tensor, change: Tensor) -> Tensor:
+    """Return whether a curvature is more than rounding, whatever loss and ``z`` are measured in."""
+    lengths = [torch.linalg.vector_norm(each, dim=-1) for each in (move, change)]
+    return curvature > torch.finfo(move.dtype).eps * lengths[0] * lengths[1]
 
 
 def _latest(values: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,8 @@ class VectorAdam(Adam):
     2022.
 
     Attributes:
-        rate: the length of the first step of a vector, in the unit of ``z``.
+        rate: the length of the first step of a vector, in the unit of ``z``; None for 0.05, with
+            ``z`` in shares of each feature's range.
         beta1: decay of the mean gradient, in [0, 1).
         beta2: decay of the mean squared norm, in [0, 1).
         epsilon: added to the root of the latter.
@@ -64,7 +65,7 @@ class VectorAdam(Adam):
         clock = state["clock"] + 1
         mean = torch.lerp(state["mean"], gradient, 1 - self.beta1)
         square = torch.lerp(state["square"], self._squares(gradient), 1 - self.beta2)
-        size = per_row(self.rate / (1 - self.beta1**clock), z)
+        size = per_row(self.size / (1 - self.beta1**clock), z)
         root = (square / per_row(1 - self.beta2**clock, square)).sqrt() + self.epsilon
         return z - size * mean / root, {"mean": mean, "square": square, "clock": clock}
 

@@ -1,4 +1,4 @@
-"""What is assumed where there is no domain: limits, and units of 1."""
+"""What is assumed where there is no domain: limits, and their width as the unit of steps."""
 
 from typing import Any, NoReturn
 
@@ -36,7 +36,12 @@ class Surroundings:
         inside = bool(((x0 >= 0) & (x0 <= 1)).all())
         self.limits = limits or ((0.0, 1.0) if inside else (-torch.inf, torch.inf))
         self.assumed = limits is None
-        self.scale = torch.ones(1)
+
+    @property
+    def scale(self) -> Tensor:
+        """The range of each feature, by which steps and distances are measured; 1 without ends."""
+        span = self._box().span
+        return torch.ones(1) if span is None else span.float()
 
     @property
     def note(self) -> str | None:
@@ -59,6 +64,9 @@ class Surroundings:
             TypeError, ValueError: limits that are none.
         """
         del x0
+        return self._box().in_ranges()
+
+    def _box(self) -> Box:
         if not isinstance(self.limits, tuple | list) or len(self.limits) != 2:
             raise ValueError(f"limits must be (low, high), but are {self.limits!r}.")
         return Box(*self.limits)

@@ -17,6 +17,7 @@ from xhat.objectives.base import (
     Sum,
     Weighted,
     as_objective,
+    together,
 )
 from xhat.objectives.classes import CrossEntropy, Margin, Untargeted
 from xhat.objectives.energy import Energy
@@ -61,4 +62,5 @@ __all__ = [
     "Untargeted",
     "Weighted",
     "as_objective",
+    "together",
 ]

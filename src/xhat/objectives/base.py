@@ -1,8 +1,8 @@
 """The noun of this room, how objectives combine, and objectives of the user's own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from math import isfinite
 from typing import Any, ClassVar, Self
@@ -12,7 +12,16 @@ from torch import Tensor
 
 from xhat.core import NO_GRADIENT, Layout, Model, PerCandidate, check_positive, is_raised_here
 
-__all__ = ["Custom", "InLatent", "Measurement", "Objective", "Sum", "Weighted", "as_objective"]
+__all__ = [
+    "Custom",
+    "InLatent",
+    "Measurement",
+    "Objective",
+    "Sum",
+    "Weighted",
+    "as_objective",
+    "together",
+]
 
 
 @dataclass(frozen=True)
@@ -26,12 +35,15 @@ class Measurement:
             with the target; None where the target is not a distribution.
         merit: ``(n,)``, with a graph back to ``x``: the quantity that a search descends, if it is
             not the loss itself; None for the loss.
+        scale_free: ``(n,)`` booleans, where another loss stands in for one whose gradient would
+            vanish; None where there is no such thing.
     """
 
     loss: Tensor
     reached: Tensor | None = None
     confidence: Tensor | None = None
     merit: Tensor | None = None
+    scale_free: Tensor | None = None
 
     @property
     def descended(self) -> Tensor:
@@ -99,14 +111,7 @@ class Sum(Objective):
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:
         """Measure every term and add the losses."""
-        found = [term.measure(x, z) for term in self.terms]
-        reached = [m.reached for m in found if m.reached is not None]
-        confidence = [m.confidence for m in found if m.confidence is not None]
-        return Measurement(
-            reduce(torch.add, [m.loss for m in found]),
-            reduce(torch.logical_and, reached) if reached else None,
-            reduce(torch.minimum, confidence) if confidence else None,
-        )
+        return together([term.measure(x, z) for term in self.terms])
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check every term."""
@@ -124,7 +129,7 @@ class Weighted(Objective):
     def measure(self, x: Tensor, z: Tensor) -> Measurement:
         """Measure the objective and scale its loss."""
         found = self.objective.measure(x, z)
-        return Measurement(self.weight * found.loss, found.reached, found.confidence)
+        return replace(found, loss=self.weight * found.loss)
 
     def check(self, x: Tensor, z: Tensor) -> None:
         """Check the objective."""
@@ -142,6 +147,10 @@ class InLatent(Objective):
 
     def __init__(self, objective: "Objective | Callable[[Tensor], Tensor]") -> None:
         self.objective = as_objective(objective)
+
+    def measured_in(self, span: Tensor | None) -> Self:  # noqa: ARG002 - of inputs, not of z
+        """Return itself: the range of a feature says nothing of ``z``."""
+        return self
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002 - the whole point
         """Measure the objective at ``z``."""
@@ -249,6 +258,19 @@ def _reached(reached: Any, given: Mapping[str, Any] | None) -> tuple[Model | Non
             f"(n,) booleans, not {reached!r}."
         )
     return None, float(reached)
+
+
+def together(found: Sequence[Measurement]) -> Measurement:
+    """Return what a sum says, of which every term has said this."""
+    if len(found) == 1:
+        return found[0]
+    reached = [m.reached for m in found if m.reached is not None]
+    confidence = [m.confidence for m in found if m.confidence is not None]
+    return Measurement(
+        reduce(torch.add, [m.loss for m in found]),
+        reduce(torch.logical_and, reached) if reached else None,
+        reduce(torch.minimum, confidence) if confidence else None,
+    )
 
 
 def as_objective(value: "Objective | Callable[[Tensor], Tensor]") -> Objective:

@@ -277,6 +277,13 @@ class Untargeted(_Classes):
     1 minus the overlap with ``y``; for a class index, the probability of all other classes
     together.
 
+    Where the class is so sure that the gradient of this vanishes in float32, as it does of a model
+    whose logits are large, the loss is the logarithm of 1 and the class's lead over the best other
+    one instead. Its gradient does not depend on the scale of the logits; it is 0 or more, and so
+    above every log-probability. The trouble, and the difference of logits as the way out, are those
+    of Croce, Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
+    Parameter-Free Attacks" (ICML 2020).
+
     Args:
         model: differentiable, ``(n, *x_shape) -> (n, classes)`` or ``(n, classes, *positions)``
             logits.
@@ -294,8 +301,22 @@ class Untargeted(_Classes):
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return the log-probability, whether it is no longer the highest, and confidence."""
-        _, log_p = self._predict(x)
-        return Measurement(-self._cross_entropy(log_p), *self._agreement(log_p, leaves=True))
+        logits, log_p = self._predict(x)
+        left, other = self._agreement(log_p, leaves=True)
+        entropy = -self._cross_entropy(log_p)
+        if logits.ndim > 2:
+            return Measurement(entropy, left, other)
+        surest = logits.detach().argmax(dim=1, keepdim=True)
+        lead = logits.gather(1, surest) - logits.scatter(1, surest, -torch.inf).amax(
+            1, keepdim=True
+        )
+        lead = lead[:, 0]
+        sure = ~left & (other < 0.5) & (lead.detach() > _SURE)
+        loss = torch.where(sure, torch.log1p(lead.where(sure, 0.0)), entropy)
+        return Measurement(loss, left, other, scale_free=sure)
+
+
+_SURE = 16.0  # logits ahead, from which float32 rounds the probability to 1
 
 
 def _target(target: Any, ignore: int | None = None) -> Tensor:

@@ -1,6 +1,7 @@
 """Penalties on ``x`` itself: nearness to a start, smoothness."""
 
-from typing import ClassVar, Literal
+import copy
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -19,8 +20,11 @@ class Proximity(Objective):
 
     Args:
         reference: ``(n, *shape)``, or ``(1, *shape)`` for all candidates.
-        norm: ``"squared"`` for ``sum d^2``, ``"l2"`` for its root, ``"l1"`` for ``sum |d|``.
+        norm: ``"squared"`` for ``sum d^2``, ``"l2"`` for its root, ``"l1"`` for ``sum |d|``,
+            ``"linf"`` for the largest ``|d|``.
         unit: of each feature, above 0: a number, or ``(1, *shape)``; differences are divided by it.
+            None leaves it open: in a ``Problem`` it is the range of each feature, where the space
+            has one (see ``Box``), so that an income and an age weigh the same; else 1.
 
     Raises:
         ValueError: the reference is empty or not finite, the norm unknown, or a unit not above 0.
@@ -35,15 +39,24 @@ class Proximity(Objective):
     def __init__(
         self,
         reference: Tensor,
-        norm: Literal["squared", "l2", "l1"] = "squared",
-        unit: Tensor | float = 1.0,
+        norm: Literal["squared", "l2", "l1", "linf"] = "squared",
+        unit: Tensor | float | None = None,
     ) -> None:
         self.reference = check_tensor("the reference", reference)
-        self.norm = check_choice("norm", norm, ("squared", "l2", "l1"))
-        self.unit = check_numbers("the unit", unit)
+        self.norm = check_choice("norm", norm, ("linf", "squared", "l2", "l1"))
+        self.open = unit is None
+        self.unit = check_numbers("the unit", 1.0 if unit is None else unit)
         if bool((self.unit <= 0).any()):
             raise ValueError(f"the unit must be above 0, but is {float(self.unit.min()):g}.")
         self.unit = self.unit.reshape(1) if self.unit.ndim == 0 else self.unit
+
+    def measured_in(self, span: Tensor | None) -> Self:
+        """Return the same in units of ``span``, if no unit was given."""
+        if span is None or not self.open:
+            return self
+        new = copy.copy(self)
+        new.unit, new.open = span, False
+        return new
 
     def measure(self, x: Tensor, z: Tensor) -> Measurement:  # noqa: ARG002
         """Return the distance; its gradient is 0 where the distance is."""
@@ -51,7 +64,7 @@ class Proximity(Objective):
         delta = (delta if self._plain else delta / self.unit.to(delta)).flatten(1)
         if self.norm == "squared":
             return Measurement(delta.square().sum(dim=1))
-        return Measurement(torch.linalg.vector_norm(delta, ord=int(self.norm[1]), dim=1))
+        return Measurement(torch.linalg.vector_norm(delta, ord=float(self.norm[1:]), dim=1))
 
     @property
     def _plain(self) -> bool:

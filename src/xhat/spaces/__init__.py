@@ -30,7 +30,6 @@ from xhat.spaces.ordered import Ordered
 from xhat.spaces.parts import Parts
 from xhat.spaces.round import Normalized, Squashed
 from xhat.spaces.rounded import Rounded
-from xhat.spaces.scaled import Scaled
 from xhat.spaces.softmax import Softmax
 from xhat.spaces.sparse import Sparse
 from xhat.spaces.summed import Summed
@@ -51,7 +50,6 @@ __all__ = [
     "Ordered",
     "Parts",
     "Rounded",
-    "Scaled",
     "Softmax",
     "Space",
     "Sparse",

@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -41,6 +41,40 @@ class Space(PerCandidate, ABC):
     def inner(self) -> "Space | None":
         """The space that this one is around, if it is around another."""
         return None
+
+    @property
+    def unit(self) -> Tensor | None:
+        """What steppers count as 1: a length of each entry of ``z``, or one for all; None for 1.
+
+        ``(1, *z_shape)`` or ``(1,)``.
+        """
+        return None
+
+    @property
+    def span(self) -> Tensor | None:
+        """What restarts and distances count as 1: the range of each feature of ``x``; None for 1.
+
+        ``(1, *x_shape)`` or ``(1,)``.
+        """
+        return None
+
+    def in_ranges(self) -> "Space":
+        """Return the same space, of which steppers count the range of each feature as 1.
+
+        Itself where a unit was given, or where ``z`` is no input.
+        """
+        return self
+
+    def in_units(self, z: Tensor) -> Tensor:
+        """Return search variables in the unit of steppers."""
+        return z if self.unit is None else z / self.unit
+
+    def of_units(self, step: Tensor) -> Tensor:
+        """Return a step in the unit of ``z``, given one in that of steppers.
+
+        Also the derivative in the unit of steppers, given that by ``z``.
+        """
+        return step if self.unit is None else self.unit * step
 
     @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
@@ -125,6 +159,25 @@ class Wrapped(Space):
     def shape(self) -> tuple[int, ...] | None:
         """The shape of one input, where the space in it knows it."""
         return self.space.shape
+
+    @property
+    def unit(self) -> Tensor | None:
+        """That of the space in it."""
+        return self.space.unit
+
+    @property
+    def span(self) -> Tensor | None:
+        """That of the space in it."""
+        return self.space.span
+
+    def in_ranges(self) -> Self:
+        """Return the same around the space in it, in ranges."""
+        inner = self.space.in_ranges()
+        if inner is self.space:
+            return self
+        new = copy.copy(self)
+        new.space = inner
+        return new
 
     @property
     def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

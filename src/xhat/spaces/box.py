@@ -1,5 +1,6 @@
 """Boxes: every feature between a lower and an upper bound, by projection or by a sigmoid."""
 
+import copy
 from typing import ClassVar
 
 import torch
@@ -33,6 +34,11 @@ class Bounded(Space):
             raise ValueError("low must be below high for every feature; freeze features by Masked.")
 
     @property
+    def span(self) -> Tensor | None:
+        """The range of each feature."""
+        return _unless_one(self.high - self.low)
+
+    @property
     def shape(self) -> tuple[int, ...] | None:
         """The shape of one input, where a bound has one."""
         return next((tuple(end.shape[1:]) for end in (self.low, self.high) if end.ndim > 1), None)
@@ -55,19 +61,63 @@ class Bounded(Space):
 class Box(Bounded):
     """All inputs with ``low <= x <= high``; ``z`` is ``x`` itself, kept inside by clipping.
 
+    A stepper whose step is left open, such as that of ``solve`` where none is given, steps in
+    shares of each feature's range, so that an income between 0 and 200,000, an age between 18 and
+    99 and a share between 0 and 1 are searched alike. A step that is given, as in ``Adam(0.05)``,
+    is in the unit of ``x``, or in ``unit``.
+
     Args:
         low: a number, or one number per feature in the shape of one input; ``-inf`` is no bound.
         high: likewise, with ``inf``.
+        unit: what steppers, restarts and distances count as 1, above 0: a number, or one for each
+            feature. None is 1 for steps that are given; for everything else, the range where both
+            ends are finite, and 1 elsewhere.
 
     Raises:
-        ValueError: the bounds are empty, NaN, or of different shapes.
+        TypeError: a bound or a unit is no number.
+        ValueError: the bounds are empty, NaN, or of different shapes; or a unit is not above 0.
 
     Example:
         >>> Box(0, 1).project(torch.tensor([[-1.0, 0.5, 2.0]]))
         tensor([[0.0000, 0.5000, 1.0000]])
+        >>> float(Box(0, 255).span), float(Box(0, 255, unit=2.0).span)
+        (255.0, 2.0)
     """
 
     finite: ClassVar[bool] = False
+    per_candidate: ClassVar[tuple[str, ...]] = ("low", "high", "lengths")
+
+    def __init__(
+        self,
+        low: Tensor | float = 0.0,
+        high: Tensor | float = 1.0,
+        unit: Tensor | float | None = None,
+    ) -> None:
+        super().__init__(low, high)
+        wide = self.high.double() - self.low.double()
+        wide = torch.where(wide <= _WIDEST, wide, 1.0)
+        self.lengths = wide if unit is None else _bound("the unit", unit, finite=True)
+        if bool((self.lengths <= 0).any()):
+            raise ValueError(f"the unit must be above 0, but is {float(self.lengths.min()):g}.")
+        self.even, self.given = bool((self.lengths == 1).all()), unit is not None
+
+    @property
+    def unit(self) -> Tensor | None:
+        """What was given."""
+        return self.span if self.given else None
+
+    @property
+    def span(self) -> Tensor | None:
+        """What was given, or the range."""
+        return None if self.even else self.lengths
+
+    def in_ranges(self) -> "Box":
+        """Return the same box with its range as the unit, if none was given."""
+        if self.given or self.even:
+            return self
+        new = copy.copy(self)
+        new.given = True
+        return new
 
     def decode(self, z: Tensor) -> Tensor:
         """Return ``z``."""
@@ -84,6 +134,15 @@ class Box(Bounded):
     def intervals(self) -> tuple[Tensor, Tensor]:
         """Return the bounds."""
         return self.low, self.high
+
+    def check(self, x: Tensor) -> None:
+        """Raise ``ValueError`` unless ``x`` has the shape of bounds and unit, and lies within."""
+        super().check(x)
+        if self.lengths.ndim > 1 and self.lengths.shape[1:] != x.shape[1:]:
+            raise ValueError(
+                f"the unit is for inputs of shape {tuple(self.lengths.shape[1:])}, but the starts "
+                f"have shape {tuple(x.shape[1:])}."
+            )
 
     def project(self, z: Tensor) -> Tensor:
         """Clip every feature to its bounds."""
@@ -149,6 +208,11 @@ class Logit(Bounded):
         return torch.logit((x - low) / (high - low), eps=inset)
 
 
+def _unless_one(lengths: Tensor) -> Tensor | None:
+    return None if bool((lengths == 1).all()) else lengths
+
+
+_WIDEST = torch.finfo(torch.float32).max
 _EDGE = 1e-6  # of the range: the smallest distance to a bound that float32 still resolves at 1
 _REACH = 13.8155  # logit(1 - _EDGE)
 

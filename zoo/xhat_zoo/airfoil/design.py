@@ -77,7 +77,7 @@ def design_box(conditions: int, *, wide: bool = False) -> Box:
         more = (high - low)[: PARAMETERS - 1] / 2
         low[: PARAMETERS - 1] -= more
         high[: PARAMETERS - 1] += more
-    return Box(low, high)
+    return Box(low, high, unit=1.0)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ def pose_space(low: Tensor, high: Tensor) -> Held:
         tensor([[0.6000, 0.0000, 0.8000, 0.0000, 0.5000, 0.0000, 0.0000]])
     """
     turn = torch.full((4,), 8.0)  # far beyond the length 1 that quaternions begin with
-    box = Box(torch.cat([-turn.to(low), low]), torch.cat([turn.to(high), high]))
+    ends = torch.cat([-turn.to(low), low]), torch.cat([turn.to(high), high])
+    box = Box(*ends, unit=1.0)
     return Held(box, _upright)
 
 
