@@ -43,7 +43,9 @@ class _Apart(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor | None, None, None]:
         if not ctx.y.requires_grad:
             return None, None, None
         rows = gradient.reshape(len(gradient), -1).abs().amax(dim=1)

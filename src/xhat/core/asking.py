@@ -160,7 +160,9 @@ class Model(PerCandidate):
         given: Mapping[str, Any] | None = None,
     ) -> None:
         self.function = _callable(function)
-        self.output, self.returns, self.layout = output, "values", None
+        self.output = output
+        self.returns: Returns = "values"
+        self.layout: Layout | None = None
         self.conditions, self.options = _conditions(given)
         self._known = _Known(_Way(output))
         self._settled, self._found = False, None

@@ -107,7 +107,7 @@ def solve(
     layout = Layout.of(x0) if Layout.meant(x0) else None
     if layout is not None:
         problem, x0 = problem.laid_out(layout), layout.pack(x0)
-    x0 = _checked_starts(problem, x0, compute.chunk)
+    x0 = _checked_starts(problem, x0, compute.chunk)  # pyright: ignore[reportArgumentType]
     device = torch.device(compute.device or x0.device)
     check_models(set(problem.modules()), device)
     modules = tuple({id(module): module for module in problem.hidden_modules()}.values())
