@@ -78,7 +78,7 @@ def test_frames_names_and_columns_go_through():
     assert found.reached.all()
     table = found.to_pandas()
     assert table["verdict"].tolist() == [str(each) for each in found.verdicts.outcomes]
-    assert {"status", "x0", "x", "reached"} <= set(table.columns)
+    assert {"status", "x0.alcohol", "x.alcohol", "changed", "reached"} <= set(table.columns)
     assert "<table>" in found._repr_html_()
     assert repr(found).startswith("Judged(Class(2): 3 of 3 reached; ")
     assert xhat.optimize(cultivar, frame, ["a", "b", "c"], domain=domain).reached.all()

@@ -154,7 +154,7 @@ def test_an_interrupt_leaves_an_answer():
 
     def model(x):
         calls.append(len(x))
-        if len(calls) == 8:
+        if len(calls) == 5:
             raise KeyboardInterrupt
         return cultivar(x)
 
@@ -190,7 +190,7 @@ def test_the_model_is_left_as_it_was_and_asked_in_evaluation_mode():
 def test_a_model_that_gives_no_logits_is_refused_in_one_sentence():
     domain = wine()
     with pytest.raises(ValueError, match=r"must return logits of shape \(n, classes\)"):
-        Flow().search(lambda x: x[:, 0], Class(1), domain.x[:3], domain)
+        Flow().search(lambda x: x.sum(), Class(1), domain.x[:3], domain)
 
 
 def test_a_constraint_that_cannot_be_projected_onto_holds_in_the_end():

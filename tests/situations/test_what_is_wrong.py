@@ -45,11 +45,10 @@ def test_large_logits_are_left_by_the_scale_free_loss(stepper, classes):
     model = lambda x: 1000 * net(2, classes=classes)(4 * x - 2)  # noqa: E731
     label = model(X).argmax(dim=1)
     problem = Problem(Untargeted(model, label), Box())
-    with pytest.warns(InputWarning, match="the logits are so large that the gradient"):
-        found = solve(problem, X, stepper=stepper, stop=TargetReached(), max_steps=150)
+    found = solve(problem, X, stepper=stepper, stop=TargetReached(), max_steps=150)
     assert found.reached.all()
     assert (model(found.x).argmax(dim=1) != label).all()
-    assert "which has no scale" in found.notes[0]
+    assert any("which has no scale" in note for note in found.notes)
 
 
 def test_the_scale_free_loss_is_above_every_log_probability_and_has_no_scale():

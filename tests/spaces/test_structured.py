@@ -158,10 +158,11 @@ def test_a_search_finds_the_nearest_input_of_the_space(space, start):
 
 def test_counts_are_whole_in_the_answer_and_its_loss_is_theirs():
     wanted = torch.tensor([[2.2, 4.9, 0.4]])
-    problem = Problem(Proximity(wanted), Rounded(Box(0, 9)))
+    near = Proximity(wanted, unit=1.0)
+    problem = Problem(near, Rounded(Box(0, 9)))
     found = solve(problem, torch.full((1, 3), 7.0), stepper=Adam(0.2), max_steps=100)
     assert found.x.tolist() == [[2.0, 5.0, 0.0]]
-    assert torch.allclose(found.loss, Proximity(wanted)(found.x))
+    assert torch.allclose(found.loss, near(found.x))
 
 
 def test_held_to_a_constraint_it_is_narrowed_with_its_rows():

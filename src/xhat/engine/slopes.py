@@ -67,7 +67,9 @@ class Slopes:
             slopes = [_slope(one.descended, z) for one in found]
         whole = together(found)
         far = _far(problem, z, whole, slopes, stepper, steps)
-        return cls(_bare(whole), _towards(problem, found, slopes), far)
+        large = any(one.scale_free is not None and bool(one.scale_free.any()) for one in found)
+        notes = (*far, _SCALE_FREE) if large else far
+        return cls(_bare(whole), _towards(problem, found, slopes), notes)
 
 
 def _slope(loss: Tensor, z: Tensor) -> Tensor:
@@ -80,8 +82,6 @@ def _slope(loss: Tensor, z: Tensor) -> Tensor:
 def _towards(problem: Problem, found: list[Measurement], slopes: list[Tensor]) -> tuple[str, ...]:
     """Return what is said of the terms that name a goal, where it is not reached yet."""
     notes = []
-    if any(one.scale_free is not None and bool(one.scale_free.any()) for one in found):
-        notes.append(_SCALE_FREE)
     alone = sum((slope.abs().flatten(1).amax(dim=1) for slope in slopes), torch.zeros(()))
     for one, slope in zip(found, slopes, strict=True):
         if one.reached is None:

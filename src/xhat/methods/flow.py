@@ -196,7 +196,8 @@ class Flow(Method):
                 how, problem, x0, prior, wanted, content, to_value, given, domain.relaxed(x0)
             )
             status, passes = flow.searched(given.on_progress, began)
-            flow.restore(until(goal, confidence))
+            if status is not Status.INTERRUPTED:
+                flow.restore(until(goal, confidence))
             found = answered(
                 problem,
                 x0,
