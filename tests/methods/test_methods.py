@@ -135,7 +135,16 @@ def test_tables_are_served_by_those_that_need_no_images():
     domain = wine()
     goal, x0 = Class([1, 2, 0]), domain.x[[0, 60, 150]]
     served = [name for name in EVERY if method(name).missing(domain, goal) is None]
-    assert served == ["distilled", "edited", "flow", "label-free", "nearest", "pgd", "plain", "proximal"]
+    assert served == [
+        "distilled",
+        "edited",
+        "flow",
+        "label-free",
+        "nearest",
+        "pgd",
+        "plain",
+        "proximal",
+    ]
     for name in served:
         if name == "distilled":  # which is for models without gradients
             continue

@@ -266,7 +266,9 @@ def test_a_distribution_at_each_position():
     """foolbox #107: five positions, each a distribution over 20 tokens."""
     head = net(100, 3)
     tokens = 0.9 * torch.eye(20)[torch.arange(10).reshape(2, 5)] + 0.005
-    found = solve(Problem(CrossEntropy(head, 1), Softmax(axis=-1)), tokens, stop=TargetReached(0.45))
+    found = solve(
+        Problem(CrossEntropy(head, 1), Softmax(axis=-1)), tokens, stop=TargetReached(0.45)
+    )
     assert found.reached.all()
     assert torch.allclose(found.x.sum(dim=-1), torch.ones(2, 5), atol=1e-5)
     with pytest.raises(ValueError, match=r"along each line of an axis give axis="):

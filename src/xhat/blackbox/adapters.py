@@ -114,7 +114,7 @@ def open_onnx(path: str) -> Any:
         ValueError: the file is none that it reads.
     """
     with extra("onnx", "ONNX models need"):
-        import onnxruntime
+        import onnxruntime  # pyright: ignore[reportMissingImports]
     try:
         return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -24,7 +24,7 @@ def from_jax(function: Callable[[Any], Any]) -> Callable[[Tensor], Tensor]:
         MissingExtraError: jax is not installed.
     """
     with extra("jax", "functions of JAX need"):
-        import jax
+        import jax  # pyright: ignore[reportMissingImports]
 
     def there(x: Tensor) -> Any:
         return jax.dlpack.from_dlpack(x.detach().contiguous())

@@ -252,12 +252,12 @@ def _reached(reached: Any, given: Mapping[str, Any] | None) -> tuple[Model | Non
     if callable(reached) and not isinstance(reached, type):
         return Model.of(reached, given=given), None
     number = isinstance(reached, int | float) and not isinstance(reached, bool)
-    if not number or not isfinite(reached):
+    if not number or not isfinite(float(reached)):  # pyright: ignore[reportArgumentType]
         raise TypeError(
             f"reached must be a number, which the loss may be at most, or a function that returns "
             f"(n,) booleans, not {reached!r}."
         )
-    return None, float(reached)
+    return None, float(reached)  # pyright: ignore[reportArgumentType]
 
 
 def together(found: Sequence[Measurement]) -> Measurement:

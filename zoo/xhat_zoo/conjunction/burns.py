@@ -25,7 +25,7 @@ class Burns(Space):
     the sine is level, so that an optimum there is an ordinary one.
 
     Args:
-        unit: ``(n, 1)``, m/s, about as large as the Δv that is looked for.
+        speed: ``(n, 1)``, m/s, about as large as the Δv that is looked for.
         latest: ``(n, 1)``, s before the closest approach.
         earliest: likewise.
 
@@ -38,22 +38,22 @@ class Burns(Space):
     """
 
     exact: ClassVar[bool] = False
-    per_candidate: ClassVar[tuple[str, ...]] = ("unit", "latest", "earliest")
+    per_candidate: ClassVar[tuple[str, ...]] = ("speed", "latest", "earliest")
 
-    def __init__(self, unit: Tensor, latest: Tensor, earliest: Tensor) -> None:
-        self.unit, self.latest, self.earliest = unit, latest, earliest
+    def __init__(self, speed: Tensor, latest: Tensor, earliest: Tensor) -> None:
+        self.speed, self.latest, self.earliest = speed, latest, earliest
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the manoeuvre."""
         share = (z[:, 3:] / _PACE).sin().square()
         seconds = self.latest + (self.earliest - self.latest) * share
-        return torch.cat([self.unit * z[:, :3], seconds], dim=1)
+        return torch.cat([self.speed * z[:, :3], seconds], dim=1)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return a ``z`` for a manoeuvre."""
         share = (x[:, 3:] - self.latest) / (self.earliest - self.latest)
         share = share.clamp(_INSET, 1 - _INSET)
-        return torch.cat([x[:, :3] / self.unit, _PACE * share.sqrt().asin()], dim=1)
+        return torch.cat([x[:, :3] / self.speed, _PACE * share.sqrt().asin()], dim=1)
 
 
 class _Conditions:

@@ -36,7 +36,7 @@ def as_goal(target: Any) -> Goal:
     if isinstance(target, type):
         raise TypeError(f"the target must be a goal, but {target.__name__} is a class; call it.")
     if callable(target) and not isinstance(target, Tensor):
-        return Loss(target)
+        return Loss(target)  # pyright: ignore[reportArgumentType]
     if isinstance(target, float):
         raise TypeError(
             f"the target {target:g} is no class; for a value say Value({target:g}, tolerance=…), "

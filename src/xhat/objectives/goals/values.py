@@ -15,7 +15,7 @@ __all__ = ["AtLeast", "AtMost", "Value", "Within"]
 class _Values(Goal):
     """What is wanted of every output that counts; ``_asked`` holds the numbers."""
 
-    _asked: Match | Interval
+    _asked: Any  # a Match or an Interval
 
     @property
     def rows(self) -> int:
@@ -102,7 +102,7 @@ class Value(_Values):
 
     def off(self, y: Tensor) -> Tensor:
         """Return the largest difference of an output, in its tolerances where each has its own."""
-        y = self._asked.read(y.double())
+        y = self._asked.read(y if y.is_complex() else y.double())
         error = self._asked.counted.kept(y - self._asked.value) / self._unit
         return error.abs().amax(dim=1)
 
