@@ -16,7 +16,18 @@ from torch.utils.checkpoint import checkpoint
 
 import xhat
 from tests.laws.test_models import portrait, same
-from xhat import Box, Compute, CrossEntropy, Match, Maximize, Model, Problem, TargetReached, solve
+from xhat import (
+    Box,
+    Compute,
+    CrossEntropy,
+    Match,
+    Maximize,
+    Model,
+    Problem,
+    Rounded,
+    TargetReached,
+    solve,
+)  # fmt: skip
 from xhat.core import InputWarning
 
 STEPS = 8
@@ -490,3 +501,25 @@ def test_a_random_model_is_believed_by_its_means_only():
     claimed = found.reached
     assert (p[claimed] > 0.85).all()
     assert float((p - found.confidence).abs().max()) < 0.25
+
+
+def test_every_part_has_a_space_of_its_own(two):
+    model, image, table = two
+    table = (9 * table).round()
+    spaces = {"image": Box(0, 1), "table": Rounded(Box(0, 9))}
+    problem = Problem(CrossEntropy(model, 1), spaces)
+    found = solve(problem, {"image": image, "table": table}, max_steps=20)
+    assert found.parts["image"].shape == image.shape
+    assert 0 <= float(found.parts["image"].min()) <= float(found.parts["image"].max()) <= 1
+    assert torch.equal(found.parts["table"], found.parts["table"].round())
+    in_order = solve(Problem(CrossEntropy(model, 1), tuple(spaces.values())), (image, table),
+                     max_steps=20)  # fmt: skip
+    assert torch.equal(in_order.x, found.x)
+    for wrong, starts, said in (
+        ({"image": Box(0, 1)}, {"image": image, "table": table}, "for each part of the starts"),
+        (spaces, image, "the starts are one tensor"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            solve(Problem(CrossEntropy(model, 1), wrong), starts)
+    with pytest.raises(TypeError, match="the space of part 'table' must be a Space"):
+        Problem(CrossEntropy(model, 1), {"image": Box(0, 1), "table": 3})

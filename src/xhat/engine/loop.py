@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -98,8 +99,6 @@ def solve(
     if stepper is None:
         stepper = LBFGS() if problem.general else Adam()
     check_kind("stepper", stepper, Stepper)
-    if stepper.open:
-        problem = replace(problem, space=problem.space.in_ranges())
     if restarts is not None:
         check_kind("restarts", restarts, Restarts)
     compute, watch = Compute.of(compute), Watch() if watch is None else watch
@@ -107,6 +106,8 @@ def solve(
     layout = Layout.of(x0) if Layout.meant(x0) else None
     if layout is not None:
         problem, x0 = problem.laid_out(layout), layout.pack(x0)
+    if stepper.open:
+        problem = replace(problem, space=problem.space.in_ranges())
     x0 = _checked_starts(problem, x0, compute.chunk)  # pyright: ignore[reportArgumentType]
     device = torch.device(compute.device or x0.device)
     check_models(set(problem.modules()), device)
@@ -184,7 +185,7 @@ def _interruptible(run: Run, once: Callable[[], Answers], ids: Tensor) -> Answer
 
 def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]) -> Result:
     """Return the answers as a result in which nothing contradicts anything."""
-    found = {name: answers.columns[name] for name in ANSWERED}
+    found: dict[str, Any] = {name: answers.columns[name] for name in ANSWERED}
     certificate = certified(run.setup.problem, answers, run.chunk)
     endings = settled(answers, run.setup, certificate)
     flat = [

@@ -3,7 +3,7 @@
 minimise  objective(decode(z))   over z,   subject to   constraint(decode(z)) <= 0
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -23,7 +23,7 @@ from xhat.constraints import (
 from xhat.core import NO_GRADIENT, Layout, PerCandidate, check_positive, is_raised_here
 from xhat.engine.grids import on_grid, pulled_in
 from xhat.objectives import Objective, as_objective
-from xhat.spaces import Space
+from xhat.spaces import Beside, Space
 
 __all__ = ["Problem"]
 
@@ -37,7 +37,8 @@ class Problem(PerCandidate):
 
     Args:
         objective: an ``Objective``, or any callable ``x -> (n,)`` to minimise.
-        space: how candidates are parameterised.
+        space: how candidates are parameterised; a dict (or tuple) of spaces for starts that are a
+            dict (or tuple) of parts.
         constraints: what must hold for ``x``.
         tolerance: a candidate is feasible when no violation exceeds this, in the constraint's unit.
 
@@ -61,6 +62,8 @@ class Problem(PerCandidate):
     def __post_init__(self) -> None:
         """Check the parts."""
         objective = as_objective(self.objective)
+        if isinstance(self.space, Mapping | tuple | list):
+            object.__setattr__(self, "space", Beside(self.space))
         if not isinstance(self.space, Space):
             raise TypeError(f"space must be a Space, not {type(self.space).__name__}.")
         object.__setattr__(self, "objective", objective.measured_in(self.space.span))
@@ -106,12 +109,14 @@ class Problem(PerCandidate):
         return self.space.carries and part is not None and part.convex
 
     def laid_out(self, layout: Layout) -> "Problem":
-        """Return the same for inputs of several parts, side by side in one flat tensor.
-
-        The space stays that of the flat tensor.
-        """
+        """Return the same for inputs of several parts, side by side in one flat tensor."""
         constraints = tuple(part.laid_out(layout) for part in self.constraints)
-        return replace(self, objective=self.objective.laid_out(layout), constraints=constraints)
+        return replace(
+            self,
+            objective=self.objective.laid_out(layout),
+            space=self.space.laid_out(layout),
+            constraints=constraints,
+        )
 
     def check(self, x0: Tensor) -> None:
         """Try everything on the first candidate, before a search begins.
