@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -19,7 +20,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 import xhat
@@ -501,3 +502,22 @@ def test_a_missing_package_is_named(monkeypatch):
             monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(MissingExtraError, match=rf"pip install 'xhat\[{name}\]'"):
             call("none")
+
+
+def test_a_pipeline_on_a_frame_of_words_and_numbers():
+    frame = IRIS.data.iloc[:, :3].rename(columns=lambda name: name.split(" (")[0]).copy()
+    words = ["thin", "middling", "wide"]
+    frame["width"] = pd.cut(IRIS.data.iloc[:, 3], 3, labels=words).astype(str)
+    flower = IRIS.target_names[IRIS.target]
+    coded = make_column_transformer((OneHotEncoder(), ["width"]), remainder="passthrough")
+    model = make_pipeline(coded, RandomForestClassifier(20, random_state=0)).fit(frame, flower)
+    domain = xhat.Domain(frame, flower, columns={"sepal width": xhat.Column(change="fixed")})
+    starts = frame[flower == "setosa"].iloc[:6]
+    found = xhat.optimize(model, starts, "virginica", domain=domain, seed=1)
+    assert found.method == "distilled"
+    assert found.reached.all()
+    rows = found.frame()
+    assert (model.predict(rows) == "virginica").all()
+    assert set(rows["width"]) <= set(words)
+    assert rows["sepal width"].tolist() == pytest.approx(starts["sepal width"].tolist())
+    assert all("→" in changes for changes in found.changes())

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from xhat.core import evaluation_mode, extra, modules_of
 
-__all__ = ["Way", "can_be_asked", "lacks_gradient", "open_onnx", "way_to_ask"]
+__all__ = ["Frames", "Way", "can_be_asked", "lacks_gradient", "open_onnx", "way_to_ask"]
 
 Way = Callable[[Tensor], Any]
+Frames = Callable[[Tensor], Any]
+"""Rows ``(n, d)`` as a frame."""
 _METHODS = ("predict_proba", "decision_function", "predict")  # of an estimator, best first
 
 
@@ -34,7 +36,7 @@ def can_be_asked(model: Any) -> bool:
     return any(hasattr(model, name) for name in _METHODS) or _is_session(model)
 
 
-def lacks_gradient(model: Any, x: Tensor, names: Sequence[str] | None = None) -> bool:
+def lacks_gradient(model: Any, x: Tensor, frames: Frames | None = None) -> bool:
     """Return whether a model answers, but with nothing that leads back to its input.
 
     Asked of the first input alone, with gradients. A model that answers in no way is not said to
@@ -43,7 +45,7 @@ def lacks_gradient(model: Any, x: Tensor, names: Sequence[str] | None = None) ->
     Args:
         model: a function, or what ``can_be_asked``.
         x: ``(n, *x_shape)``.
-        names: of the columns, for functions of frames.
+        frames: makes frames of rows, for functions of frames.
 
     Example:
         >>> lacks_gradient(torch.sin, torch.zeros(1, 2)), lacks_gradient(np.sin, torch.zeros(1, 2))
@@ -65,20 +67,29 @@ def lacks_gradient(model: Any, x: Tensor, names: Sequence[str] | None = None) ->
                 return not any(t.requires_grad for t in tensors)
             return torch.autograd.grad(total, leaf, allow_unused=True)[0] is None
     except Exception:  # noqa: BLE001 - such as .numpy() of what requires a gradient
-        return any(_answers(way, x[:1]) for way in _ways(model, names))
+        return any(_answers(way, x[:1]) for way in _ways(model, frames))
 
 
-def way_to_ask(model: Any, x: Tensor, *, by_class: bool, names: Sequence[str] | None) -> Way:
+def way_to_ask(
+    model: Any,
+    x: Tensor,
+    *,
+    by_class: bool,
+    names: Sequence[str] | None = None,
+    frames: Frames | None = None,
+) -> Way:
     """Return a function of a batch of tensors that asks a model in the form that it takes.
 
-    A function is given a tensor, an array, or (where columns have names) a pandas frame: the first
-    that it takes without a warning, else the first that it takes at all.
+    A function is given a tensor, an array, or (where columns have names) a frame: the first that it
+    takes without a warning, else the first that it takes at all. What was fitted on a frame is
+    given one with its columns in their order.
 
     Args:
         model: an estimator, a session, or a function.
         x: ``(1, *x_shape)``, with which the forms are tried.
         by_class: whether classes are asked for: an estimator then says probabilities, if it can.
-        names: of the columns, in the order of ``x``.
+        names: of the columns, in the order of ``x``, by which sessions are fed.
+        frames: makes frames of rows, in the user's own columns and words.
 
     Raises:
         TypeError: it takes none of the forms; the message has what it says.
@@ -87,7 +98,7 @@ def way_to_ask(model: Any, x: Tensor, *, by_class: bool, names: Sequence[str] | 
         return _of_session(model, by_class=by_class, names=names)
     if not callable(model):
         model = _method_of(model, by_class=by_class)
-    ways, refused = list(_ways(model, names)), []
+    ways, refused = list(_ways(model, frames)), []
     for strict in (True, False):
         for way in ways:
             try:
@@ -134,33 +145,20 @@ def _method_of(model: Any, *, by_class: bool) -> Callable[[Any], Any]:
     )
 
 
-def _ways(model: Callable[[Any], Any], names: Sequence[str] | None) -> Iterator[Way]:
+def _ways(model: Callable[[Any], Any], frames: Frames | None) -> Iterator[Way]:
     """Yield the forms in which a function may take a batch, the likeliest first."""
     owner = getattr(model, "__self__", None)
     known = getattr(owner, "feature_names_in_", None)
-    if known is not None:  # fitted on a frame
-        names = tuple(known)
     if owner is None or not can_be_asked(owner):
         yield lambda x: model(x.detach().clone())
-    if known is not None and (framed := _framed(model, names)) is not None:
-        yield framed
+    if known is not None and frames is not None:  # fitted on a frame
+        yield lambda x: model(frames(x)[list(known)])
     if (jax := sys.modules.get("jax")) is not None:  # by DLPack, where it is in use at all
         yield lambda x: model(jax.dlpack.from_dlpack(x.detach().clone()))
     yield lambda x: model(_array(x))
     yield lambda x: model(_array(x).astype(np.float32))
-    if known is None and (framed := _framed(model, names)) is not None:
-        yield framed
-
-
-def _framed(model: Callable[[Any], Any], names: Sequence[str] | None) -> Way | None:
-    if names is None:
-        return None
-    try:
-        import pandas
-    except ImportError:
-        return None
-    columns = list(names)
-    return lambda x: model(pandas.DataFrame(_array(x), columns=columns))
+    if frames is not None:
+        yield lambda x: model(frames(x))
 
 
 def _quiet(way: Way) -> Way:

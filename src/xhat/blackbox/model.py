@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xhat.blackbox.adapters import Way, way_to_ask
+from xhat.blackbox.adapters import Frames, Way, way_to_ask
 from xhat.blackbox.readings import Reading
 from xhat.core import check_count, evaluation_mode, modules_of, own_randomness
 
@@ -148,6 +148,7 @@ def as_box(
     by_class: bool,
     classes: Sequence[str] = (),
     names: Sequence[str] | None = None,
+    frames: Frames | None = None,
 ) -> BlackBox:
     """Return a model as one that is only asked, whether it has a gradient or not.
 
@@ -157,6 +158,7 @@ def as_box(
         by_class: whether classes are asked for.
         classes: their names in the order of the domain.
         names: of the columns of ``x``.
+        frames: makes frames of rows, for models that want one.
 
     Raises:
         TypeError: it answers in no form that is known.
@@ -170,7 +172,7 @@ def as_box(
     reading = Reading(by_class=by_class, classes=classes, own=own if plain else None)
     modules = modules_of(model)
     with evaluation_mode(*modules, warn=False), own_randomness(0, torch.device("cpu")):
-        way = way_to_ask(model, x[:1].cpu(), by_class=by_class, names=names)
+        way = way_to_ask(model, x[:1].cpu(), by_class=by_class, names=names, frames=frames)
 
     def asked(rows: Tensor) -> Any:
         with torch.no_grad(), evaluation_mode(*modules, warn=False):

@@ -78,21 +78,18 @@ class Units:
 def units_of(domain: Domain) -> Units:
     """Return what may change in rows of a domain, and into what.
 
-    This is the one place that asks what the columns are: whole numbers and categories are seen from
-    the samples (``Combinations``); a domain that was told its schema is asked for it here.
+    What the columns are is asked of the domain's schema; what it does not say, such as categories
+    that came as columns of 0 and 1, is seen from the samples (``Combinations``).
 
     Args:
         domain: of a table.
     """
     x = domain.x[domain.halves[0]]
-    seen, d = Combinations(x), x.shape[1]
+    d = x.shape[1]
+    whole, places = _kinds(domain, x)
     low, high = (end.reshape(-1).expand(d) for end in (domain.low, domain.high))
-    whole = torch.zeros(d, dtype=torch.bool)
-    for column in seen.columns:
-        whole[column.place] = bool((column.known == column.known.round()).all())
     free = domain.free.reshape(-1)
-    groups = [torch.zeros(d, dtype=torch.bool).index_fill(0, torch.tensor(g), True)
-              for g in seen.groups]  # fmt: skip
+    groups = [torch.zeros(d, dtype=torch.bool).index_fill(0, place, True) for place in places]
     free_groups = [group for group in groups if bool(free[group].all())]
     held = torch.stack(groups).any(dim=0) if groups else torch.zeros(d, dtype=torch.bool)
     alone = [torch.arange(d) == k for k in range(d) if bool(free[k]) and not bool(held[k])]
@@ -113,6 +110,21 @@ def units_of(domain: Domain) -> Units:
         to=torch.cat(to) if to else empty,
         scale=_spread(x),
     )
+
+
+def _kinds(domain: Domain, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return which columns are whole numbers, ``(d,)``, and the columns of each category."""
+    seen, whole = Combinations(x), torch.zeros(x.shape[1], dtype=torch.bool)
+    if domain.schema is None:
+        for column in seen.columns:
+            whole[column.place] = bool((column.known == column.known.round()).all())
+        return whole, [torch.tensor(group) for group in seen.groups]
+    every = torch.arange(x.shape[1])
+    told = [every[group] for group in domain.schema.groups()]
+    known = set(torch.cat(told).tolist()) if told else set()
+    # people code categories themselves, too, one column of yes or no for each
+    own = [torch.tensor(group) for group in seen.groups if known.isdisjoint(group)]
+    return domain.schema.whole, [*told, *own]
 
 
 def _values_of(x: Tensor) -> Tensor:

@@ -43,13 +43,14 @@ def model_of(
     if isinstance(model, type) or not (callable(model) or can_be_asked(model)):
         return model  # of which the objective says what is wrong
     names = None if domain is None or domain.kind != "table" else domain.names
+    frames = None if domain is None or domain.schema is None else domain.decode
     with own_randomness(0, torch.device("cpu")):
-        lacks = lacks_gradient(model, x, names)
+        lacks = lacks_gradient(model, x, frames)
     if not lacks and not limited:
         return model
     classes = () if domain is None else domain.classes
     by_class = bool(classes) if goal is None else goal.by_class
-    return as_box(model, x, by_class=by_class, classes=classes, names=names)
+    return as_box(model, x, by_class=by_class, classes=classes, names=names, frames=frames)
 
 
 def only_asked(model: Callable[[Tensor], Any] | None) -> bool:
