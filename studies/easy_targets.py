@@ -12,7 +12,7 @@ from studies.runner.experiment import Arm, Cell, Claim, Context, Experiment, Pic
 from studies.runner.paired import interval
 from studies.searches import own_pairs
 from studies.surrogates import Plan, surrogate
-from xhat.engine import NormalizedDescent
+from xhat.engine import Adam, NormalizedDescent
 from xhat.judges import Outcome
 from xhat.methods import InBall, InLatentSpace, Method, NearStart, Options, Pixels
 from xhat.report import save_matrices_png
@@ -26,7 +26,11 @@ __all__ = ["EASY_TARGETS"]
 _STARTS = 4
 _SURROGATES = {"plain": Plan(), "robust": Plan(terms=(Adversarial(2.0, "l2", steps=3),))}
 _SEARCHED: dict[str, tuple[str, Method, str]] = {
-    "plain": ("the textbook loop: Adam on pixels until the classifier is sure", Pixels(), "plain"),
+    "plain": (
+        "the textbook loop: Adam on pixels until the classifier is sure",
+        Pixels(Adam(0.05)),
+        "plain",
+    ),
     "pgd": ("adversarial discovery: no pixel may change by more than 0.3", InBall(), "plain"),
     "proximal": (
         "pixels, staying near the start: MAP with a Gaussian prior",

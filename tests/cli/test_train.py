@@ -191,7 +191,7 @@ def test_own_samples_are_trained_on_and_the_weights_searched(xhat, wine):
         ([*OWN, "--outliers", "starts.csv"], "add one of them, or leave the outliers out"),
         ([*OWN, "--latent", "3"], "--latent is for tasks such as digits"),
         ([*OWN, "--limit", "3"], "--limit is for tasks such as digits"),
-        ([*OWN, "--kind", "image"], "samples of the kind image have the shape"),
+        ([*OWN, "--kind", "image"], "a frame is a table; for samples of the kind image"),
         (["train", "digits", "--kind", "image"], "--kind goes with --reference"),
     ],
 )

@@ -16,8 +16,8 @@ REASONS: dict[str, str] = {
     "none = known.none(max(1, len(x) * 2), draws)": (
         "how many samples of no class a training step sees: a choice, and the judge is as good"
     ),
-    "spaces/softmax.py: shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-30) -> "
-    "shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(2e-30)": (
+    "spaces/softmax.py: shares = shares / shares.sum(dim=-1, keepdim=True).clamp_min(1e-30) -> "
+    "shares = shares / shares.sum(dim=-1, keepdim=True).clamp_min(2e-30)": (
         "only keeps a sum of 0 from dividing"
     ),
     "spaces/symmetric.py: flat[alone] = flat.max().clamp_min(0) + 1 + torch.arange("
@@ -42,7 +42,8 @@ REASONS: dict[str, str] = {
     "generator=generator(1, 'anywhere'), dtype=torch.float64)": TASTE,
     "engine/restoration.py: _TURNS = 40 -> _TURNS = 41": TASTE,
     "engine/restoration.py: reach = torch.finfo(z.dtype).eps ** (1 / 3) * (1 + "
-    "_largest(z)) -> reach = torch.finfo(z.dtype).eps ** (1 / 3) * (2 + _largest(z))": TASTE,
+    "_largest(space.in_units(z))) -> reach = torch.finfo(z.dtype).eps ** (1 / 3) * (2 + "
+    "_largest(space.in_units(z)))": TASTE,
     "spaces/nesting.py: return low + (high - low) * x -> return low + (high + low) * x": (
         "wherever it lies: what tries a composition begins at the nearest input of the space"
     ),

@@ -27,6 +27,7 @@ SIGNAL = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:the gradient towards the goal vanishes")
 @pytest.mark.parametrize("kind", domains.KINDS)
 @pytest.mark.parametrize("part", PARTS)
 def test_every_part_trains_on_every_kind_and_the_card_names_it(part, kind, tmp_path):

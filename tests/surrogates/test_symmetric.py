@@ -136,6 +136,7 @@ def test_quarter_turns_are_kept_by_eighths_and_in_a_ball(stepper):
 
 
 @pytest.mark.parametrize("stepper", [s for s in STEPPERS if s.name in ("sign", "adam")], ids=str)
+@pytest.mark.filterwarnings("ignore:the gradient towards the goal vanishes")
 def test_what_the_group_cancels_is_noise_to_a_plain_mean_but_not_here(stepper):
     g, weights = Dihedral(), normal(CLASSES, *SHAPE)
     odd = nn.Sequential(nn.Flatten(), nn.Linear(36, CLASSES), nn.Tanh(), nn.Linear(CLASSES, 4))

@@ -108,7 +108,7 @@ def optimize_command(
         from xhat.cli.inputs import load_model
         from xhat.door.auditing import wanted as wanted_goal
         from xhat.door.models import model_of, only_asked
-        from xhat.door.optimizing import choose, optimize
+        from xhat.door.optimizing import choose, optimize, starts_of
         from xhat.engine import Compute
 
         goal = wanted.goal()
@@ -118,8 +118,9 @@ def optimize_command(
         if device is not None:
             options["compute"] = Compute(device=device)
         asked_of, limited = wanted_goal(goal, domain), evaluations is not None
-        network = model_of(network, starts, asked_of, domain, limited=limited)
-        how = choose(method, starts, goal, domain, limits, blind=only_asked(network))
+        x0 = starts_of(starts, domain)
+        network = model_of(network, x0, asked_of, domain, limited=limited)
+        how = choose(method, x0, goal, domain, limits, blind=only_asked(network))
         with progress_bar() as update, answering() as asked:
 
             def report(progress: "Progress") -> None:

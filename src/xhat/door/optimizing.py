@@ -20,7 +20,7 @@ from xhat.judges import Outcome
 from xhat.methods import Distilled, Flow, Method, Nearest, Options, Surroundings, default_method
 from xhat.methods import method as known_method
 
-__all__ = ["choose", "optimize"]
+__all__ = ["choose", "optimize", "starts_of"]
 
 Model = Callable[[Tensor], Tensor]
 
@@ -95,7 +95,7 @@ def optimize(
         ([True, True], 2)
     """
     layout = parts_of(x0, domain=domain, truth=truth)
-    starts = _starts(x0 if layout is None else layout.pack(x0), domain)
+    starts = starts_of(x0 if layout is None else layout.pack(x0), domain)
     goal = wanted(target, domain)
     model = ready(
         model, starts, goal, output=output, given=given, layout=layout, domain=domain,
@@ -145,7 +145,8 @@ def optimize(
     )
 
 
-def _starts(x0: Any, domain: Domain | None) -> Tensor:
+def starts_of(x0: Any, domain: Domain | None) -> Tensor:
+    """Return starts as a tensor ``(n, *x_shape)``, checked."""
     if domain is not None:
         return domain.check_inputs("the starts", x0)
     return check_tensor("the starts", x0)

@@ -23,7 +23,8 @@ from xhat.constraints import (
 from xhat.core import NO_GRADIENT, Layout, PerCandidate, check_positive, is_raised_here
 from xhat.engine.grids import on_grid, pulled_in
 from xhat.objectives import Objective, as_objective
-from xhat.spaces import Beside, Space
+from xhat.spaces import Space
+from xhat.spaces.beside import Beside
 
 __all__ = ["Problem"]
 

@@ -18,7 +18,6 @@ whose structures cannot be kept together is refused.
 
 from xhat.spaces.affine import Affine
 from xhat.spaces.base import Space, Wrapped
-from xhat.spaces.beside import Beside
 from xhat.spaces.between import Between
 from xhat.spaces.box import Box, Logit
 from xhat.spaces.held import Held
@@ -39,7 +38,6 @@ from xhat.spaces.warped import Warped
 
 __all__ = [
     "Affine",
-    "Beside",
     "Between",
     "Box",
     "Held",

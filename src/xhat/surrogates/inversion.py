@@ -78,7 +78,7 @@ def invert(
     else:
         z = x.new_zeros(len(x), check_count("the length of a code", begin))
     options = {"stepper": Adam(0.1), "stop": Plateau(20, 1e-3)} | options
-    further = Restarts(tries, limit / 4) if check_count("tries", tries) > 1 else None
+    further = Restarts(tries, 1 / 8) if check_count("tries", tries) > 1 else None
     problem = Problem(_Rebuilt(decoder, x), Box(-limit, limit))
     return solve(problem, z, max_steps=max_steps, restarts=further, **options).finished()
 

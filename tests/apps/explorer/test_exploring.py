@@ -91,7 +91,7 @@ class TestQuestion:
 
     def test_structures_are_offered_where_they_can_hold(self):
         kept = {name for name, how in small.explorer().how.items() if structures(how)}
-        assert kept == set(METHODS) - {"nearest", "retrieval", "diffused"}
+        assert kept == set(METHODS) - {"nearest", "retrieval", "diffused", "distilled"}
 
 
 class TestExploring:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xhat.constraints import Constraint, Fixed, Invariance, LinfBall, SumWithin
 from xhat.core import check_choice, check_positive
+from xhat.engine import Adam
 from xhat.methods import Method
 from xhat.symmetry import Mirror
 
@@ -94,6 +95,7 @@ def settings(how: Method) -> tuple[Setting, ...]:
         name, value = each.name, getattr(how, each.name)
         if is_dataclass(value) and hasattr(value, "rate"):
             name, value = "rate", value.rate  # pyright: ignore[reportAttributeAccessIssue]
+            value = Adam.usual if value is None else value  # of a range of 1, as images have it
         if isinstance(value, int | float):
             found.append(_setting(name, value, says.get(name, "")))
     if "confidence" in how.options:
@@ -252,7 +254,9 @@ class Question:
         for each in fields(self.how):  # pyright: ignore[reportArgumentType]
             value = getattr(self.how, each.name)
             if is_dataclass(value) and hasattr(value, "rate") and "rate" in self.weights:
-                made: Any = replace(value, rate=self.weights["rate"])  # pyright: ignore[reportArgumentType, reportCallIssue]
+                rate = self.weights["rate"]
+                same = rate == (Adam.usual if value.rate is None else value.rate)  # pyright: ignore[reportAttributeAccessIssue]
+                made: Any = value if same else replace(value, rate=rate)  # pyright: ignore[reportArgumentType, reportCallIssue]
             elif each.name in self.weights:
                 kind: Any = type(value)
                 made = kind(self.weights[each.name])
