@@ -20,6 +20,7 @@ from xhat.domain.frames import Given, given_columns, made_frame
 
 __all__ = ["Schema"]
 
+_LONG = 1e9  # from where numbers are told by their power of ten
 _SAID = 12  # changes that a line tells
 
 
@@ -344,11 +345,11 @@ class Schema:
 
 
 def _said(column: Given, row: int) -> str:
+    """Return an entry as people write it: 14,000 and not 1.4e+04."""
     entry = column.values[row]
-    if column.stored == "bool" and column.numeric:
+    if not column.numeric:
+        return str(entry)
+    if column.stored == "bool":
         return "yes" if entry else "no"
-    return (
-        f"{entry:.4g}"
-        if column.stored == "float" and column.numeric
-        else str(int(entry) if column.numeric and float(entry).is_integer() else entry)
-    )
+    whole = float(entry).is_integer() or abs(entry) >= 1e4
+    return f"{entry:,.0f}" if whole and abs(entry) < _LONG else f"{entry:.4g}"

@@ -88,6 +88,7 @@ class JudgedRecord:
         nearest: ``(n, q, h, w)`` in [0, 1], the nearest real samples, the nearest first, or None.
         nearest_names: ``(n, q)`` texts beside them; empty for none.
         starts: ``(n, h, w)`` in [0, 1], where the search began, or None.
+        changed: ``n`` texts, what differs from the start in words; empty for none.
         worth: what the verdicts are worth on these data, in a line, or nothing.
         meanings: what outcomes mean for these samples, by outcome, where that is more than what
             they mean in general.
@@ -123,6 +124,7 @@ class JudgedRecord:
     nearest: NDArray[Any] | None = None
     nearest_names: Sequence[Sequence[str]] = ()
     starts: NDArray[Any] | None = None
+    changed: Sequence[str] = ()
     worth: str = ""
     meanings: Mapping[Outcome, str] = field(default_factory=dict[Outcome, str])
     doubt: str = ""
@@ -138,6 +140,7 @@ class JudgedRecord:
             "rules": _texts("rules", self.rules, n),
             "evidence": _texts("evidence", self.evidence, n),
             "targets": None if self.targets is None else _texts("targets", self.targets, n),
+            "changed": _texts("changed", self.changed, n) if self.changed else (),
             "axes": axes,
             "p_values": _shares("p_values", self.p_values, (n, len(axes))),
             "alpha": _alpha(self.alpha),

@@ -125,6 +125,7 @@ def _views(samples: JudgedRecord, places: list[int], sprites: Sprites) -> list[d
             "votes": _votes(samples, i),
             "axes": _axes(samples, i),
             "names": samples.nearest_names[i],
+            "changed": samples.changed[i] if samples.changed else "",
             **{name: value[k] for name, value in pictures.items()},
         }
         for k, i in enumerate(places)

@@ -142,6 +142,7 @@ def _samples(found: Any, low: float, high: float) -> JudgedRecord:
         nearest=nearest,
         nearest_names=[verdict.nearest_names() for verdict in verdicts],
         starts=None if pictures is None or bool((found.x == found.x0).all()) else grey(found.x0),
+        changed=_changed(found),
         worth=found.worth(),
         meanings={outcome: found.meaning(outcome) for outcome in set(verdicts.outcomes)},
         doubt="" if found.self_tested is None else found.self_tested.doubt,
@@ -153,15 +154,12 @@ def _evidence(found: Any, i: int) -> str:
     verdict = found.verdicts[i]
     _, rest = verdict.explain().split(":", 1)
     believed = "" if found.selection is None else f"\n{found.selection.explain(i)}"
-    return f"{found.word(verdict.outcome)}:{rest}{believed}{_changed(found, i)}"
+    return f"{found.word(verdict.outcome)}:{rest}{believed}"
 
 
-def _changed(found: Any, i: int) -> str:
-    """Return a line that says which columns of a table were changed; empty for other data."""
-    told = found.changes(torch.tensor([i]))
-    if told is None:
-        return ""
-    return f"\nChanged: {told[0]}." if told[0] else "\nNothing was changed."
+def _changed(found: Any) -> list[str]:
+    """Return which columns of a table were changed, a text each; nothing for other data."""
+    return [told or "nothing" for told in found.changes() or ()]
 
 
 def _word(words: tuple[str, ...], label: Any) -> str:
