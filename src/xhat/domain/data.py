@@ -88,7 +88,7 @@ def as_labels(labels: Any, n: int, classes: Sequence[Any] | None = None) -> Labe
     if known.dtype.kind == "f":
         if not np.isfinite(known).all() or (known != np.round(known)).any():
             raise TypeError(
-                "labels must be classes, but have fractions; for quantities use values=."
+                "labels must be classes, but have fractions; give quantities as values."
             )
         known = known.astype(np.int64)
     if classes is not None:
