@@ -15,8 +15,8 @@ from xhat.engine import (
     Watch,
     solve,
 )
-from xhat.engine.answers import Answers
-from xhat.engine.batch import LiveBatch, Setup
+from xhat.engine.setup import Setup
+from xhat.engine.step import Step
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box
 
@@ -281,7 +281,7 @@ def test_which_features_a_bound_holds_does_not_depend_on_the_unit_of_the_loss(sc
     setup = Setup(problem, LBFGS(), (), torch.device("cpu"), torch.float64, False, lambda: 0.0)
     z = torch.tensor([[1.0, 1.0, 0.5, 0.0, 0.0]], dtype=torch.float64)
     gradient = scale * torch.tensor([[-1.0, 1.0, -1.0, 1.0, -1.0]], dtype=torch.float64)
-    found = LiveBatch(setup, Answers(1), z)._unheld(z, gradient)
+    found = Step(setup, problem).unheld(z, gradient)
     assert torch.equal(found, gradient * torch.tensor([[0.0, 1.0, 1.0, 0.0, 1.0]]))
 
 
