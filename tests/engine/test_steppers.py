@@ -193,9 +193,10 @@ def test_history_forgets_the_oldest_pair_first():
     for _ in range(6):
         loss = (slope * z.square()).sum(dim=1) / 2 - z.sum(dim=1)
         z, state = stepper.step(z, loss, slope * z - 1, state)
-    assert state["moves"].shape == (1, 2, 2)
+    assert state["pairs"].shape == (1, 2, 2, 2)
     assert (state["known"] > 0).all()
-    assert torch.allclose(state["changes"], slope * state["moves"])
+    moves, changes = state["pairs"][0]
+    assert torch.allclose(changes, slope * moves)
 
 
 def test_a_trial_beyond_the_domain_is_taken_back():

@@ -74,7 +74,9 @@ class Step:
             confirm: asks of those who claim success whether it holds in full precision.
         """
         finite = loss.abs() < inf
-        sound = finite | self.recoverable(rows, loss) if self.setup.stepper.recovers else finite
+        sound = finite  # or a trial that the stepper can take back
+        if self.setup.stepper.recovers:
+            sound = finite | (rows["loss"].abs() < inf)
         rows, fired = self._asked(rows, found, finite, sound)
         rules = self.setup.rules
         claims = _any_of(fired, [rule.certain for rule in rules])
@@ -123,18 +125,12 @@ class Step:
             confidence = found.confidence.to(torch.float32)
             rows["confidence"] = torch.where(which, confidence, rows["confidence"])
 
-    def recoverable(self, rows: Rows, loss: Tensor) -> Tensor:
-        """Return where a non-finite loss is a trial that the stepper can take back."""
-        if not self.setup.stepper.recovers:
-            return torch.zeros_like(loss, dtype=torch.bool)
-        return ~torch.isfinite(loss) & torch.isfinite(rows["loss"])
-
     def weigh(self, rows: Rows, loss: Tensor, gradient: Tensor) -> Rows:
         """Return the rows with the codes of those whose gradient leads nowhere."""
         size = gradient.flatten(1).abs().amax(dim=1)
         sound = size < inf
         if self.setup.stepper.recovers:
-            sound = sound | self.recoverable(rows, loss)
+            sound = sound | ((rows["loss"].abs() < inf) & ~(loss.abs() < inf))
         rows = dict(rows)
         code = torch.where(sound, STAYS, BAD_GRADIENT)
         if self.setup.passes == 1:  # the next answer of a random model may differ
