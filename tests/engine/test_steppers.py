@@ -15,8 +15,8 @@ from xhat.engine import (
     Watch,
     solve,
 )
-from xhat.engine.answers import Answers
-from xhat.engine.batch import LiveBatch, Setup
+from xhat.engine.setup import Setup
+from xhat.engine.step import Step
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box
 
@@ -193,9 +193,10 @@ def test_history_forgets_the_oldest_pair_first():
     for _ in range(6):
         loss = (slope * z.square()).sum(dim=1) / 2 - z.sum(dim=1)
         z, state = stepper.step(z, loss, slope * z - 1, state)
-    assert state["moves"].shape == (1, 2, 2)
+    assert state["pairs"].shape == (1, 2, 2, 2)
     assert (state["known"] > 0).all()
-    assert torch.allclose(state["changes"], slope * state["moves"])
+    moves, changes = state["pairs"][0]
+    assert torch.allclose(changes, slope * moves)
 
 
 def test_a_trial_beyond_the_domain_is_taken_back():
@@ -281,7 +282,7 @@ def test_which_features_a_bound_holds_does_not_depend_on_the_unit_of_the_loss(sc
     setup = Setup(problem, LBFGS(), (), torch.device("cpu"), torch.float64, False, lambda: 0.0)
     z = torch.tensor([[1.0, 1.0, 0.5, 0.0, 0.0]], dtype=torch.float64)
     gradient = scale * torch.tensor([[-1.0, 1.0, -1.0, 1.0, -1.0]], dtype=torch.float64)
-    found = LiveBatch(setup, Answers(1), z)._unheld(z, gradient)
+    found = Step(setup, problem).unheld(z, gradient)
     assert torch.equal(found, gradient * torch.tensor([[0.0, 1.0, 1.0, 0.0, 1.0]]))
 
 

@@ -1,10 +1,6 @@
-"""The live batch: candidates that are being moved right now, and how one step treats them."""
+"""The live batch: candidates that are being moved right now, and how they come and go."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
 from functools import reduce
-from threading import Event
 
 import torch
 from torch import Tensor
@@ -12,67 +8,33 @@ from torch import Tensor
 from xhat.core import per_row
 from xhat.engine.answers import ANSWERED, Answers
 from xhat.engine.faults import failure
-from xhat.engine.noticed import Noticed
-from xhat.engine.problem import Problem
 from xhat.engine.rows import Live, Rows, join, take
+from xhat.engine.setup import Setup, measured, snapshot
 from xhat.engine.status import Ending, Status
-from xhat.engine.steppers import Stepper
-from xhat.engine.stopping import Snapshot, StopRule
+from xhat.engine.step import (
+    BAD_GRADIENT,
+    BAD_LOSS,
+    FLAT,
+    GONE,
+    IDLE,
+    NOWHERE,
+    STAYS,
+    TOO_SHORT,
+    Step,
+)
+from xhat.engine.train import Pace
 from xhat.objectives import Measurement
 
-__all__ = ["LiveBatch", "Setup", "measured", "snapshot"]
+__all__ = ["LiveBatch"]
 
-# Codes of why a candidate leaves; a rule's code is its place in ``Setup.rules`` plus 1.
-_STAYS, _BAD_LOSS, _BAD_GRADIENT, _FLAT, _TOO_SHORT, _NOWHERE = 0, -1, -2, -3, -4, -5
-_SHORT = 1e-3  # in the unit of steppers
-_IDLE = 20  # steps in a row without a gradient, after which a stepper's memory is spent
-_SEEN = ("ids", "steps", "evaluations", "rules")  # the rows that stop rules look at
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What stays the same over a whole search.
-
-    Attributes:
-        problem: for all candidates.
-        stepper: how to step.
-        rules: those that claim success first, so that success wins over a spent budget.
-        device: where to compute.
-        dtype: of ``z`` and ``x``.
-        autocast: whether the model runs in bfloat16.
-        clock: seconds since the search began.
-        passes: over which an answer is averaged before it counts; more than 1 for a random model.
-        rounding: of the models' weights, relative; 0 for single precision or better.
-        stopped: set when the user has interrupted the search.
-        noticed: what is noticed on the way.
-    """
-
-    problem: Problem
-    stepper: Stepper
-    rules: tuple[StopRule, ...]
-    device: torch.device
-    dtype: torch.dtype
-    autocast: bool
-    clock: Callable[[], float]
-    passes: int = 1
-    rounding: float = 0.0
-    stopped: Event = field(default_factory=Event)
-    noticed: Noticed = field(default_factory=Noticed)
-
-    @property
-    def aims(self) -> bool:
-        """Whether a stop rule says what counts as reaching the target."""
-        return any(rule.aims for rule in self.rules)
-
-    def narrowed(self, ids: Tensor) -> Problem:
-        """Return the problem of some candidates, on the device."""
-        return self.problem.select(ids).to(self.device, self.dtype)
+_SEEN = ("steps", "evaluations", "rules")  # the rows that stop rules look at
 
 
 class LiveBatch:
     """At most ``chunk`` candidates; ``rows`` holds all that is known of them, one row each.
 
-    Where it is ``watched``, ``live`` holds what the last step looked at.
+    Where it is ``watched``, ``live`` holds what the last step looked at. Rows of candidates that
+    have left may stay among the others for a while (``GONE``), so that the batch keeps its shape.
     """
 
     def __init__(
@@ -80,15 +42,18 @@ class LiveBatch:
     ) -> None:
         self.setup, self.answers, self.x0, self.watched = setup, answers, x0, watched
         self.rows: Rows = {}
+        self.count = 0  # who is searched, of the rows
         self.fresh = False  # whether some have not been moved yet
         self.live: Live | None = None
         self.problem = setup.problem
+        self.pace = Pace(setup, seen=watched or bool(answers.trace))
 
     def __len__(self) -> int:
-        return len(self.rows["ids"]) if self.rows else 0
+        return self.count
 
     def admit(self, ids: Tensor, z: Tensor, steps: Tensor) -> None:
         """Take in the candidates ``ids``, which begin at ``z`` and have taken ``steps`` before."""
+        self._keep_live()
         problem, n = self.setup.narrowed(ids), len(ids)
 
         def column(value: float, dtype: torch.dtype) -> Tensor:
@@ -97,77 +62,138 @@ class LiveBatch:
         new: Rows = {
             "ids": ids,
             "z": z,
-            "best_z": z.clone(),
+            "best_z": z,
             "loss": column(torch.nan, self.setup.dtype),
             "confidence": column(torch.nan, torch.float32),
             "reached": column(False, torch.bool),
+            "code": column(STAYS, torch.long),
             "steps": steps.to(z.device),
             "evaluations": column(0, torch.long),
-            "idle": column(0, torch.long),
+            "idle": (IDLE - 1) * (steps == 0).to(z.device),
             "stepper": self.setup.stepper.init(problem.space.in_units(z)),
             "rules": {str(i): rule.init(n, z.device) for i, rule in enumerate(self.setup.rules)},
         }
         self.rows, self.fresh = (join(self.rows, new) if self.rows else new), True
-        self.problem = self.setup.narrowed(self.rows["ids"]) if len(self) > n else problem
+        self.count += n
+        self.problem = self.setup.narrowed(self.rows["ids"]) if self.count > n else problem
+        self.pace.admit(int(steps.max()), self.count)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody enters for now: the batch keeps its shape."""
+        return self.count > 0 and len(self.rows["ids"]) > self.count
 
     def advance(self) -> None:
-        """Look at every candidate, let the finished ones leave, and move the others one step.
+        """Look at every candidate, let the finished ones leave, and move the others on.
 
-        A candidate that makes its model, space or constraint raise leaves alone.
+        By one step, or by several where nobody needs to know what is between them. A candidate
+        that makes its model, space or constraint raise leaves alone.
         """
-        before = {**self.rows, "rules": dict(self.rows["rules"])}
+        length = 1 if self.fresh else self.pace.length
+        if length < 2:
+            self._keep_live()
+        before = self.rows
         try:
-            self._step()
+            if length < 2:
+                self._step()
+            else:
+                self._train(length)
         except Exception as error:  # noqa: BLE001 - whatever the code of others raises
-            self.rows = {**before, "z": before["z"].detach()}
-            self.problem = self.setup.narrowed(self.rows["ids"])
-            if len(self) == 1:
+            self.rows = before
+            if length > 1:  # one by one shows who it is
+                self._one_by_one()
+                return
+            self._hold(before)
+            self.pace.one_by_one()
+            if self.count == 1:
                 self.leave_all(failure(error, int(self.rows["steps"][0])))
             else:
                 self._advance_halves()
 
     def _advance_halves(self) -> None:
-        rows, kept, seen = self.rows, [], []
+        rows, fresh, kept, seen = self.rows, self.fresh, [], []
         for index in torch.arange(len(self)).tensor_split(2):
-            self.rows = take(rows, index)
-            self.problem = self.setup.narrowed(self.rows["ids"])
+            self._hold(take(rows, index))
+            self.fresh = fresh
             self.advance()
             kept += [self.rows] if self.rows else []
             seen += [self.live] if self.live is not None else []
-        self.rows = reduce(join, kept) if kept else {}
         self.live = reduce(Live.joined, seen) if seen else None
-        if self.rows:
-            self.problem = self.setup.narrowed(self.rows["ids"])
+        self._hold(reduce(join, kept) if kept else {})
+
+    def _one_by_one(self) -> None:
+        """Take the next step, and all others, by itself."""
+        self.pace.one_by_one()
+        self._keep_live()
+        self.advance()
+
+    def _hold(self, rows: Rows) -> None:
+        """Hold these rows, of candidates all of which are searched, and no others."""
+        self.rows, self.count = rows, len(rows["ids"]) if rows else 0
+        self.pace.changed(self.count)
+        if rows:
+            self.problem = self.setup.narrowed(rows["ids"])
+
+    def _keep_live(self) -> None:
+        """Let go of the rows of those who have left."""
+        if self.rows and len(self.rows["ids"]) > self.count:
+            stays = (self.rows["code"] == STAYS).nonzero()[:, 0]
+            self._hold(take(self.rows, stays) if len(stays) else {})
+
+    def _train(self, length: int) -> None:
+        """Take several steps, and read once, at their end, who is done."""
+        before, self.answers.targeted = self.rows, self.pace.targeted
+        self.rows = self.pace.run(Step(self.setup, self.problem, masked=True), before, length)
+        code = self.rows["code"]
+        if int((code == STAYS).sum()) == self.count:
+            self.pace.moved += length
+            return
+        if bool((code == BAD_GRADIENT).any()):  # of some features only, perhaps
+            self.rows = before
+            self._one_by_one()
+            return
+        self.pace.moved += length
+        leaves = ((code != STAYS) & (code != GONE)).nonzero()[:, 0]
+        self._write(leaves, self._endings(leaves))
+        self.rows = {**self.rows, "code": code.index_fill(0, leaves, GONE)}
+        self.count -= len(leaves)
+        if not self.pace.bears(len(code) - self.count):
+            self._keep_live()
 
     def _step(self) -> None:
-        z = self.rows["z"].requires_grad_(True)
+        step, self.pace.moved = Step(self.setup, self.problem), self.pace.moved + 1
+        z = self.rows["z"].detach().requires_grad_(True)
         x, found = measured(self.problem, z, autocast=self.setup.autocast)
         loss = found.descended.detach()
         if self.answers.trace:
             self.answers.record(self.rows["ids"], self.rows["steps"], x, loss)
         if self.watched:
             self.live = self._seen(x, loss, found)
-        code = self._look(loss, found)
+        self.answers.targeted = self.pace.targeted = found.reached is not None
+        asks = self.setup.autocast or self.setup.passes > 1
+        rows = step.look(self.rows, loss, found, self._confirmed if asks else None)
         if self.fresh and self.problem.cycles:
-            code = torch.where((code == _STAYS) & self._nowhere(x), _NOWHERE, code)
-        if not bool((code == _STAYS).any()):
-            self._leave(code)
+            lost = (rows["code"] == STAYS) & self._nowhere(x)
+            rows["code"] = torch.where(lost, NOWHERE, rows["code"])
+        self.rows = rows
+        if not bool((rows["code"] == STAYS).any()):
+            self._leave()
             return
         (gradient,) = torch.autograd.grad(found.descended.sum(), z)
-        self.rows["z"] = z.detach()
-        size = gradient.flatten(1).abs().amax(dim=1)
-        sound = torch.isfinite(size) | self._may_recover(loss)
-        code = torch.where((code == _STAYS) & ~sound, _BAD_GRADIENT, code)
-        code = torch.where((code == _STAYS) & self._rests(size), _FLAT, code)
-        stays = (code == _STAYS).nonzero()[:, 0]
-        if len(stays) < len(code):
-            gradient, code = self._without_odd(gradient, code)
-            stays = (code == _STAYS).nonzero()[:, 0]
-        if len(stays) < len(code):
-            self._leave(code)
+        self.rows = step.weigh(rows, loss, gradient)
+        stays = self.rows["code"] == STAYS
+        if not bool(stays.all()):
+            gradient = self._without_odd(gradient)
+            stays = self.rows["code"] == STAYS
+        if not bool(stays.all()):
+            self._leave()
             loss, gradient = loss[stays], gradient[stays]
-        if len(self):
-            self._move(loss, gradient)
+        if self.count:
+            step = Step(self.setup, self.problem)
+            self.rows = step.move(self.rows, loss, gradient, fresh=self.fresh)
+        if self.fresh and self.count and not bool((self.rows["code"] == STAYS).all()):
+            self._leave()
+        self.fresh = False
 
     def _nowhere(self, x: Tensor) -> Tensor:
         """Return who begins outside its constraints: projecting once more would not help either."""
@@ -175,135 +201,77 @@ class LiveBatch:
             off = torch.stack([part.violation(x) for part in self.problem.projected]).amax(dim=0)
         return (self.rows["steps"] == 0) & ~(off <= self.problem.tolerance)
 
-    def _rests(self, size: Tensor) -> Tensor:
-        """Return whom a gradient of 0 leaves where it is for ever: nothing else pushes it.
-
-        A stepper with a memory is pushed by that for a while.
-        """
-        zero = size == 0
-        if self.setup.passes > 1:  # the next answer of a random model may differ
-            return torch.zeros_like(zero)
-        self.rows["idle"] = idle = torch.where(zero, self.rows["idle"] + 1, 0)
-        patience = _IDLE if self.rows["stepper"] else 1
-        return (idle >= patience) | (zero & (self.rows["steps"] == 0))
-
-    def _without_odd(self, gradient: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+    def _without_odd(self, gradient: Tensor) -> Tensor:
         """Leave out the features whose derivative is not finite, where others can go on.
 
         Of a random model the next answer may differ, so that a candidate of it waits as well.
         """
-        odd = ~torch.isfinite(gradient) & per_row(code == _BAD_GRADIENT, gradient)
+        bad = self.rows["code"] == BAD_GRADIENT
+        odd = ~torch.isfinite(gradient) & per_row(bad, gradient)
         gradient = torch.where(odd, 0.0, gradient)
-        goes = (code == _BAD_GRADIENT) & gradient.flatten(1).any(dim=1)
+        goes = bad & gradient.flatten(1).any(dim=1)
         for row in goes.nonzero()[:, 0].tolist():  # of the others their status says it
             i, step = int(self.rows["ids"][row]), int(self.rows["steps"][row])
             self.setup.noticed.leave_out(i, step, odd[row].nonzero().tolist())
-        return gradient, torch.where(goes, _STAYS, code)
+        self.rows["code"] = torch.where(goes, STAYS, self.rows["code"])
+        return gradient
 
     def _seen(self, x: Tensor, loss: Tensor, found: Measurement) -> Live:
         confidence = None if found.confidence is None else found.confidence.detach()
-        steps = self.rows["steps"].clone()  # the rows' own are counted on in place
-        return Live(self.rows["ids"], steps, x.detach(), loss, confidence)
+        return Live(self.rows["ids"], self.rows["steps"], x.detach(), loss, confidence)
 
     def leave_all(self, ending: Ending) -> None:
         """Write out all candidates where they are; whose space raises there, with its start."""
-        everyone = torch.ones(len(self), dtype=torch.bool)
+        self._keep_live()
+        everyone = torch.arange(len(self))
         try:
             self._write(everyone, [ending] * len(self))
+            self._hold({})
         except Exception:  # noqa: BLE001 - of a decoder, or a constraint
             rows = self.rows
             if len(self) == 1:
                 self._write(everyone, [ending], spoilt=True)
+                self._hold({})
                 return
-            for index in torch.arange(len(self)).tensor_split(2):
-                self.rows = take(rows, index)
+            for index in everyone.tensor_split(2):
+                self._hold(take(rows, index))
                 self.leave_all(ending)
 
-    def _look(self, loss: Tensor, found: Measurement) -> Tensor:
-        """Update the best of each candidate; return why each leaves, ``_STAYS`` if it does not."""
-        rows = self.rows
-        rows["evaluations"] = rows["evaluations"] + 1
-        self.answers.targeted = found.reached is not None
-        finite = torch.isfinite(loss)
-        self._remember(finite & ~(loss >= rows["loss"]), loss, found)
-        now = self._snapshot(rows, found)
-        fired: list[Tensor] = []
-        for number, rule in enumerate(self.setup.rules):
-            fires, rows["rules"][str(number)] = rule.fired(now, rows["rules"][str(number)])
-            fired.append(fires & (finite if rule.certain else finite | self._may_recover(loss)))
-        claims = self._any_of(fired, [rule.certain for rule in self.setup.rules])
-        if bool(claims.any()):
-            if self.setup.autocast or self.setup.passes > 1:
-                fired = self._confirmed(fired, claims)
-                claims = self._any_of(fired, [rule.certain for rule in self.setup.rules])
-            self._remember(claims, loss, found)
-        if self.setup.aims:  # the wanted confidence decides, not the objective's own decision
-            rows["reached"] = self._any_of(fired, [rule.aims for rule in self.setup.rules])
-        code = torch.where(finite | self._may_recover(loss), _STAYS, _BAD_LOSS)
-        for number, fires in enumerate(fired):
-            code = torch.where((code == _STAYS) & fires, number + 1, code)
-        return code
-
-    def _may_recover(self, loss: Tensor) -> Tensor:
-        """Return where a non-finite loss is a trial that the stepper can take back."""
-        if not self.setup.stepper.recovers:
-            return torch.zeros_like(loss, dtype=torch.bool)
-        return ~torch.isfinite(loss) & torch.isfinite(self.rows["loss"])
-
-    def _confirmed(self, fired: list[Tensor], claims: Tensor) -> list[Tensor]:
+    def _confirmed(self, rows: Rows, fired: list[Tensor], claims: Tensor) -> list[Tensor]:
         """Let claims of success stand only where they hold in full precision."""
         index = claims.nonzero()[:, 0]
-        rows = take({name: self.rows[name] for name in _SEEN}, index)
+        asked = take({name: rows[name] for name in _SEEN}, index)
         with torch.no_grad():
-            z = self.rows["z"][index]
-            problem = self.setup.narrowed(rows["ids"])
-            _, found = measured(problem, z, passes=self.setup.passes)
-        self.rows["evaluations"] = self.rows["evaluations"] + self.setup.passes * claims
-        now, stands = self._snapshot(rows, found), list(fired)
+            problem = self.setup.narrowed(rows["ids"][index])
+            _, found = measured(problem, rows["z"].detach()[index], passes=self.setup.passes)
+        rows["evaluations"] = rows["evaluations"] + self.setup.passes * claims
+        now = snapshot(found, asked["steps"], asked["evaluations"], self.setup.clock())
+        stands = list(fired)
         for number, rule in enumerate(self.setup.rules):
             if rule.certain:
-                holds, _ = rule.fired(now, rows["rules"][str(number)])
+                holds, _ = rule.fired(now, asked["rules"][str(number)])
                 holds = holds & torch.isfinite(now.merit)
                 stands[number] = fired[number] & torch.zeros_like(claims).index_put((index,), holds)
         return stands
 
-    @staticmethod
-    def _any_of(fired: list[Tensor], which: list[bool]) -> Tensor:
-        picked = [fires for fires, wanted in zip(fired, which, strict=True) if wanted]
-        return torch.stack(picked).any(dim=0) if picked else torch.zeros_like(fired[0])
-
-    def _snapshot(self, rows: Rows, found: Measurement) -> Snapshot:
-        return snapshot(found, rows["steps"], rows["evaluations"], self.setup.clock())
-
-    def _remember(self, which: Tensor, loss: Tensor, found: Measurement) -> None:
-        rows = self.rows
-        z = rows["z"].detach()
-        if bool(which.all()):
-            rows["best_z"] = z  # no copy: what a stepper returns is new, never written to again
-        elif bool(which.any()):
-            rows["best_z"] = torch.where(per_row(which, z), z, rows["best_z"])
-        rows["loss"] = torch.where(which, loss.to(self.setup.dtype), rows["loss"])
-        if found.reached is not None:
-            rows["reached"] = torch.where(which, found.reached, rows["reached"])
-        if found.confidence is not None:
-            confidence = found.confidence.to(torch.float32)
-            rows["confidence"] = torch.where(which, confidence, rows["confidence"])
-
-    def _leave(self, code: Tensor) -> None:
+    def _leave(self) -> None:
         """Write out the candidates with a code and keep the others."""
-        self.rows["z"] = self.rows["z"].detach()
-        leaves = code != _STAYS
-        endings = [
-            self._ending(why, step)
-            for why, step in zip(
-                code[leaves].tolist(), self.rows["steps"][leaves].tolist(), strict=True
-            )
-        ]
-        self._write(leaves, endings)
+        code = self.rows["code"]
+        leaves, stays = (code != STAYS).nonzero()[:, 0], (code == STAYS).nonzero()[:, 0]
+        self._write(leaves, self._endings(leaves))
+        self._hold(take(self.rows, stays) if len(stays) else {})
+
+    def _endings(self, leaves: Tensor) -> list[Ending]:
+        codes, steps = self.rows["code"][leaves].tolist(), self.rows["steps"][leaves].tolist()
+        if len(set(codes)) == 1 and codes[0] > STAYS:
+            return [self.setup.rules[codes[0] - 1].ending] * len(codes)
+        return [self._ending(why, step) for why, step in zip(codes, steps, strict=True)]
 
     def _write(self, leaves: Tensor, endings: list[Ending], *, spoilt: bool = False) -> None:
-        gone = take(self.rows, leaves)
-        ids, problem = gone["ids"], self.setup.narrowed(gone["ids"])
+        all_leave = len(leaves) == len(self.rows["ids"])
+        gone = self.rows if all_leave else take({k: self.rows[k] for k in _LEFT}, leaves)
+        gone, ids = dict(gone), gone["ids"]
+        problem = self.problem if all_leave else self.setup.narrowed(ids)
         if spoilt:
             gone["x"] = self.x0[ids].to(gone["best_z"])
             gone["violation"] = torch.full_like(gone["loss"], torch.nan)
@@ -313,15 +281,11 @@ class LiveBatch:
                 gone["violation"] = problem.violation(gone["x"])
         gone["z"] = gone["best_z"]
         self.answers.write(ids, {name: gone[name] for name in ANSWERED}, endings)
-        stays = (~leaves).nonzero()[:, 0]
-        self.rows = take(self.rows, stays) if len(stays) else {}
-        if len(stays):
-            self.problem = self.setup.narrowed(self.rows["ids"])
 
     def _ending(self, code: int, step: int) -> Ending:
-        if code > _STAYS:
+        if code > STAYS:
             return self.setup.rules[code - 1].ending
-        if code == _FLAT and step == 0:
+        if code == FLAT and step == 0:
             return Ending(Status.FLAT_START, _ROUNDS if self._space_is_flat() else "")
         status = _STATUS[code]
         return Ending(status, f" at step {step}" if status in _DATED else "")
@@ -334,88 +298,16 @@ class LiveBatch:
             (gradient,) = torch.autograd.grad((x * torch.rand_like(x)).sum(), z)
         return not bool(gradient.any())
 
-    def _move(self, loss: Tensor, gradient: Tensor) -> None:
-        rows, stepper, space = self.rows, self.setup.stepper, self.problem.space
-        with torch.no_grad():
-            here, gradient = space.in_units(rows["z"]), space.of_units(gradient)
-            if stepper.curved:
-                gradient = self._unheld(rows["z"], gradient)
-            there, rows["stepper"] = stepper.step(here, loss, gradient, rows["stepper"])
-            z = there
-            if space.unit is not None:  # what was not moved must not be rounded either
-                z = torch.where(there == here, rows["z"], space.of_units(there))
-            still = self._still(z, gradient) if self.fresh else None
-            rows["z"] = self.problem.project(z)
-        rows["steps"] = rows["steps"] + 1
-        self.fresh = False
-        if still is not None and bool(still.any()):
-            self._leave(torch.where(still, _TOO_SHORT, _STAYS))
 
-    def _still(self, z: Tensor, gradient: Tensor) -> Tensor:
-        """Return whom a first step along a gradient that is not 0 leaves exactly where it was."""
-        moved = (z != self.rows["z"]).flatten(1).any(dim=1)
-        pushed = (gradient != 0).flatten(1).any(dim=1)
-        return (self.rows["steps"] == 0) & pushed & ~moved
-
-    def _unheld(self, z: Tensor, gradient: Tensor) -> Tensor:
-        """Return the gradient, 0 for features that a short step against it would not move."""
-        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-        short = _SHORT * per_row(1 / norm.clamp_min(torch.finfo(norm.dtype).tiny), z) * gradient
-        short = self.problem.space.of_units(short)
-        held = (self.problem.project(z - short) == z) & (z - short != z)
-        return torch.where(held, 0.0, gradient)
-
-
+_LEFT = ("ids", "best_z", "loss", "confidence", "reached", "steps", "evaluations")
 _STATUS = {
-    _BAD_LOSS: Status.LOSS_NOT_FINITE,
-    _BAD_GRADIENT: Status.GRADIENT_NOT_FINITE,
-    _FLAT: Status.FLAT,
-    _TOO_SHORT: Status.TOO_SMALL_STEP,
-    _NOWHERE: Status.INFEASIBLE,
+    BAD_LOSS: Status.LOSS_NOT_FINITE,
+    BAD_GRADIENT: Status.GRADIENT_NOT_FINITE,
+    FLAT: Status.FLAT,
+    TOO_SHORT: Status.TOO_SMALL_STEP,
+    NOWHERE: Status.INFEASIBLE,
 }
 _ROUNDS = (
     "; the space itself rounds: Rounded(space, step=...) rounds too, and lets gradients through"
 )
 _DATED = (Status.LOSS_NOT_FINITE, Status.GRADIENT_NOT_FINITE, Status.FLAT)
-
-
-def measured(
-    problem: Problem, z: Tensor, *, autocast: bool = False, passes: int = 1
-) -> tuple[Tensor, Measurement]:
-    """Return the inputs decoded from ``z``, and what the objective says of them.
-
-    Args:
-        problem: of the candidates.
-        z: ``(n, *z_shape)``.
-        autocast: whether to run models in bfloat16.
-        passes: over which losses and confidences are averaged, and targets voted upon.
-    """
-    casting = torch.autocast(z.device.type, torch.bfloat16) if autocast else nullcontext()
-    with casting:
-        x = problem.space.decode(z).to(z.dtype)
-        found = [problem.objective.measure(x, z) for _ in range(passes)]
-    return x, found[0] if passes == 1 else _mean(found)
-
-
-def _mean(found: list[Measurement]) -> Measurement:
-    def over(name: str) -> Tensor | None:
-        values = [value for one in found if (value := getattr(one, name)) is not None]
-        return torch.stack(values).to(found[0].loss.dtype).mean(dim=0) if values else None
-
-    loss = torch.stack([one.loss for one in found]).mean(dim=0)
-    reached = over("reached")
-    most = None if reached is None else reached > 0.5
-    return Measurement(loss, most, over("confidence"), over("merit"))
-
-
-def snapshot(found: Measurement, steps: Tensor, evaluations: Tensor, seconds: float) -> Snapshot:
-    """Return what stop rules may look at."""
-    return Snapshot(
-        loss=found.loss.detach(),
-        merit=found.descended.detach(),
-        reached=found.reached,
-        confidence=found.confidence,
-        steps=steps,
-        evaluations=evaluations,
-        seconds=seconds,
-    )

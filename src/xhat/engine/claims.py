@@ -12,9 +12,9 @@ from torch import Tensor
 
 from xhat.constraints import Certificate
 from xhat.engine.answers import Answers
-from xhat.engine.batch import Setup, measured, snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.problem import Problem
+from xhat.engine.setup import Setup, measured, snapshot
 from xhat.engine.status import Ending, Status
 from xhat.engine.stopping import Snapshot, target_reached
 from xhat.objectives import Measurement

@@ -1,5 +1,6 @@
 """How a search is computed: chunk, precision, device, and the seed of what is drawn."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,7 +10,7 @@ from torch import nn
 
 from xhat.core import check_choice, check_count, check_integer, check_kind
 
-__all__ = ["Compute", "check_models", "rounding"]
+__all__ = ["Compute", "check_models", "hooked", "rounding"]
 
 
 @dataclass(frozen=True)
@@ -17,28 +18,38 @@ class Compute:
     """How a search is computed; what is found depends on the seed alone (to float tolerance).
 
     Attributes:
-        chunk: the most candidates in the batch at once; bounds the memory.
+        chunk: the most candidates in the batch at once; bounds the memory. None chooses from what
+            a candidate's pass through the model makes and from the memory that is there: 256, up to
+            8192 of small models, fewer of large ones.
         precision: of the search. ``"bfloat16"`` runs the model under autocast; the final loss and
             every claim that a target is reached are recomputed in float32.
         device: where to compute; None for where the starts are. The models must be there already.
         compile: a ``torch.compile`` backend such as ``"inductor"``; None does not compile.
         seed: of the restarts' noise, and of what a model draws from torch's global generators,
             which are left as they were.
+        every: steps between two looks at who is done. None looks after every step, and on an
+            accelerator, which a look makes the host wait for, after 16. A candidate that is done in
+            between keeps the answer that it had at that step. Looks come after every step where
+            somebody watches, of random models, and in bfloat16.
 
     Raises:
         TypeError: the seed is no integer, or the device no name.
         ValueError: a value is out of range.
     """
 
-    chunk: int = 256
+    chunk: int | None = None
     precision: Literal["float32", "float64", "bfloat16"] = "float32"
     device: str | torch.device | None = None
     compile: str | None = None
     seed: int = 0
+    every: int | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_count("chunk", self.chunk)
+        if self.chunk is not None:
+            check_count("chunk", self.chunk)
+        if self.every is not None:
+            check_count("every", self.every)
         check_choice("precision", self.precision, ("float32", "float64", "bfloat16"))
         if self.device is not None:
             _check_device(self.device)
@@ -57,10 +68,43 @@ class Compute:
         check_kind("compute", compute, cls)
         return compute if seed is None else replace(compute, seed=seed)
 
+    def steps_unseen(self, device: torch.device) -> int:
+        """Return how many steps are taken before somebody looks who is done."""
+        return self.every or (1 if device.type == "cpu" else _UNSEEN)
+
+    def chosen_chunk(self, weight: float, device: torch.device) -> int:
+        """Return the most candidates at once.
+
+        Args:
+            weight: bytes that a candidate's pass through the objective makes.
+            device: where to compute.
+        """
+        if self.chunk is not None:
+            return self.chunk
+        cheap = min(max(_CHUNK, int(_CACHED / weight)), _MOST)
+        return max(1, min(cheap, int(_SHARE * free_memory(device) / (_KEPT * weight))))
+
     @property
     def dtype(self) -> torch.dtype:
         """The type of search variables and inputs."""
         return torch.float64 if self.precision == "float64" else torch.float32
+
+
+_UNSEEN = 16
+_CHUNK, _MOST = 256, 8192
+_CACHED = 4e6  # bytes that processors keep near
+_KEPT = 3  # times what a pass makes: with what goes back, and what steppers remember
+_SHARE = 1 / 8  # of the memory that is free
+
+
+def free_memory(device: torch.device) -> float:
+    """Return the bytes of memory that a device has left."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # a system that does not tell
+        return 4e9
 
 
 def check_models(modules: Collection[nn.Module], device: torch.device) -> None:
@@ -73,6 +117,13 @@ def check_models(modules: Collection[nn.Module], device: torch.device) -> None:
                     f"{name} is on {tensor.device} but the search runs on {device}; move the "
                     f"model first, or pass Compute(device=...)."
                 )
+
+
+def hooked(modules: Collection[nn.Module]) -> bool:
+    """Return whether something is called when one of the modules, or a part of it, is."""
+    names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    parts = (part for module in modules for part in module.modules())
+    return any(getattr(part, name) for part in parts for name in names)
 
 
 def rounding(modules: Collection[nn.Module]) -> float:

@@ -8,14 +8,17 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from xhat.core import InputWarning, generator
-from xhat.engine.batch import Setup, measured, snapshot
 from xhat.engine.claims import same_answers
 from xhat.engine.problem import Problem
+from xhat.engine.setup import Setup, measured, snapshot
 from xhat.engine.slopes import Slopes
 from xhat.objectives import Measurement
 from xhat.spaces import check_kept
@@ -39,6 +42,7 @@ class Nature:
         untold: whether they are to be warned of.
         slopes: sentences about gradients that lead nowhere.
         steps: sentences about steps that do; no warning, for they may have been asked for.
+        weight: bytes that one pass of a candidate through the objective makes; infinity if unknown.
     """
 
     random: bool = False
@@ -47,6 +51,7 @@ class Nature:
     untold: bool = False
     slopes: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
+    weight: float = inf
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -122,7 +127,9 @@ def _seen(setup: Setup, problem: Problem, x0: Tensor, steps: int) -> Nature:
         try:
             z = problem.project(problem.space.begin(x0))
             slopes = Slopes.at(problem, z, setup.stepper, steps)
-            first, again = slopes.found, [measured(problem, z)[1] for _ in range(LOOKS - 2)]
+            with _Scale() as scale:
+                again = [measured(problem, z)[1] for _ in range(LOOKS - 2)]
+            first, weight = slopes.found, scale.weighed / ((LOOKS - 2) * count)
             found = measured(problem, _others_moved(problem, z))[1]
         except Exception:  # noqa: BLE001 - a start that the model cannot take has its own status
             return Nature()
@@ -132,12 +139,28 @@ def _seen(setup: Setup, problem: Problem, x0: Tensor, steps: int) -> Nature:
             rule.fired(snapshot(found, none, none, 0.0), rule.init(count, setup.device))
         same = partial(same_answers, rounding=setup.rounding)
         if not all(same(first, other) for other in again):
-            return Nature(random=True)
+            return Nature(random=True, weight=weight)
         try:
             seen = _alone(problem, z, first, found, same)
-            return replace(seen, slopes=slopes.warnings, steps=slopes.notes)
+            return replace(seen, slopes=slopes.warnings, steps=slopes.notes, weight=weight)
         except Exception:  # noqa: BLE001
-            return Nature()
+            return Nature(weight=weight)
+
+
+class _Scale(TorchDispatchMode):
+    """Adds up the bytes of all that operations make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weighed = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        given = {id(one) for one in args}
+        for one in found if isinstance(found, tuple | list) else (found,):
+            if isinstance(one, Tensor) and id(one) not in given and not one._is_view():
+                self.weighed += one.numel() * one.element_size()
+        return found
 
 
 def _alone(

@@ -20,9 +20,8 @@ from xhat.core import (
     restored_buffers,
 )
 from xhat.engine.answers import ANSWERED, Answers
-from xhat.engine.batch import Setup
 from xhat.engine.claims import ask_again, certified, settled
-from xhat.engine.compute import Compute, check_models, rounding
+from xhat.engine.compute import Compute, check_models, hooked, rounding
 from xhat.engine.first_look import Nature, probe_model
 from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.neighbours import Neighbours
@@ -30,6 +29,7 @@ from xhat.engine.problem import Problem
 from xhat.engine.result import Result
 from xhat.engine.rounds import Rounds
 from xhat.engine.run import Restarts, Run, Watch
+from xhat.engine.setup import Setup
 from xhat.engine.slopes import FLAT
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import LBFGS, Adam, Stepper
@@ -108,7 +108,7 @@ def solve(
         problem, x0 = problem.laid_out(layout), layout.pack(x0)
     if stepper.open:
         problem = replace(problem, space=problem.space.in_ranges())
-    x0 = _checked_starts(problem, x0, compute.chunk)  # pyright: ignore[reportArgumentType]
+    x0 = _checked_starts(problem, x0)  # pyright: ignore[reportArgumentType]
     device = torch.device(compute.device or x0.device)
     check_models(set(problem.modules()), device)
     modules = tuple({id(module): module for module in problem.hidden_modules()}.values())
@@ -117,9 +117,18 @@ def solve(
     rules = _ordered(stop, max_steps)
     autocast = compute.precision == "bfloat16"
     setup = Setup(
-        problem, stepper, rules, device, compute.dtype, autocast, clock, rounding=rounding(modules)
+        problem,
+        stepper,
+        rules,
+        device,
+        compute.dtype,
+        autocast,
+        clock,
+        rounding=rounding(modules),
+        every=compute.steps_unseen(device),
+        plain=compute.compile is None and not hooked(modules),
     )
-    run = Run(setup, x0, restarts, compute.seed, compute.chunk, watch)
+    run = Run(setup, x0, restarts, compute.seed, compute.chunk or len(x0), watch)
     with (
         evaluation_mode(*modules),
         restored_buffers(modules),
@@ -128,12 +137,13 @@ def solve(
         torch.enable_grad(),
     ):
         try:
-            nature = probe_model(setup, x0, compute.chunk, max_steps)
+            nature = probe_model(setup, x0, compute.chunk or len(x0), max_steps)
         except KeyboardInterrupt:
             setup.stopped.set()
             nature = Nature()
-        run = run.settled()
-        run = replace(run, chunk=1) if nature.mixes else run
+        run = run.settled(nature.weight)
+        chunk = compute.chosen_chunk(nature.weight, device)
+        run = replace(run, chunk=1 if nature.mixes else chunk)
         run = run.averaging(_PASSES) if nature.random else run
         answers, agrees = _all_tries(run, max_steps)
         if not agrees and not nature.random:  # what looked the same a few times is not
@@ -144,6 +154,7 @@ def solve(
         return replace(_told(run, answers, nature, clock), layout=layout)
 
 
+_STARTS = 1024  # that are checked together
 _PASSES = 16  # over which a random model's answers are averaged before they count
 
 
@@ -165,7 +176,8 @@ def _all_tries(run: Run, max_steps: int) -> tuple[Answers, bool]:
             answers.keep_better(further, todo, setup.problem.tolerance)
             answers.cut_short(further, todo)
         todo = answers.unsuccessful(claims)
-        todo = todo[[answers.status[i] is not Status.BEST_OF_ALL for i in todo.tolist()]]
+        status = answers.status
+        todo = todo[[status[i] is not Status.BEST_OF_ALL for i in todo.tolist()]]
         if not len(todo) or setup.stopped.is_set():
             break
     return answers, agrees or setup.passes > 1
@@ -211,7 +223,7 @@ def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]
     )
 
 
-def _checked_starts(problem: Problem, x0: Tensor, chunk: int) -> Tensor:
+def _checked_starts(problem: Problem, x0: Tensor) -> Tensor:
     if isinstance(x0, Tensor) and x0.is_complex():
         raise TypeError(
             "the start is complex, but what is searched must be real: search real and imaginary "
@@ -226,7 +238,7 @@ def _checked_starts(problem: Problem, x0: Tensor, chunk: int) -> Tensor:
         )
     problem.check_count(len(x0))
     dtype = torch.promote_types(x0.dtype, torch.float32)
-    for ids in torch.arange(len(x0)).split(chunk):
+    for ids in torch.arange(len(x0)).split(_STARTS):
         problem.select(ids).space.to(x0.device, dtype).check(x0[ids])
     return x0
 

@@ -15,12 +15,12 @@ from torch import Tensor
 from xhat.constraints import Constraint
 from xhat.core import candidate_noise
 from xhat.engine.answers import Answers
-from xhat.engine.batch import measured, snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.problem import Problem
 from xhat.engine.rounds import Rounds
 from xhat.engine.run import Run, Watch
+from xhat.engine.setup import measured, snapshot
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import LBFGS
 from xhat.engine.stopping import MaxSteps, target_reached
@@ -52,7 +52,8 @@ class Neighbours:
 
     def improve(self, answers: Answers, ids: Tensor) -> None:
         """Put better neighbours in the place of answers; say what was tried."""
-        if not self.setup.problem.space.exact:
+        space = self.setup.problem.space
+        if not space.exact or space.relaxed is space:  # nothing to search, or nothing countable
             return
         todo = torch.tensor([i for i in ids.tolist() if self._worth(answers, i)], dtype=torch.long)
         for part in todo.split(self.run.chunk):

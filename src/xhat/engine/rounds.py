@@ -15,12 +15,12 @@ from torch import Tensor
 
 from xhat.core import check_count
 from xhat.engine.answers import Answers
-from xhat.engine.batch import snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.lagrangian import AugmentedLagrangian, Lagrangian, Multipliers, columns
 from xhat.engine.problem import Problem
 from xhat.engine.restoration import Linearized, restore
 from xhat.engine.run import Progress, Run
+from xhat.engine.setup import snapshot
 from xhat.engine.status import Ending, Status
 from xhat.engine.stopping import Memory, Snapshot, StopRule, target_reached
 
@@ -43,6 +43,7 @@ class Settled(StopRule):
     steps: int
     tolerance: float
     status: ClassVar[Status] = Status.ROUND_ENDED
+    replays: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the steps."""

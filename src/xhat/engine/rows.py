@@ -1,13 +1,13 @@
 """Nested tables of tensors with one row per candidate: pick some rows, append others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["Live", "Rows", "join", "take"]
+__all__ = ["Live", "Rows", "flat", "join", "like", "take"]
 
 Rows = dict[str, Any]
 """Names to tensors ``(n, ...)`` or to further tables of as many rows."""
@@ -59,3 +59,26 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> Rows:
         k: join(v, second[k]) if isinstance(v, Mapping) else torch.cat([v, second[k]])
         for k, v in first.items()
     }
+
+
+def flat(rows: Mapping[str, Any]) -> list[Tensor]:
+    """Return all tensors of a table, in the order of ``like``."""
+    found = list[Tensor]()
+    for value in rows.values():
+        found += flat(value) if isinstance(value, Mapping) else [value]
+    return found
+
+
+def like(rows: Mapping[str, Any], tensors: Iterable[Tensor]) -> Rows:
+    """Return a table with the names of another, and these tensors, as ``flat`` gives them.
+
+    Example:
+        >>> like({"a": torch.arange(3), "b": {"c": torch.ones(3)}}, [torch.ones(1), torch.zeros(1)])
+        {'a': tensor([1.]), 'b': {'c': tensor([0.])}}
+    """
+    given = iter(tensors)
+
+    def filled(part: Mapping[str, Any]) -> Rows:
+        return {k: filled(v) if isinstance(v, Mapping) else next(given) for k, v in part.items()}
+
+    return filled(rows)

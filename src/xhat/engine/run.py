@@ -8,9 +8,10 @@ from torch import Tensor
 
 from xhat.core import candidate_noise, check_count, check_flag, check_integer, check_positive
 from xhat.engine.answers import Answers
-from xhat.engine.batch import LiveBatch, Setup
+from xhat.engine.batch import LiveBatch
 from xhat.engine.faults import guarded
 from xhat.engine.rows import Live
+from xhat.engine.setup import Setup
 from xhat.engine.status import Ending, Status
 
 __all__ = ["Progress", "Restarts", "Run", "Watch"]
@@ -102,9 +103,14 @@ class Run:
         """Return the same for a random model: what it claims are means over some passes."""
         return replace(self, setup=replace(self.setup, passes=passes))
 
-    def settled(self) -> "Run":
-        """Return the same with models as the first look has shown that they need to be asked."""
-        return replace(self, setup=replace(self.setup, problem=self.setup.problem.settled()))
+    def settled(self, weight: float) -> "Run":
+        """Return the same with models as the first look has shown that they need to be asked.
+
+        Args:
+            weight: bytes that one pass of a candidate through the objective makes.
+        """
+        problem = self.setup.problem.settled()
+        return replace(self, setup=replace(self.setup, problem=problem, weight=weight))
 
     def once(self, ids: Tensor, number: int) -> Answers:
         """Return the answers of one try of the candidates ``ids``."""
@@ -135,7 +141,7 @@ class Run:
         steps = torch.zeros(len(self.x0), dtype=torch.long) if steps is None else steps
         waiting, refused = ids, dict[int, Ending]()
         while (len(waiting) or len(batch)) and not self.setup.stopped.is_set():
-            room = self.chunk - len(batch)
+            room = 0 if batch.closed else self.chunk - len(batch)
             entering, rest = waiting[:room], waiting[room:]
             try:
                 refused |= guarded(entering, lambda part: self._admit(part, begin, steps, batch))

@@ -7,6 +7,7 @@ on its own row only, so candidates may enter and leave the batch between any two
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -203,18 +204,23 @@ class Adam(_Rated):
         check_share("beta2", self.beta2)
 
     def init(self, z: Tensor) -> State:
-        """Return both means and the clock."""
-        clock = torch.zeros(z.shape[0], dtype=z.dtype, device=z.device)
-        return {"mean": torch.zeros_like(z), "square": torch.zeros_like(z), "clock": clock}
+        """Return both means, and what is left of the zeros that they begin with."""
+        whole = z.new_ones(z.shape[0], *(1,) * (z.ndim - 1))
+        zero = torch.zeros_like(z)
+        return {"mean": zero, "square": zero.clone(), "left": whole, "left_square": whole.clone()}
 
     def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
         """Step by the bias-corrected mean over the root mean square."""
-        clock = state["clock"] + 1
+        left, left_square = state["left"] * self.beta1, state["left_square"] * self.beta2
         mean = torch.lerp(state["mean"], gradient, 1 - self.beta1)
-        square = torch.lerp(state["square"], gradient.square(), 1 - self.beta2)
-        size = per_row(self.size / (1 - self.beta1**clock), z)
-        root = (square / per_row(1 - self.beta2**clock, z)).sqrt_().add_(self.epsilon)
-        return z - size * mean / root, {"mean": mean, "square": square, "clock": clock}
+        square = torch.lerp(state["square"], self._squares(gradient), 1 - self.beta2)
+        root = (square / (1 - left_square)).sqrt_().add_(self.epsilon) * (1 - left)
+        new = {"mean": mean, "square": square, "left": left, "left_square": left_square}
+        return torch.addcdiv(z, mean, root, value=-self.size), new
+
+    def _squares(self, gradient: Tensor) -> Tensor:
+        """Return that whose mean is divided by the root of."""
+        return gradient.square()
 
 
 @dataclass(frozen=True)
@@ -262,15 +268,13 @@ class LBFGS(Stepper):
     def init(self, z: Tensor) -> State:
         """Return an empty history and no accepted point."""
         n, size = z.shape[0], z[0].numel()
-        pairs = z.new_zeros(n, self.history, size)
         return {
             "point": z.detach().flatten(1).clone(),
             "loss": z.new_full((n,), torch.inf),
             "gradient": z.new_zeros(n, size),
             "direction": z.new_zeros(n, size),
             "length": z.new_ones(n),
-            "moves": pairs,
-            "changes": pairs.clone(),
+            "pairs": z.new_zeros(n, 2, self.history, size),
             "known": z.new_zeros(n, self.history),
         }
 
@@ -281,11 +285,11 @@ class LBFGS(Stepper):
         move, change = here - state["point"], slope - state["gradient"]
         predicted = (state["gradient"] * move).sum(dim=1)
         accepted = loss <= state["loss"] + self.decrease * predicted.clamp_max(0)
-        accepted &= torch.isfinite(loss)
+        accepted = accepted & (loss.abs() < inf)
         yes = accepted[:, None]
 
         lost = ~accepted & (state["length"] < _HOPELESS) & (state["known"] > 0).any(dim=1)
-        memory = self._remember(state, move, change, accepted & torch.isfinite(state["loss"]))
+        memory = self._remember(state, move, change, accepted & (state["loss"] < inf))
         memory["known"] = torch.where(lost[:, None], 0.0, memory["known"])
         point = torch.where(yes, here, state["point"])
         at = torch.where(yes, slope, state["gradient"])
@@ -310,48 +314,60 @@ class LBFGS(Stepper):
         return torch.where(torch.isfinite(rise), least, self.shrink)
 
     def _remember(self, state: State, move: Tensor, change: Tensor, accepted: Tensor) -> State:
-        curvature = (move * change).sum(dim=1)
-        keep = (accepted & _bends(curvature, move, change))[:, None]
-
-        def push(past: Tensor, latest: Tensor) -> Tensor:
-            wide = keep if past.ndim == 2 else keep[:, :, None]
-            return torch.where(wide, torch.cat([past[:, 1:], latest[:, None]], dim=1), past)
-
+        latest = torch.stack([move, change], dim=1)[:, :, None]
+        curvature, squares = (move * change).sum(dim=1)[:, None], latest.square().sum(dim=3)
+        keep = accepted[:, None] & _bends(curvature, squares)
+        pushed = torch.cat([state["pairs"][:, :, 1:], latest], dim=2)
+        known = torch.cat([state["known"][:, 1:], torch.ones_like(curvature)], dim=1)
         return {
-            "moves": push(state["moves"], move),
-            "changes": push(state["changes"], change),
-            "known": push(state["known"], torch.ones_like(curvature)),
+            "pairs": torch.where(keep[:, :, None, None], pushed, state["pairs"]),
+            "known": torch.where(keep, known, state["known"]),
         }
 
     def _direction(self, gradient: Tensor, memory: State) -> Tensor:
-        """Return ``-H g`` by the two-loop recursion, among the features that may move."""
-        free = (gradient != 0).to(gradient.dtype)[:, None]
-        moves, changes = memory["moves"] * free, memory["changes"] * free
-        curvature, bend = (moves * changes).sum(dim=2), changes.square().sum(dim=2)
-        there = (memory["known"] > 0) & _bends(curvature, moves, changes)
-        rho = torch.where(there, 1 / curvature.where(there, 1.0), 0.0)
-        scale, any_known = _latest(curvature / bend.where(there, 1.0), there)
+        """Return ``-H g``, among the features that may move.
+
+        Both loops over the pairs are triangular systems in the products of moves and changes:
+        Byrd, Nocedal, Schnabel, "Representations of Quasi-Newton Matrices and Their Use in Limited
+        Memory Methods" (1994).
+        """
+        pairs = memory["pairs"] * (gradient != 0)[:, None, None]
+        moves, changes = pairs.unbind(dim=1)
+        products = torch.bmm(moves, changes.mT)
+        curvature, squares = products.diagonal(dim1=1, dim2=2), pairs.square().sum(dim=3)
+        there = (memory["known"] > 0) & _bends(curvature, squares)
+        bend = squares[:, 1]
+        both = there[:, :, None] & there[:, None, :]
+        upper = torch.where(both, products, 0.0).triu()
+        upper = upper + torch.diag_embed((~there).to(upper.dtype))
+        scale, any_known = _latest(curvature / torch.where(there, bend, 1.0), there)
         norm = torch.linalg.vector_norm(gradient, dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
-        q, alphas = gradient, []
-        for i in reversed(range(self.history)):
-            alpha = rho[:, i] * (moves[:, i] * q).sum(dim=1)
-            q = q - alpha[:, None] * changes[:, i]
-            alphas.append(alpha)
-        q = torch.where(any_known, scale, (self.first or self.usual) / norm)[:, None] * q
-        for i, alpha in zip(range(self.history), reversed(alphas), strict=True):
-            beta = rho[:, i] * (changes[:, i] * q).sum(dim=1)
-            q = q + (alpha - beta)[:, None] * moves[:, i]
-        return -q
+        scale = torch.where(any_known, scale, (self.first or self.usual) / norm)[:, None, None]
+        column, here = gradient[:, :, None], there[:, :, None]
+        alpha = _solved(upper, torch.bmm(moves, column) * here, upper_part=True)
+        q = scale * torch.baddbmm(column, changes.mT, alpha, alpha=-1)
+        rest = torch.baddbmm(curvature[:, :, None] * alpha, changes, q, alpha=-1) * here
+        rest = _solved(upper.mT, rest, upper_part=False)
+        return torch.baddbmm(q, moves.mT, rest, beta=-1, alpha=-1)[:, :, 0]
 
 
 _LEAST_SHRINK = 0.1
 _HOPELESS = 1e-4  # a length at which the direction, not the length, is to blame
 
 
-def _bends(curvature: Tensor, move: Tensor, change: Tensor) -> Tensor:
-    """Return whether a curvature is more than rounding, whatever loss and ``z`` are measured in."""
-    lengths = [torch.linalg.vector_norm(each, dim=-1) for each in (move, change)]
-    return curvature > torch.finfo(move.dtype).eps * lengths[0] * lengths[1]
+def _solved(matrix: Tensor, right: Tensor, *, upper_part: bool) -> Tensor:
+    return torch.linalg.solve_triangular(matrix, right, upper=upper_part)
+
+
+def _bends(curvature: Tensor, squares: Tensor) -> Tensor:
+    """Return whether a curvature is more than rounding, whatever loss and ``z`` are measured in.
+
+    Args:
+        curvature: ``(n, k)``, products of moves and changes.
+        squares: ``(n, 2, k)``, those of each with itself.
+    """
+    lengths = squares.sqrt()
+    return curvature > torch.finfo(squares.dtype).eps * lengths[:, 0] * lengths[:, 1]
 
 
 def _latest(values: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:

@@ -67,6 +67,8 @@ class StopRule(ABC):
         ends_rounds: whether, under multipliers, it ends a round of them and not the search.
         deadline: seconds after which nobody begins any more; it ends the search of all.
         budget: passes through the objective, over all rounds of multipliers together.
+        most_steps: that a candidate may take.
+        replays: whether it asks nothing but tensors, so that its operations can be played again.
     """
 
     status: ClassVar[Status] = Status.STOPPED
@@ -74,6 +76,12 @@ class StopRule(ABC):
     certain: ClassVar[bool] = False
     aims: ClassVar[bool] = False
     ends_rounds: ClassVar[bool] = False
+    replays: ClassVar[bool] = False
+
+    @property
+    def most_steps(self) -> float:
+        """Infinity, but for a rule about steps."""
+        return inf
 
     @property
     def deadline(self) -> float:
@@ -113,6 +121,7 @@ class TargetReached(StopRule):
 
     confidence: float | None = None
     status: ClassVar[Status] = Status.TARGET_REACHED
+    replays: ClassVar[bool] = True
     certain: ClassVar[bool] = True
     aims: ClassVar[bool] = True
 
@@ -152,6 +161,7 @@ class LossBelow(StopRule):
 
     value: float
     status: ClassVar[Status] = Status.LOSS_BELOW
+    replays: ClassVar[bool] = True
     certain: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -173,6 +183,7 @@ class Plateau(StopRule):
     patience: int = 20
     tolerance: float = 1e-4
     status: ClassVar[Status] = Status.NO_PROGRESS
+    replays: ClassVar[bool] = True
     ends_rounds: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -199,10 +210,16 @@ class MaxSteps(StopRule):
 
     count: int
     status: ClassVar[Status] = Status.STEPS_SPENT
+    replays: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the count."""
         check_count("the step budget", self.count)
+
+    @property
+    def most_steps(self) -> float:
+        """The count."""
+        return self.count
 
     def fired(self, now: Snapshot, memory: Memory) -> tuple[Tensor, Memory]:
         """Compare the steps."""
@@ -215,6 +232,7 @@ class MaxEvaluations(StopRule):
 
     count: int
     status: ClassVar[Status] = Status.EVALUATIONS_SPENT
+    replays: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the count."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from xhat.core import per_row
@@ -57,17 +56,8 @@ class VectorAdam(Adam):
         return self.axis is None
 
     def init(self, z: Tensor) -> State:
-        """Return both means and the clock."""
+        """Return both means, and what is left of the zeros that they begin with."""
         return {**super().init(z), "square": self._squares(z * 0)}
-
-    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
-        """Step by the bias-corrected mean over the root mean squared norm."""
-        clock = state["clock"] + 1
-        mean = torch.lerp(state["mean"], gradient, 1 - self.beta1)
-        square = torch.lerp(state["square"], self._squares(gradient), 1 - self.beta2)
-        size = per_row(self.size / (1 - self.beta1**clock), z)
-        root = (square / per_row(1 - self.beta2**clock, square)).sqrt() + self.epsilon
-        return z - size * mean / root, {"mean": mean, "square": square, "clock": clock}
 
     def _squares(self, gradient: Tensor) -> Tensor:
         """Return the squared norms, shaped to divide by."""

@@ -99,6 +99,8 @@ class Box(Bounded):
         self.lengths = wide if unit is None else _bound("the unit", unit, finite=True)
         if bool((self.lengths <= 0).any()):
             raise ValueError(f"the unit must be above 0, but is {float(self.lengths.min()):g}.")
+        single = self.low.numel() == self.high.numel() == 1
+        self.numbers = (self.low.item(), self.high.item()) if single else None
         self.even, self.given = bool((self.lengths == 1).all()), unit is not None
 
     @property
@@ -146,8 +148,8 @@ class Box(Bounded):
 
     def project(self, z: Tensor) -> Tensor:
         """Clip every feature to its bounds."""
-        if self.low.numel() == self.high.numel() == 1:
-            return z.clamp(self.low.item(), self.high.item())  # three times as fast as by tensors
+        if self.numbers is not None:
+            return z.clamp(*self.numbers)  # three times as fast as by tensors
         return torch.clamp(z, self.low.to(z), self.high.to(z))
 
 
