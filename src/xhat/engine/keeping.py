@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from xhat.engine.answers import Answers
-from xhat.engine.lagrangian import AugmentedLagrangian, columns
+from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.noticed import named
 from xhat.engine.rounds import Rounds
 from xhat.engine.run import Run
 from xhat.engine.sqp import SQP, Programs, clips
+from xhat.engine.status import Status
 
 __all__ = ["Keeping"]
 
@@ -28,8 +29,8 @@ class Keeping:
         how = stepper.lagrangian or AugmentedLagrangian(stepper)
         self.rounds, self.programs = Rounds(run, how, steps), None
         if stepper.programs is not None:
-            cannot = _unfit(run, stepper.programs)
-            self.programs = None if cannot else Programs(run)
+            cannot, sign = _seen(run, stepper.programs)
+            self.programs = None if cannot else Programs(run, sign)
             self._tell(f"constraints were kept by {f'multipliers: {cannot}' if cannot else 'SQP'}")
 
     def once(self, ids: Tensor, number: int) -> Answers:
@@ -43,6 +44,9 @@ class Keeping:
             answers.follow(further, failed)
             answers.keep_better(further, failed, self.run.setup.problem.tolerance)
             answers.cut_short(further, failed)
+            for i in failed.tolist():  # of whom neither has found one, both have said it
+                if further.status[i] is Status.INFEASIBLE:
+                    answers.endings[i] = further.endings[i]
             self._tell(_taken_over(failed.tolist()))
         return answers
 
@@ -57,24 +61,30 @@ def _taken_over(candidates: Sequence[int]) -> str:
     return f"multipliers took over from SQP, which was stuck, for candidate {who}"
 
 
-def _unfit(run: Run, how: SQP) -> str:
-    """Return why quadratic programs are not for this search; nothing where they are."""
+def _seen(run: Run, how: SQP) -> tuple[str, Tensor]:
+    """Return why quadratic programs are not for this search, if so, and which conditions are equal.
+
+    The latter as -1, and 0 for the others, ``(1, k)``.
+    """
     setup, first = run.setup, torch.zeros(1, dtype=torch.long)
-    problem = setup.narrowed(first)
+    problem, none = setup.narrowed(first), torch.zeros(1, 0)
     if setup.autocast or setup.passes > 1:
-        return "the model answers too roughly for SQP"
+        return "the model answers too roughly for SQP", none
     if problem.space.relaxed is not problem.space:
-        return "the space rounds"
+        return "the space rounds", none
     if problem.projected:
-        return "others are kept by projection"
+        return "others are kept by projection", none
     try:
         z = run.begin(first, 0)
         with torch.no_grad():
-            conditions = columns(problem.general, problem.space.decode(z)).shape[1]
-    except Exception:  # noqa: BLE001 - of the first start alone; it will be told of that one
-        return ""
+            x = problem.space.decode(z)
+            widths = [(part.equality, part.values(x).shape[1]) for part in problem.general]
+    except Exception:  # noqa: BLE001 - whatever the code of others raises
+        return "they say nothing of the first start", none
+    sign = [-1.0 if equal else 0.0 for equal, width in widths for _ in range(width)]
     if z[0].numel() > how.features:
-        return f"{z[0].numel()} features are too many for SQP"
-    if conditions > how.conditions:
-        return f"{conditions} conditions are too many for SQP"
-    return "" if clips(problem.space, z) else "the space is no product of intervals"
+        return f"{z[0].numel()} features are too many for SQP", none
+    if len(sign) > how.conditions:
+        return f"{len(sign)} conditions are too many for SQP", none
+    why = "" if clips(problem.space, z) else "the space is no product of intervals"
+    return why, torch.tensor([sign], dtype=torch.float64)

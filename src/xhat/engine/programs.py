@@ -1,4 +1,4 @@
-"""One step of sequential quadratic programming for every candidate, on tensors alone.
+"""One step of sequential quadratic programming for every candidate, on arrays alone.
 
 At a point ``u`` the loss is replaced by a parabola, conditions by their tangents. The step ``p``
 that solves this quadratic program is tried at full length, and judged by the merit
@@ -16,15 +16,18 @@ Every trial is one step of the loop, so that candidates in different phases shar
 and conditions are scaled by their slopes at the start.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from xhat.engine.quadratic import solve_box
-from xhat.engine.rows import Rows
+from xhat.engine.quadratic import Array, Guess, library, solve_box
 
-__all__ = ["Why", "begun", "broken", "set_out"]
+__all__ = ["Memory", "Slopes", "Why", "broken", "fresh", "set_out"]
+
+Memory = dict[str, Array]
+"""By name what is known of candidates, with one row each; numpy on a processor, else torch."""
 
 _FULL, _CORRECTED, _SHORTENED = 0, 1, 2
 _DECREASE = 0.1  # of what the tangents promise
@@ -50,193 +53,233 @@ class Why(IntEnum):
     BAD_GRADIENT = -5
 
 
-def broken(conditions: Tensor, equality: Tensor) -> Tensor:
-    """Return by how much conditions are broken, ``(n, k)``."""
-    return torch.where(equality, conditions.abs(), conditions.clamp_min(0))
+@dataclass(frozen=True)
+class Slopes:
+    """Losses, conditions, and their slopes at ``u``, all in double precision.
+
+    Attributes:
+        u: ``(n, d)``.
+        f: ``(n,)``, the loss.
+        g: ``(n, d)``, its slope.
+        c: ``(n, k)``, the conditions.
+        a: ``(n, k, d)``, their slopes.
+    """
+
+    u: Array
+    f: Array
+    g: Array
+    c: Array
+    a: Array
+
+    def scaled(self, scale: Array, scales: Array) -> "Slopes":
+        """Return the same with the loss times ``scale``, and the conditions times ``scales``."""
+        return Slopes(
+            self.u,
+            scale * self.f,
+            scale[:, None] * self.g,
+            scales * self.c,
+            scales[:, :, None] * self.a,
+        )
 
 
-def begun(u: Tensor, first: Rows, low: Tensor, high: Tensor, equality: Tensor) -> Rows:
-    """Return the memory of candidates that begin at ``u``.
+def broken(conditions: Array, sign: Array) -> Array:
+    """Return by how much conditions are broken, ``(n, k)``.
 
     Args:
-        u: ``(n, d)``, in the unit of steppers.
-        first: what ``tangents`` says there.
+        conditions: ``(n, k)``.
+        sign: -1 where a condition must be 0, and 0 where it may be below.
+    """
+    return library(conditions).maximum(conditions, sign * conditions)
+
+
+def fresh(at: Slopes, low: Array, high: Array, sign: Array) -> Memory:
+    """Return the memory of candidates that begin somewhere.
+
+    Args:
+        at: what is seen there.
         low: ``(n, d)``, of ``u``.
         high: ``(n, d)``.
-        equality: ``(n, k)`` booleans, which conditions must be 0.
+        sign: ``(n, k)``, as ``broken`` takes it.
     """
-    (n, k), d = first["c"].shape, u.shape[1]
-    zero, none = u.new_zeros(n), u.new_zeros(n, k)
-    size = first["A"].nan_to_num(1.0).abs().amax(dim=2).clamp_min(1)
+    xp, zero, zeros = library(at.u), 0 * at.u[:, 0], 0 * at.u
+    none = xp.zeros_like(at.c)
+    scale = 1 / xp.amax(xp.nan_to_num(abs(at.g), nan=1.0), 1).clip(1)
+    scales = 1 / xp.amax(xp.nan_to_num(abs(at.a), nan=1.0), 2).clip(1)
+    off = abs(at.u) < 0
     return {
-        "u": u, "f": zero, "g": torch.zeros_like(u), "c": none, "A": torch.zeros_like(first["A"]),
-        "low": low, "high": high, "equality": equality,
-        "scale": (1 / first["g"].nan_to_num(1.0).abs().amax(dim=1).clamp_min(1)),
-        "scales": (1 / size).clamp_min(_SMALLEST_SCALE),
-        "B": torch.eye(d, dtype=u.dtype, device=u.device).repeat(n, 1, 1),
-        "learnt": torch.zeros_like(zero, dtype=torch.bool),
+        "u": at.u, "f": zero, "g": zeros, "c": none, "a": xp.zeros_like(at.a),
+        "low": low, "high": high, "sign": sign,
+        "scale": scale, "scales": scales.clip(_SMALLEST_SCALE),
+        "curvature": zeros[:, :, None] + _eye(at.u, at.u.shape[1]), "learnt": zero > 0,
         "multipliers": none, "weights": none,
-        "merit": torch.full_like(zero, torch.inf), "drop": zero, "length": torch.ones_like(zero),
-        "p": torch.zeros_like(u), "to": u,
-        "phase": torch.zeros(n, dtype=torch.long, device=u.device),
-        "at_low": torch.cat([u.isnan(), ~equality & (first["c"] < 0)], dim=1),
-        "at_high": torch.zeros(n, d + k, dtype=torch.bool, device=u.device),
-        "resets": zero, "taken": zero,
+        "merit": zero + xp.inf, "drop": zero, "length": zero + 1, "p": zeros, "phase": zero,
+        "at_low": xp.concatenate([off, (sign == 0) & (at.c < 0)], 1),
+        "at_high": xp.concatenate([off, none > 0], 1),
+        "resets": zero,
     }  # fmt: skip
 
 
 def set_out(
-    state: Rows, u: Tensor, seen: Rows, tolerance: float, dtype: torch.dtype
-) -> tuple[Rows, Tensor]:
-    """Accept the trial or not, and say where to look next.
+    had: Memory, seen: Slopes, tolerance: float, dtype: torch.dtype
+) -> tuple[Memory, Array, Array]:
+    """Accept trials or not, and say where to look next.
 
     Args:
-        state: the memory.
-        u: ``(n, d)``, the trial, in the unit of steppers.
-        seen: what ``tangents`` says there.
+        had: the memory.
+        seen: what is seen at the trials.
         tolerance: of violations.
         dtype: in which loss and conditions were computed.
 
     Returns:
-        The next memory, whose ``to`` is the next trial; and ``(n,)``, whom that leaves, and why.
+        The next memory; ``(n, d)``, the next trials; and ``(n,)``, whom that leaves, and ``Why``.
     """
-    here = _scaled(state, u, seen)
-    excess = broken(here["c"], state["equality"])
-    merit = here["f"] + (state["weights"] * excess).sum(dim=1)
-    loss_ok = torch.isfinite(merit)
-    finite = loss_ok & torch.isfinite((0 * here["g"]).sum(dim=1) + (0 * here["A"]).sum(dim=(1, 2)))
-    noise = _NOISE * torch.finfo(dtype).eps * (state["scale"] + here["f"].abs())
-    bar = state["merit"] + _DECREASE * state["length"] * state["drop"] + noise
+    here, first = seen.scaled(had["scale"], had["scales"]), had["merit"] == np.inf
+    excess, eps = broken(here.c, had["sign"]), torch.finfo(dtype).eps
+    merit = here.f + (had["weights"] * excess).sum(1)
+    sound = abs(merit) < np.inf
+    finite = sound & (abs(here.g.sum(1) + here.a.sum((1, 2))) < np.inf)
+    noise = _NOISE * eps * (had["scale"] + abs(here.f))
+    bar = had["merit"] + _DECREASE * had["length"] * had["drop"] + noise
     accepted = finite & (merit <= bar)
-    first = state["merit"].isinf()
-
-    learnt = _learnt(state, here)
-    short = state["length"] * state["p"].abs().amax(dim=1)
-    dead = (state["length"] < _SHORTEST) | (
-        short < torch.finfo(dtype).eps * (1 + state["u"].abs().amax(dim=1))
-    )
-    lost = ~accepted & ~first & dead & (state["phase"] != _FULL)
+    if library(merit) is np and accepted.all():
+        lost = correct = ~accepted
+    else:
+        short = had["length"] * _largest(had["p"]) < eps * (1 + _largest(had["u"]))
+        lost = (had["length"] < _SHORTEST) | short
+        lost &= ~accepted & ~first & (had["phase"] != _FULL)
+        worse = excess.sum(1) > broken(had["c"], had["sign"]).sum(1)
+        correct = ~accepted & ~lost & finite & worse & (had["phase"] == _FULL)
     anew = accepted | lost
-    correct = ~anew & finite & (state["phase"] == _FULL)
-    correct &= excess.sum(dim=1) > broken(state["c"], state["equality"]).sum(dim=1)
-
-    new = dict(state)
-    for name in ("u", "f", "g", "c", "A"):
-        new[name] = _where(accepted, here[name], state[name])
-    new["B"] = _where(accepted, learnt, state["B"])
-    eye = torch.eye(u.shape[1], dtype=u.dtype, device=u.device)
-    new["B"] = _where(lost, eye.expand_as(new["B"]), new["B"])
-    new["learnt"] = (state["learnt"] | (accepted & ~first)) & ~lost
-    tangent = here["c"] - (state["A"] @ state["p"][:, :, None])[:, :, 0]
-    bent = _where(correct, tangent, new["c"])
-    v, guess = _program(new, bent)
-    _plan(new, v, guess, anew, correct, merit)
-    why = _why(state, new, seen, anew, lost, finite, loss_ok, tolerance, dtype)
-    new["resets"] = torch.where(accepted, 0.0, state["resets"] + lost)
-    new["taken"] = state["taken"] + accepted
-    return new, why
+    new = _moved(had, here, accepted, lost, first)
+    bent = here.c - (had["a"] @ had["p"][:, :, None])[:, :, 0]
+    v, guess = _solved(new, _where(correct, bent, new["c"]))
+    to = _planned(new, v, guess, anew, correct, merit)
+    why = _why(new, first, anew, lost, finite, sound, tolerance, dtype)
+    new["resets"] = _where(accepted, 0 * had["resets"], had["resets"] + lost)
+    return new, to, why
 
 
-def _where(which: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    return torch.where(which.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+def _moved(had: Memory, here: Slopes, accepted: Array, lost: Array, first: Array) -> Memory:
+    """Return the memory with the point where it was accepted, and the curvature there."""
+    new = dict(had)
+    for name, value in vars(here).items():
+        new[name] = _where(accepted, value, had[name])
+    curvature = _where(accepted, _learnt(had, here), had["curvature"])
+    eye = 0 * curvature + _eye(curvature, curvature.shape[1]) if _some(lost) else curvature
+    new["curvature"] = _where(lost, eye, curvature)
+    new["learnt"] = (had["learnt"] | (accepted & ~first)) & ~lost
+    return new
 
 
-def _scaled(state: Rows, u: Tensor, seen: Rows) -> Rows:
-    scale, scales = state["scale"], state["scales"]
-    return {
-        "u": u,
-        "f": scale * seen["loss"],
-        "g": scale[:, None] * seen["g"],
-        "c": scales * seen["c"],
-        "A": scales[:, :, None] * seen["A"],
-    }
-
-
-def _learnt(state: Rows, here: Rows) -> Tensor:
+def _learnt(had: Memory, here: Slopes) -> Array:
     """Return the curvature after a step, by Powell's damped BFGS update."""
-    B, m = state["B"], state["multipliers"][:, :, None]
-    step = here["u"] - state["u"]
-    change = here["g"] - state["g"] + ((here["A"] - state["A"]).mT @ m)[:, :, 0]
-    along = (step * change).sum(dim=1)
-    straight = (change.square().sum(dim=1) / along).clamp(_FLATTEST, _STEEPEST)
-    begins = ~state["learnt"] & (along > 0)
-    B = B * torch.where(begins, straight, 1.0)[:, None, None]
-    Bs = (B @ step[:, :, None])[:, :, 0]
-    sBs = (step * Bs).sum(dim=1)
-    share = torch.where(along >= _DAMPED * sBs, 1.0, (1 - _DAMPED) * sBs / (sBs - along))
-    blend = Bs + share[:, None] * (change - Bs)
-    rises = (step * blend).sum(dim=1)
-    moved = (sBs > 0) & (rises > 0)
-    new = (
-        B
-        - (Bs / sBs[:, None])[:, :, None] * Bs[:, None, :]
-        + (blend / rises[:, None])[:, :, None] * blend[:, None, :]
-    )
-    return _where(moved & new.isfinite().all(dim=2).all(dim=1), new, state["B"])
+    xp, curvature = library(here.u), had["curvature"]
+    step = here.u - had["u"]
+    pulls = (had["multipliers"][:, None, :] @ (here.a - had["a"]))[:, 0]
+    change = here.g - had["g"] + pulls
+    along = (step * change).sum(1)
+    straight = ((change * change).sum(1) / along).clip(_FLATTEST, _STEEPEST)
+    begins = ~had["learnt"] & (along > 0)
+    curvature = curvature * xp.where(begins, straight, 1.0)[:, None, None]
+    bent = (curvature @ step[:, :, None])[:, :, 0]
+    size = (step * bent).sum(1)
+    share = (1 - _DAMPED) * size / (size - along)
+    share = xp.where(along >= _DAMPED * size, 1.0, share)
+    blend = bent + share[:, None] * (change - bent)
+    rises = (step * blend).sum(1)
+    less = (bent / size[:, None])[:, :, None] * bent[:, None, :]
+    more = (blend / rises[:, None])[:, :, None] * blend[:, None, :]
+    new = curvature - less + more
+    moved = (size > 0) & (rises > 0) & (abs(new.sum((1, 2))) < np.inf)
+    return _where(moved, new, had["curvature"])
 
 
-def _program(state: Rows, conditions: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+def _solved(at: Memory, conditions: Array) -> tuple[Array, Guess]:
     """Solve the quadratic program at the point, with these values of the conditions there."""
-    A, (n, k) = state["A"], conditions.shape
-    unique = (_UNIQUE * torch.eye(k, dtype=A.dtype, device=A.device)).expand(n, k, k)
-    matrix = torch.cat(
-        [torch.cat([state["B"], A.mT], dim=2), torch.cat([-A, unique], dim=2)], dim=1
-    )
-    cap = torch.full_like(conditions, _CAP)
-    low = torch.cat([state["low"] - state["u"], torch.where(state["equality"], -_CAP, 0.0)], dim=1)
-    high = torch.cat([state["high"] - state["u"], cap], dim=1)
-    guess = (state["at_low"], state["at_high"])
-    near = _UNIQUE * state["multipliers"]  # so that, once they stand, nothing pulls them
-    return solve_box(matrix, torch.cat([state["g"], -conditions - near], dim=1), low, high, guess)
+    xp, a, u = library(conditions), at["a"], at["u"]
+    (n, k), d = conditions.shape, u.shape[1]
+    matrix = u.new_zeros(n, d + k, d + k) if xp is torch else np.zeros((n, d + k, d + k))
+    matrix[:, :d, :d], matrix[:, :d, d:], matrix[:, d:, :d] = at["curvature"], a.swapaxes(1, 2), -a
+    matrix[:, d:, d:] = _UNIQUE * _eye(u, k)
+    near = _UNIQUE * at["multipliers"]  # so that, once they stand, nothing pulls them
+    offset = xp.concatenate([at["g"], -conditions - near], 1)
+    low = xp.concatenate([at["low"] - u, _CAP * at["sign"]], 1)
+    high = xp.concatenate([at["high"] - u, _CAP + 0 * conditions], 1)
+    return solve_box(matrix, offset, low, high, (at["at_low"], at["at_high"]))
 
 
-def _plan(
-    new: Rows, v: Tensor, guess: tuple[Tensor, Tensor], anew: Tensor, correct: Tensor, merit: Tensor
-) -> None:
-    """Write what is tried next: a step anew, one that is corrected, or one that is shortened."""
-    d = new["u"].shape[1]
-    p, multipliers = v[:, :d], v[:, d:]
-    yes = anew[:, None]
-    new["p"] = torch.where(yes, p, new["p"])
-    new["multipliers"] = torch.where(yes, multipliers, new["multipliers"])
-    for name, each in zip(("at_low", "at_high"), guess, strict=True):
-        new[name] = torch.where(yes, each, new[name])
-    size = multipliers.abs()
-    weights = torch.maximum(size, (new["weights"] + size) / 2)
-    new["weights"] = torch.where(yes, weights, new["weights"])
-    excess = broken(new["c"], new["equality"])
-    left = broken(new["c"] + (new["A"] @ new["p"][:, :, None])[:, :, 0], new["equality"])
-    promised = (new["g"] * new["p"]).sum(dim=1) - (new["weights"] * (excess - left)).sum(dim=1)
-    shorter = new["length"] * _shortened(merit - new["merit"], new["length"] * new["drop"])
-    shorter = torch.where(correct, new["length"], shorter)
-    new["length"] = torch.where(anew, 1.0, shorter)
-    new["merit"] = torch.where(anew, new["f"] + (new["weights"] * excess).sum(dim=1), new["merit"])
-    new["drop"] = torch.where(anew, promised, new["drop"])
-    new["phase"] = torch.where(anew, _FULL, torch.where(correct, _CORRECTED, _SHORTENED))
-    new["to"] = new["u"] + torch.where(correct[:, None], p, new["length"][:, None] * new["p"])
+def _planned(
+    new: Memory, v: Array, guess: Guess, anew: Array, correct: Array, merit: Array
+) -> Array:
+    """Return what is tried next: a step anew, one that is corrected, or one that is shortened."""
+    xp, d = library(v), new["u"].shape[1]
+    p, size = v[:, :d], abs(v[:, d:])
+    weights = xp.maximum(size, (new["weights"] + size) / 2)
+    shorter = new["length"]
+    if library(v) is torch or not anew.all():
+        least = _shortened(merit - new["merit"], shorter * new["drop"])
+        shorter = shorter * xp.where(correct, 1.0, least)
+    chosen = {"p": p, "multipliers": v[:, d:], "weights": weights}
+    chosen |= {"at_low": guess[0], "at_high": guess[1]}
+    for name, value in chosen.items():
+        new[name] = _where(anew, value, new[name])
+    excess = broken(new["c"], new["sign"])
+    left = broken(new["c"] + (new["a"] @ new["p"][:, :, None])[:, :, 0], new["sign"])
+    drop = (new["g"] * new["p"]).sum(1) - (new["weights"] * (excess - left)).sum(1)
+    new["drop"] = _where(anew, drop, new["drop"])
+    at = new["f"] + (new["weights"] * excess).sum(1)
+    new["merit"] = _where(anew, at, new["merit"])
+    new["length"] = _where(anew, 0 * shorter + 1, shorter)
+    new["phase"] = xp.where(anew, _FULL, xp.where(correct, _CORRECTED, _SHORTENED))
+    return new["u"] + _where(correct, p, new["length"][:, None] * new["p"])
 
 
-def _shortened(rise: Tensor, promised: Tensor) -> Tensor:
+def _shortened(rise: Array, promised: Array) -> Array:
     """Return by what to shorten a refused trial: to the least of the parabola through it."""
     least = -promised / (2 * (rise - promised))
-    return least.nan_to_num(_SHORTER[0]).clamp(*_SHORTER)
+    return library(rise).nan_to_num(least, nan=_SHORTER[0]).clip(*_SHORTER)
 
 
 def _why(
-    state: Rows, new: Rows, seen: Rows, anew: Tensor, lost: Tensor, finite: Tensor, loss_ok: Tensor,
+    new: Memory, first: Array, anew: Array, lost: Array, finite: Array, sound: Array,
     tolerance: float, dtype: torch.dtype,
-) -> Tensor:  # fmt: skip
-    first = state["merit"].isinf()
-    gain = (new["g"] * new["p"]).sum(dim=1).abs() + (new["multipliers"] * new["c"]).abs().sum(dim=1)
-    worst = (broken(new["c"], new["equality"]) / new["scales"]).amax(dim=1)
-    size, enough = new["scale"] + new["f"].abs(), _ENOUGH[dtype]
-    small, holds = gain <= enough * size, worst <= tolerance / 2
-    idle = new["p"].abs().amax(dim=1) <= torch.finfo(dtype).eps * (1 + new["u"].abs().amax(dim=1))
-    why = torch.where(anew & small & holds, Why.CONVERGED, Why.STAYS)
+) -> Array:  # fmt: skip
+    xp = library(first)
+    gain = abs((new["g"] * new["p"]).sum(1)) + abs(new["multipliers"] * new["c"]).sum(1)
+    worst = xp.amax(broken(new["c"], new["sign"]) / new["scales"], 1)
+    size, enough = new["scale"] + abs(new["f"]), _ENOUGH[dtype]
+    holds = worst <= tolerance / 2
+    idle = _largest(new["p"]) <= torch.finfo(dtype).eps * (1 + _largest(new["u"]))
     nearly = (gain <= enough**0.5 * size) & (worst <= tolerance)
-    hopeless = (lost & (state["resets"] > 0)) | (anew & idle & ~holds)
-    why = torch.where(hopeless & (why == 0), torch.where(nearly, Why.CONVERGED, Why.STUCK), why)
-    flat = first & finite & (new["g"] == 0).all(dim=1) & (new["p"] == 0).all(dim=1)
-    why = torch.where(flat, Why.FLAT, why)
-    bad = torch.where(loss_ok, Why.BAD_GRADIENT, Why.BAD_LOSS)
-    return torch.where(first & ~finite, bad, why)
+    hopeless = (lost & (new["resets"] > 0)) | (anew & idle & ~holds)
+    converged = (anew & (gain <= enough * size) & holds) | (hopeless & nearly)
+    why = int(Why.CONVERGED) * converged + int(Why.STUCK) * (hopeless & ~converged)
+    if _some(first):
+        flat = first & finite & (new["g"] == 0).all(1) & (new["p"] == 0).all(1)
+        why = xp.where(flat, int(Why.FLAT), why)
+        bad = xp.where(sound, int(Why.BAD_GRADIENT), int(Why.BAD_LOSS))
+        why = xp.where(first & ~finite, bad, why)
+    return why
+
+
+def _largest(values: Array) -> Array:
+    return library(values).amax(abs(values), 1)
+
+
+def _eye(like: Array, size: int) -> Array:
+    return torch.eye(size).to(like) if library(like) is torch else np.eye(size)
+
+
+def _some(which: Array) -> bool:
+    """Return whether some are chosen; yes, where reading it would wait for a device."""
+    return library(which) is torch or bool(which.any())
+
+
+def _where(which: Array, one: Array, other: Array) -> Array:
+    xp = library(which)
+    if xp is np:  # reading costs next to nothing, and most often all are of one kind
+        if which.all():
+            return one
+        if not which.any():
+            return other
+    return xp.where(which.reshape(-1, *[1] * (one.ndim - 1)), one, other)

@@ -3,10 +3,11 @@
     minimise  g^T p + p^T B p / 2   where  low <= p <= high   and   c + A p <= 0 (or = 0)
 
 Its optimality conditions ask for ``v = (p, multipliers)`` between bounds such that each entry of
-``M v + q`` is 0, or points out of the bound that the entry lies on, with ``M = [[B, A^T], [-A, d]]``
-and ``q = (g, -c)``. Multipliers are bounded as well: what the linear conditions cannot hold then
-costs that much a unit (the elastic program of Fletcher, "Practical Methods of Optimization", 1987),
-so that there is always an answer. A small ``d`` makes it unique where conditions repeat each other.
+``M v + q`` is 0, or points out of the bound that the entry lies on, with
+``M = [[B, A^T], [-A, d]]`` and ``q = (g, -c)``. Multipliers are bounded as well: what the linear
+conditions cannot hold then costs that much a unit (the elastic program of Fletcher, "Practical
+Methods of Optimization", 1987), so that there is always an answer. A small ``d`` makes it unique
+where conditions repeat each other.
 
 First a few turns of active sets: entries are guessed to be free or on a bound, the free ones solved
 for, and wrong guesses exchanged (Hintermueller, Ito, Kunisch, "The Primal-Dual Active Set Strategy
@@ -15,12 +16,17 @@ solve is all. Where that does not end, an interior point method takes over, whic
 in some 15 solves (Mehrotra, "On the Implementation of a Primal-Dual Interior Point Method", 1992).
 """
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Guess", "solve_box"]
+__all__ = ["Array", "Guess", "library", "solve_box"]
 
-Guess = tuple[Tensor, Tensor]
+Array = Any
+"""A numpy array, or a tensor; ``library`` says by what it is computed with."""
+Guess = tuple[Array, Array]
 """``(n, m)`` booleans each: which entries are on their lower bound, and which on their upper."""
 
 _TURNS = 6  # of active sets
@@ -32,13 +38,21 @@ _SMALL = 1e-10  # relative: the gap at which the interior point method ends
 _BACK = 0.995  # of the way to the nearest bound
 
 
+def library(array: Array) -> Any:
+    """Return numpy or torch: what is used here, they name alike.
+
+    Of a few numbers numpy computes several times as fast; it works on processors only.
+    """
+    return torch if isinstance(array, Tensor) else np
+
+
 def solve_box(
-    matrix: Tensor, offset: Tensor, low: Tensor, high: Tensor, guess: Guess | None = None
-) -> tuple[Tensor, Guess]:
+    matrix: Array, offset: Array, low: Array, high: Array, guess: Guess | None = None
+) -> tuple[Array, Guess]:
     """Return ``v`` between bounds, where ``matrix v + offset`` is 0 or points out of a bound.
 
     Args:
-        matrix: ``(n, m, m)``, positive definite, though not symmetric.
+        matrix: ``(n, m, m)``, positive definite, though not symmetric; in double precision.
         offset: ``(n, m)``.
         low: ``(n, m)``, may be minus infinity.
         high: ``(n, m)``, not below.
@@ -46,51 +60,63 @@ def solve_box(
 
     Returns:
         ``v``, ``(n, m)``, and the guess that goes with it.
+
+    Example:
+        >>> square, ends = np.eye(2)[None], np.array([[1.0, 1.0]])
+        >>> solve_box(square, np.array([[-0.5, -3.0]]), -ends, ends)[0]
+        array([[0.5, 1. ]])
     """
     if guess is None:
         guess = (-offset <= low, -offset >= high)
-    turns, reads = _TURNS, matrix.device.type == "cpu"
-    v, guess, off = _by_guesses(matrix, offset, low, high, guess, turns if reads else _BLIND[0])
-    if not reads:
+    if isinstance(matrix, Tensor):
+        v, guess, off = _by_guesses(matrix, offset, low, high, guess, _BLIND[0])
         inner, at = _by_inner_points(matrix, offset, low, high)
         pairs = ((inner, v), (at[0], guess[0]), (at[1], guess[1]))
         v, *both = (torch.where(off[:, None], new, old) for new, old in pairs)
         return v, (both[0], both[1])
-    rows = off.nonzero()[:, 0]
-    if len(rows):
-        part = (matrix[rows], offset[rows], low[rows], high[rows])
-        v[rows], (guess[0][rows], guess[1][rows]) = _by_inner_points(*part)
+    v, guess, off = _by_guesses(matrix, offset, low, high, guess, _TURNS)
+    if off.any():
+        part = (torch.from_numpy(each[off]) for each in (matrix, offset, low, high))
+        inner, at = _by_inner_points(*part)
+        v[off], guess[0][off], guess[1][off] = inner, at[0], at[1]
     return v, guess
 
 
 def _by_guesses(
-    matrix: Tensor, offset: Tensor, low: Tensor, high: Tensor, guess: Guess, turns: int
-) -> tuple[Tensor, Guess, Tensor]:
+    matrix: Array, offset: Array, low: Array, high: Array, guess: Guess, turns: int
+) -> tuple[Array, Guess, Array]:
     """Return ``v``, its guess, and in which rows it is wrong."""
-    low_end, high_end = low.nan_to_num(0.0, 0.0, 0.0), high.nan_to_num(0.0, 0.0, 0.0)
+    xp = library(matrix)
     while True:
         at_low, at_high = guess
         held = at_low | at_high
-        fixed = torch.where(at_low, low_end, torch.where(at_high, high_end, 0.0))
+        fixed = xp.where(at_low, low, xp.where(at_high, high, offset * 0))
         v = _solved_free(matrix, offset, fixed, held)
         slack = (matrix @ v[:, :, None])[:, :, 0] + offset
-        wanted = torch.where(held, v - slack, v)
-        off = ((v - wanted.clamp(low, high)).abs() > _CLOSE * (1 + v.abs())).any(dim=1)
+        wanted = xp.where(held, v - slack, v)
+        inside = xp.minimum(xp.maximum(wanted, low), high)
+        off = (abs(v - inside) > _CLOSE * (1 + abs(v))).any(1)
         turns -= 1
-        if turns == 0 or (matrix.device.type == "cpu" and not bool(off.any())):
-            return v.clamp(low, high), guess, off
+        if turns == 0 or (xp is np and not off.any()):
+            return xp.minimum(xp.maximum(v, low), high), guess, off
         to_low, to_high = (wanted <= low) & ~at_high, (wanted >= high) & ~at_low
         yes = off[:, None]  # who is right stays so, whoever is beside
-        guess = (torch.where(yes, to_low, at_low), torch.where(yes, to_high, at_high))
+        guess = (xp.where(yes, to_low, at_low), xp.where(yes, to_high, at_high))
 
 
-def _solved_free(matrix: Tensor, offset: Tensor, fixed: Tensor, held: Tensor) -> Tensor:
+def _solved_free(matrix: Array, offset: Array, fixed: Array, held: Array) -> Array:
     """Return ``v``, the held entries as they are fixed, the others such that nothing is left."""
-    free = (~held).to(matrix)
-    left = -(offset + (matrix @ fixed[:, :, None])[:, :, 0]) * free
-    square = matrix * (free[:, :, None] * free[:, None, :]) + torch.diag_embed(1 - free)
-    found, _ = torch.linalg.solve_ex(square, left)
-    return torch.where(held, fixed, found.nan_to_num(0.0, 0.0, 0.0))
+    xp = library(matrix)
+    left = xp.where(held, fixed, -offset - (matrix @ fixed[:, :, None])[:, :, 0])
+    crossed = held[:, :, None] | held[:, None, :]
+    if xp is torch:
+        eye = torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
+        found, _ = torch.linalg.solve_ex(torch.where(crossed, eye, matrix), left)
+        return found.nan_to_num(0.0, 0.0, 0.0)
+    square = torch.from_numpy(np.where(crossed, np.eye(matrix.shape[1]), matrix))
+    found, failed = torch.linalg.solve_ex(square, torch.from_numpy(left))  # the faster for many
+    found = found.numpy()
+    return np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0) if failed.any() else found
 
 
 def _by_inner_points(

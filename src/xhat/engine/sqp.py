@@ -7,17 +7,19 @@ feasible point, is left to the multipliers.
 """
 
 from dataclasses import dataclass, field
+from functools import reduce
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from xhat.core import check_count, check_kind, generator
+from xhat.core import check_count, check_kind, generator, per_row
 from xhat.engine.answers import ANSWERED, Answers
 from xhat.engine.batch import snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.lagrangian import Around, AugmentedLagrangian
-from xhat.engine.problem import Problem
-from xhat.engine.programs import Why, begun, broken, set_out
+from xhat.engine.programs import Memory, Slopes, Why, broken, fresh, set_out
+from xhat.engine.quadratic import Array, library
 from xhat.engine.rows import Live, Rows, join, take
 from xhat.engine.run import Progress, Run
 from xhat.engine.status import Ending, Status
@@ -42,11 +44,12 @@ class SQP(Around):
     """A stepper that keeps constraints by a quadratic program at every point.
 
     Each candidate learns the curvature of its Lagrangian by damped BFGS updates. It is what
-    ``solve`` takes by itself where constraints need multipliers. The stepper within takes over, from
-    the best point, candidates that end without a feasible point or stuck; it searches all of them
-    where there are more features or conditions than given here, and where a quadratic program
-    makes no sense: in spaces that round, or bound more than each entry of ``z``, with constraints
-    kept by projection, with models that answer at random, and in bfloat16. ``Result.notes`` say so.
+    ``solve`` takes by itself where constraints are not kept by projection. The stepper within takes
+    over, from the best point, candidates that end stuck or without a feasible point. It searches
+    all of them where there are more features or conditions than given here, and where quadratic
+    programs make no sense: in spaces that round, or bound more than each entry of ``z``, with other
+    constraints that are kept by projection, with models that answer at random, and in bfloat16.
+    ``Result.notes`` say what was used.
 
     Source: Powell, "A Fast Algorithm for Nonlinearly Constrained Optimization Calculations" (1978);
     Kraft, "A Software Package for Sequential Quadratic Programming" (1988); Nocedal, Wright,
@@ -94,52 +97,59 @@ class SQP(Around):
 
 
 class Programs:
-    """All candidates of a search, by sequential quadratic programs.
+    """A search of all candidates by quadratic programs; waiting ones enter as others leave.
 
     Args:
         run: of the problem as it was asked.
+        sign: ``(1, k)``, -1 for conditions that must be 0, and 0 for those that may be below.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.setup = run, run.setup
-        self.rules = run.setup.rules
+    def __init__(self, run: Run, sign: Tensor) -> None:
+        self.run, self.setup, self.rules, self.sign = run, run.setup, run.setup.rules, sign
         self.tolerance = run.setup.problem.tolerance
-        self.failed: list[int] = []
+        self.spending = [rule.status is Status.STEPS_SPENT for rule in self.rules]
+        self._begin()
+
+    def _begin(self) -> None:
+        self.answers = Answers(len(self.run.x0), self.run.watch.trace)
         self.rows: Rows = {}
-        self.problem = run.setup.problem
+        self.memory: Memory = {}  # of those rows that have been looked at: the first of them
+        self.failed: list[int] = []
+        self.unwritten: dict[int, Ending] = {}
+        self.live: Live | None = None
+        self.turn = 0
 
     def once(self, ids: Tensor, number: int) -> Answers:
         """Return the answers of one try of the candidates ``ids``.
 
         ``failed`` then holds those that another method may help.
         """
-        self.answers, self.failed = Answers(len(self.run.x0), self.run.watch.trace), []
-        unwritten: dict[int, Ending] = {}
-        done = len(self.run.x0) - len(ids)
-        with torch.no_grad():
-            for part in ids.split(self.run.chunk):
-                if not self.setup.stopped.is_set():
-                    unwritten |= self._searched(part, number, done)
-                done += len(part)
-        left = [i for i in ids.tolist() if self.answers.endings[i] is None and i not in unwritten]
+        self._begin()
+        waiting, stopped = ids, self.setup.stopped
+        with torch.no_grad(), np.errstate(all="ignore"):
+            while (len(waiting) or self.rows) and not stopped.is_set():
+                try:
+                    room = self.run.chunk - len(self)
+                    if len(waiting) and room >= min(len(waiting), max(1, self.run.chunk // 4)):
+                        self._enter(waiting[:room], number)
+                        waiting = waiting[room:]
+                    if self.rows:
+                        self._step()
+                    self._tell(len(self.run.x0) - len(waiting) - len(self))
+                except KeyboardInterrupt:
+                    stopped.set()
+            if self.rows:
+                self._write(torch.arange(len(self)), Ending(Status.INTERRUPTED))
+        answers, unwritten = self.answers, self.unwritten
+        left = [i for i in ids.tolist() if answers.endings[i] is None and i not in unwritten]
         unwritten |= dict.fromkeys(left, Ending(Status.INTERRUPTED))
-        self.answers.leave_out(unwritten, self.run.starts)
-        return self.answers
+        answers.leave_out(unwritten, self.run.starts)
+        return answers
 
-    def _searched(self, ids: Tensor, number: int, done: int) -> dict[int, Ending]:
-        """Search some candidates; return the endings of those that could not begin."""
-        failed: dict[int, Ending] = {}
-        try:
-            failed = self._enter(ids, number)
-            while self.rows:
-                self._step(failed)
-                self._tell(done + len(ids))
-        except KeyboardInterrupt:
-            self.setup.stopped.set()
-            self._leave_all(Ending(Status.INTERRUPTED))
-        return failed
+    def __len__(self) -> int:
+        return len(self.rows["ids"]) if self.rows else 0
 
-    def _enter(self, ids: Tensor, number: int) -> dict[int, Ending]:
+    def _enter(self, ids: Tensor, number: int) -> None:
         parts: list[Rows] = []
 
         def begin(part: Tensor) -> None:
@@ -148,187 +158,204 @@ class Programs:
             low, high = (space.in_units(end).flatten(1).double() for end in ends(space, z))
             parts.append({"ids": part, "z": z, "low": low, "high": high})
 
-        self.rows = {}
-        failed = guarded(ids, begin)
-        for part in parts:
-            self.rows = join(self.rows, part) if self.rows else part
-        if not self.rows:
-            return failed
-        z = self.rows["z"]
-        n, far = len(z), torch.full((len(z),), torch.inf, dtype=torch.float64, device=z.device)
-        zero = torch.zeros(n, dtype=torch.long, device=z.device)
-        self.rows |= {
-            "best_z": z,
-            "loss": far,
-            "violation": far,
-            "confidence": torch.full((n,), torch.nan, device=z.device),
+        self.unwritten |= guarded(ids, begin)
+        if not parts:
+            return
+        new = reduce(join, parts)
+        n, device = len(new["z"]), new["z"].device
+        zero = torch.zeros(n, dtype=torch.long, device=device)
+        new |= {
+            "best_z": new["z"],
+            "confidence": torch.full((n,), torch.nan, device=device),
             "reached": zero > 0,
             "steps": zero,
-            "evaluations": zero,
-            "code": zero,
-            "rules": {str(i): rule.init(n, z.device) for i, rule in enumerate(self.rules)},
+            "rules": {str(i): rule.init(n, device) for i, rule in enumerate(self.rules)},
         }
-        self.problem = self.setup.narrowed(self.rows["ids"])
-        return failed
+        known = len(self)
+        self.rows = join(self.rows, new) if self.rows else new
+        if self.setup.clock() >= min(rule.deadline for rule in self.rules):
+            places = torch.arange(known + n)
+            self._write(places[known:], Ending(Status.TIME_SPENT))
+            self._keep(places[:known])
+        else:
+            self.problem = self.setup.narrowed(self.rows["ids"])
 
-    def _step(self, failed: dict[int, Ending]) -> None:
+    def _step(self) -> None:
         """Look at every trial, let those that are done leave, and choose the next trials."""
-        seen = self._looked(failed)
+        seen = self._looked()
         if seen is None:
             return
-        rows, space = self.rows, self.problem.space
-        u = space.in_units(rows["z"]).flatten(1).double()
-        if "memory" not in rows:
-            equality = _equality(self.problem, seen["x"]).expand_as(seen["c"])
-            rows["memory"] = begun(u, seen, rows.pop("low"), rows.pop("high"), equality)
-        code = self._judged(seen)
-        rows["memory"], why = set_out(rows["memory"], u, seen, self.tolerance, self.setup.dtype)
-        code = torch.where(code == 0, why, code)
-        rows["code"] = torch.where(rows["code"] == 0, code, rows["code"])
-        if rows["z"].device.type == "cpu" or int(rows["evaluations"][0]) % _READ == 0:
-            self._leave()
+        x, found, here = seen
+        self._know(x, here)
+        code = self._judged(x, found, here)
+        self.memory, to, why = set_out(self.memory, here, self.tolerance, self.setup.dtype)
+        xp = library(to)
+        self.memory["code"] = code = xp.where(code == 0, why, code)
+        self.turn += 1
+        if xp is np or self.turn % _READ == 0:
+            stays = self._left(code)
             if not self.rows:
                 return
-        rows, space = self.rows, self.problem.space
-        to = rows["memory"]["to"].reshape(rows["z"].shape)
-        rows["z"] = space.project(space.of_units(to).to(self.setup.dtype))
-        rows["steps"] = rows["steps"] + (rows["code"] == 0)
+            to = to if stays is None else to[stays]
+        to, rows, space = torch.as_tensor(to), self.rows, self.problem.space
+        to = space.of_units(to.reshape(rows["z"].shape).to(self.setup.dtype))
+        rows["z"] = space.project(to)
+        rows["steps"] = rows["steps"] + 1
 
-    def _looked(self, failed: dict[int, Ending]) -> Rows | None:
+    def _know(self, x: Tensor, here: Slopes) -> None:
+        """Begin a memory for those that have been looked at for the first time."""
+        known = len(self.memory["f"]) if self.memory else 0
+        if known == len(self):
+            return
+        part = Slopes(*(value[known:] for value in vars(here).values()))
+        low, high = (self.rows[name][known:] for name in ("low", "high"))
+        sign, xp = self.sign.to(x.device), library(here.u)
+        if xp is np:
+            low, high, sign = low.numpy(), high.numpy(), sign.numpy()
+        new = fresh(part, low, high, sign + 0 * part.c)
+        zero = 0 * new["merit"].clip(0, 0)
+        new |= {"best": zero + np.inf, "nearest": zero + np.inf}
+        new |= {"evaluations": zero.astype("int64") if xp is np else zero.long()}
+        new["code"] = new["evaluations"]
+        if self.memory:
+            new = {name: xp.concatenate([had, new[name]]) for name, had in self.memory.items()}
+        self.memory = new
+
+    def _looked(self) -> tuple[Tensor, Measurement, Slopes] | None:
         """Return values and slopes at every trial; whoever makes them raise leaves."""
         try:
             return tangents(self.problem, self.rows["z"])
         except Exception:  # noqa: BLE001 - whatever the code of others raises
-            rows, parts, kept = self.rows, list[Rows](), list[Tensor]()
+            rows, kept = self.rows, list[Tensor]()
 
         def look(part: Tensor) -> None:
-            problem = self.setup.narrowed(rows["ids"][part])
-            parts.append(tangents(problem, rows["z"][part]))
+            tangents(self.setup.narrowed(rows["ids"][part]), rows["z"][part])
             kept.append(part)
 
-        for place, ending in guarded(torch.arange(len(rows["ids"])), look).items():
-            gone = take(rows, torch.tensor([place]))
-            when = f" at step {int(gone['steps'][0])}"
-            ending = Ending(ending.status, when + ending.detail)  # noqa: PLW2901
-            if bool(gone["evaluations"][0] > 0):
-                self._write(gone, [ending])
+        known = len(self.memory["f"]) if self.memory else 0
+        for place, ending in guarded(torch.arange(len(self)), look).items():
+            step = int(rows["steps"][place])
+            said = Ending(ending.status, f" at step {step}{ending.detail}")
+            if place < known:
+                self._write(torch.tensor([place]), said)
             else:
-                failed[int(gone["ids"][0])] = ending
-        self.rows = take(rows, torch.cat(kept)) if kept else {}
-        if not kept:
-            return None
-        self.problem = self.setup.narrowed(self.rows["ids"])
-        joined = parts[0]
-        for part in parts[1:]:
-            joined = {
-                name: None if value is None else torch.cat([value, part[name]])
-                for name, value in joined.items()
-            }
-        return joined
+                self.unwritten[int(rows["ids"][place])] = said
+        self._keep(torch.cat(kept) if kept else torch.zeros(0, dtype=torch.long))
+        return self._looked() if self.rows else None
 
-    def _judged(self, seen: Rows) -> Tensor:
-        """Keep the best of each candidate; return whom stop rules let leave, by rule."""
-        rows = self.rows
-        going = rows["code"] == 0
-        rows["evaluations"] = rows["evaluations"] + going
-        worst = broken(seen["c"], rows["memory"]["equality"]).amax(dim=1)
-        holds = worst <= self.tolerance
-        loss = torch.where(holds, seen["loss"], torch.inf)
-        reached = None if seen["reached"] is None else seen["reached"] & holds
-        self.answers.targeted = reached is not None
-        if self.answers.trace:
-            self.answers.record(rows["ids"], rows["steps"], seen["x"], seen["loss"])
-        self._watch(seen)
-        found = Measurement(loss.to(self.setup.dtype), reached, seen["confidence"])
-        now = snapshot(found, rows["steps"], rows["evaluations"], self.setup.clock())
-        finite, code = seen["loss"].isfinite(), rows["code"]
-        claimed, aimed = torch.zeros_like(going), torch.zeros_like(going)
-        for number, rule in enumerate(self.rules):
-            fires, rows["rules"][str(number)] = rule.fired(now, rows["rules"][str(number)])
-            if rule.certain or rule.ends_rounds:
-                fires = fires & finite & (holds | (rows["violation"] <= self.tolerance))
-            if rule.certain:
-                claimed = claimed | fires
-            if rule.aims:
-                aimed = aimed | fires
-            code = torch.where((code == 0) & fires, number + 1, code)
-        if self.setup.aims:
-            reached = aimed
-        self._remember(seen, worst, reached, going, claimed)
-        return code
-
-    def _remember(
-        self, seen: Rows, worst: Tensor, reached: Tensor | None, going: Tensor, claimed: Tensor
-    ) -> None:
-        rows, loss, tolerance = self.rows, seen["loss"], self.tolerance
-        had, best = rows["violation"] <= tolerance, rows["loss"]
-        holds = worst <= tolerance
-        lower = torch.where(holds, ~had | (loss < best), ~had & (worst < rows["violation"]))
-        lower |= (rows["evaluations"] == 1) & loss.isfinite()
-        better = going & ((lower & loss.isfinite()) | claimed)
-        wide = better.reshape(-1, *[1] * (rows["z"].ndim - 1))
-        rows["best_z"] = torch.where(wide, rows["z"], rows["best_z"])
-        rows["loss"] = torch.where(better, loss, best)
-        worst = worst.nan_to_num(torch.inf)
-        rows["violation"] = torch.where(better, worst, rows["violation"])
-        if reached is not None:
-            rows["reached"] = torch.where(better, reached, rows["reached"])
-        if seen["confidence"] is not None:
-            sure = seen["confidence"].to(rows["confidence"].dtype)
-            rows["confidence"] = torch.where(better, sure, rows["confidence"])
-
-    def _watch(self, seen: Rows) -> None:
-        if self.run.watch.on_progress is not None:
-            rows = self.rows
-            loss = seen["loss"].to(self.setup.dtype)
-            self.live = Live(rows["ids"], rows["steps"], seen["x"], loss, seen["confidence"])
-
-    def _tell(self, until: int) -> None:
-        if self.run.watch.on_progress is not None:
-            done = until - (len(self.rows["ids"]) if self.rows else 0)
-            now = Progress(done, len(self.run.x0), self.setup.clock(), self.live)
-            self.run.watch.on_progress(now)
-
-    def _leave(self) -> None:
-        """Write out the candidates with a code, and keep the others."""
-        code = self.rows["code"]
-        if not bool(code.any()):
-            return
-        leaves = code != 0
-        gone = take(self.rows, leaves) if not bool(leaves.all()) else self.rows
-        endings = list(map(self._ending, gone["code"].tolist(), gone["steps"].tolist()))
-        feasible = gone["violation"] <= self.tolerance
-        steps = [rule.status is Status.STEPS_SPENT for rule in self.rules]
-        spent = torch.tensor([False, *steps])[gone["code"].clamp_min(0).cpu()]
-        stuck = (gone["code"] == Why.STUCK) | (gone["code"] == Why.BAD_GRADIENT)
-        helped = stuck.cpu() | (spent & ~feasible.cpu())
-        self.failed += gone["ids"][helped.to(gone["ids"].device)].tolist()
-        self._write(gone, endings)
-        self.rows = {} if bool(leaves.all()) else take(self.rows, ~leaves)
+    def _keep(self, index: Tensor) -> None:
+        """Go on with some of the rows, in their order."""
+        known = len(self.memory["f"]) if self.memory else 0
+        there = index[index < known]
+        there = there.numpy() if self.rows["z"].device.type == "cpu" else there
+        self.memory = {name: value[there] for name, value in self.memory.items()}
+        self.rows = take(self.rows, index) if len(index) else {}
         if self.rows:
             self.problem = self.setup.narrowed(self.rows["ids"])
+
+    def _judged(self, x: Tensor, found: Measurement, here: Slopes) -> Array:
+        """Keep the best of each candidate; return whom stop rules let leave, by rule."""
+        rows, memory, xp = self.rows, self.memory, library(here.f)
+        worst = xp.amax(broken(here.c, memory["sign"]), 1)
+        worst = xp.where(worst == worst, worst, np.inf)  # NaN is not
+        holds, code, finite = worst <= self.tolerance, memory["code"], abs(here.f) < np.inf
+        going = code == 0
+        memory["evaluations"] = memory["evaluations"] + going
+        if self.answers.trace:
+            self.answers.record(rows["ids"], rows["steps"], x, found.loss)
+        if self.run.watch.on_progress is not None:
+            self.live = Live(rows["ids"], rows["steps"], x, found.loss, found.confidence)
+        held = torch.as_tensor(holds)
+        reached = None if found.reached is None else found.reached & held
+        self.answers.targeted = reached is not None
+        shown = Measurement(torch.where(held, found.loss, torch.inf), reached, found.confidence)
+        evaluations = torch.as_tensor(memory["evaluations"])
+        now = snapshot(shown, rows["steps"], evaluations, self.setup.clock())
+        claimed = aimed = xp.zeros_like(holds)
+        for number, rule in enumerate(self.rules):
+            fires, rows["rules"][str(number)] = rule.fired(now, rows["rules"][str(number)])
+            fires = fires.numpy() if xp is np else fires
+            if rule.ends_rounds:  # which is not the end before there is a feasible point
+                fires = fires & (holds | (memory["nearest"] <= self.tolerance))
+            if rule.certain:
+                fires = fires & finite & holds
+                claimed = claimed | fires
+            aimed = aimed | fires if rule.aims else aimed
+            code = xp.where(going & (code == 0) & fires, number + 1, code)
+        if self.setup.aims:
+            reached = torch.as_tensor(aimed)
+        better = going & ((self._better(here.f, worst, holds) & finite) | claimed)
+        memory["best"] = xp.where(better, here.f, memory["best"])
+        memory["nearest"] = xp.where(better, worst, memory["nearest"])
+        self._remember(torch.as_tensor(better), reached, found.confidence)
+        return code
+
+    def _better(self, loss: Array, worst: Array, holds: Array) -> Array:
+        """Return whose loss is the least where all holds, or violation before anything does."""
+        memory, xp = self.memory, library(loss)
+        had = memory["nearest"] <= self.tolerance
+        nearer = ~had & ((worst < memory["nearest"]) | (memory["best"] == np.inf))
+        return xp.where(holds, ~had | (loss < memory["best"]), nearer)
+
+    def _remember(self, better: Tensor, reached: Tensor | None, confidence: Tensor | None) -> None:
+        rows, everyone = self.rows, better.device.type == "cpu" and bool(better.all())
+        wide = per_row(better, rows["z"])
+        rows["best_z"] = rows["z"] if everyone else torch.where(wide, rows["z"], rows["best_z"])
+        if reached is not None:
+            rows["reached"] = torch.where(better, reached, rows["reached"])
+        if confidence is not None:
+            sure = confidence.to(rows["confidence"].dtype)
+            rows["confidence"] = torch.where(better, sure, rows["confidence"])
+
+    def _left(self, code: Array) -> Tensor | None:
+        """Write out the candidates with a code; return the places of the others, None for all."""
+        if not code.any():
+            return None
+        code = torch.as_tensor(code)
+        stays = (code == 0).nonzero()[:, 0]
+        self._write((code != 0).nonzero()[:, 0])
+        self._keep(stays)
+        return stays
 
     def _ending(self, code: int, step: int) -> Ending:
         if code > 0:
             return self.rules[code - 1].ending
-        status = _ENDINGS[Why(code)]
         bad = code in (Why.BAD_LOSS, Why.BAD_GRADIENT)
-        return Ending(status, f" at step {step}" if bad else "")
+        return Ending(_ENDINGS[Why(code)], f" at step {step}" if bad else "")
 
-    def _leave_all(self, ending: Ending) -> None:
-        if self.rows and "memory" in self.rows:
-            self._write(self.rows, [ending] * len(self.rows["ids"]))
-        self.rows = {}
-
-    def _write(self, gone: Rows, endings: list[Ending]) -> None:
-        gone = dict(gone)
-        never = gone["loss"].isinf()
-        problem = self.setup.narrowed(gone["ids"])
-        gone["x"] = problem.space.decode(gone["best_z"]).to(self.setup.dtype)
-        gone["z"] = gone["best_z"]
+    def _write(self, places: Tensor, ending: Ending | None = None) -> None:
+        """Write out candidates with an ending, or with what their codes say."""
+        gone = take(self.rows, places)
+        ids, n = gone["ids"], len(places)
+        problem = self.setup.narrowed(ids)
+        known = len(self.memory["f"]) if self.memory else 0
+        nothing = torch.full((n,), torch.nan, dtype=torch.float64)
+        told = {"loss": nothing, "violation": nothing, "evaluations": torch.zeros(n).long()}
+        if known > int(places.max()):
+            names = {"loss": "best", "violation": "nearest", "evaluations": "evaluations"}
+            told = {
+                name: torch.as_tensor(self.memory[own])[places].cpu() for name, own in names.items()
+            }
+        never = told["loss"].isinf()
         for name in ("loss", "violation"):
-            gone[name] = torch.where(never, torch.nan, gone[name]).to(self.setup.dtype)
-        self.answers.write(gone["ids"], {name: gone[name] for name in ANSWERED}, endings)
+            told[name] = torch.where(never, torch.nan, told[name]).to(self.setup.dtype)
+        x = problem.space.decode(gone["best_z"]).to(self.setup.dtype)
+        columns = {**gone, **told, "x": x, "z": gone["best_z"]}
+        if ending is None:
+            codes = torch.as_tensor(self.memory["code"])[places].cpu()
+            endings = list(map(self._ending, codes.tolist(), gone["steps"].tolist()))
+            spent = torch.tensor([False, *self.spending])[codes.clamp_min(0)]
+            helped = spent & ~(told["violation"] <= self.tolerance)
+            helped |= (codes == Why.STUCK) | (codes == Why.BAD_GRADIENT)
+            self.failed += ids[helped.to(ids.device)].tolist()
+        else:
+            endings = [ending] * n
+        self.answers.write(ids, {name: columns[name] for name in ANSWERED}, endings)
+
+    def _tell(self, done: int) -> None:
+        if self.run.watch.on_progress is not None:
+            now = Progress(done, len(self.run.x0), self.setup.clock(), self.live)
+            self.run.watch.on_progress(now)
 
 
 def ends(space: Space, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -344,19 +371,8 @@ def clips(space: Space, z: Tensor) -> bool:
     """Whether a space does no more to search variables than to hold each entry between ends."""
     low, high = ends(space, z)
     random = torch.randn((2, *z.shape[1:]), generator=generator(0, "clips")).to(z)
-    for reach in (1.0, 100.0):
-        for way in random:
-            there = space.of_units(space.in_units(z) + reach * way)
-            if not torch.equal(space.project(there), torch.clamp(there, low, high)):
-                return False
-    return True
+    there = space.of_units(space.in_units(z) + random[:1] * 10 ** random[1:])
+    return torch.equal(space.project(there), torch.clamp(there, low, high))
 
 
 _FAR = 1e30
-
-
-def _equality(problem: Problem, x: Tensor) -> Tensor:
-    """Return which conditions must be 0, ``(1, k)`` booleans."""
-    with torch.no_grad():
-        widths = [(part.equality, part.values(x[:1]).shape[1]) for part in problem.general]
-    return torch.tensor([[equal for equal, width in widths for _ in range(width)]], device=x.device)
