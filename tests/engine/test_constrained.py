@@ -9,6 +9,7 @@ from tests.laws.registry import ConvNet, autoencoder, starts, targets
 from xhat.constraints import Equality, Inequality, L2Ball
 from xhat.engine import (
     LBFGS,
+    SQP,
     Adam,
     AugmentedLagrangian,
     Compute,
@@ -175,8 +176,8 @@ def test_a_plain_stepper_means_one_with_the_usual_rounds():
     )
     assert torch.equal(plain.x, wrapped.x)
     assert torch.equal(plain.trajectory.x, wrapped.trajectory.x)
-    # and none at all means this one
-    usual, none = (searched(program, stepper=s) for s in (AugmentedLagrangian(LBFGS()), None))
+    # and none at all means quadratic programs
+    usual, none = (searched(program, stepper=s) for s in (SQP(), None))
     assert torch.equal(usual.x, none.x)
     assert not torch.equal(usual.x, plain.x)
 

@@ -16,6 +16,7 @@ from xhat.engine.problem import Problem
 from xhat.engine.result import Result, Trajectory
 from xhat.engine.rows import Live
 from xhat.engine.run import Progress, Restarts, Watch
+from xhat.engine.sqp import SQP
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import (
     LBFGS,
@@ -39,6 +40,7 @@ from xhat.engine.vector_adam import VectorAdam
 
 __all__ = [
     "LBFGS",
+    "SQP",
     "Adam",
     "AugmentedLagrangian",
     "Compute",

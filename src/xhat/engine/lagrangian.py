@@ -22,14 +22,52 @@ from xhat.core import PerCandidate, check_count, check_fraction, check_kind, che
 from xhat.engine.steppers import LBFGS, State, Stepper
 from xhat.objectives import Measurement, Objective
 
-__all__ = ["AugmentedLagrangian", "Lagrangian", "Multipliers", "columns"]
+__all__ = ["Around", "AugmentedLagrangian", "Lagrangian", "Multipliers", "columns"]
 
 _LARGEST_MULTIPLIER = 1e12
 _SMALLEST_SCALE = 1e-8
 
 
+class Around(Stepper):
+    """A stepper around another, which it is where a problem has no constraints to keep.
+
+    Attributes:
+        stepper: the other.
+    """
+
+    stepper: Stepper
+
+    @property
+    def open(self) -> bool:
+        """Whether the length of the steps of its stepper is left open."""
+        return self.stepper.open
+
+    @property
+    def recovers(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether its stepper can go back from a trial whose loss is not finite."""
+        return self.stepper.recovers
+
+    @property
+    def curved(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether its stepper learns curvature."""
+        return self.stepper.curved
+
+    @property
+    def rotates(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether a step of its stepper commutes with every orthogonal map."""
+        return self.stepper.rotates
+
+    def init(self, z: Tensor) -> State:
+        """Return the memory of its stepper."""
+        return self.stepper.init(z)
+
+    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
+        """Step as its stepper does; the gradient is that of the merit in a round."""
+        return self.stepper.step(z, loss, gradient, state)
+
+
 @dataclass(frozen=True)
-class AugmentedLagrangian(Stepper):
+class AugmentedLagrangian(Around):
     """A stepper that keeps constraints without a projection, by rounds of another's descent.
 
     Where a problem has none, it is that other stepper.
@@ -78,34 +116,6 @@ class AugmentedLagrangian(Stepper):
     def lagrangian(self) -> "AugmentedLagrangian":
         """Itself."""
         return self
-
-    @property
-    def open(self) -> bool:
-        """Whether the length of the steps of its stepper is left open."""
-        return self.stepper.open
-
-    @property
-    def recovers(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether its stepper can go back from a trial whose loss is not finite."""
-        return self.stepper.recovers
-
-    @property
-    def curved(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether its stepper learns curvature."""
-        return self.stepper.curved
-
-    @property
-    def rotates(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether a step of its stepper commutes with every orthogonal map."""
-        return self.stepper.rotates
-
-    def init(self, z: Tensor) -> State:
-        """Return the memory of its stepper."""
-        return self.stepper.init(z)
-
-    def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
-        """Step as its stepper does; the gradient is that of the merit in a round."""
-        return self.stepper.step(z, loss, gradient, state)
 
 
 @dataclass(frozen=True)

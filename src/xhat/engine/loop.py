@@ -23,16 +23,16 @@ from xhat.engine.answers import ANSWERED, Answers
 from xhat.engine.claims import ask_again, certified, settled
 from xhat.engine.compute import Compute, check_models, hooked, rounding
 from xhat.engine.first_look import Nature, probe_model
-from xhat.engine.lagrangian import AugmentedLagrangian
+from xhat.engine.keeping import Keeping
 from xhat.engine.neighbours import Neighbours
 from xhat.engine.problem import Problem
 from xhat.engine.result import Result
-from xhat.engine.rounds import Rounds
 from xhat.engine.run import Restarts, Run, Watch
 from xhat.engine.setup import Setup
 from xhat.engine.slopes import FLAT
+from xhat.engine.sqp import SQP
 from xhat.engine.status import Ending, Status
-from xhat.engine.steppers import LBFGS, Adam, Stepper
+from xhat.engine.steppers import Adam, Stepper
 from xhat.engine.stopping import MaxSteps, StopRule
 
 __all__ = ["solve"]
@@ -58,9 +58,10 @@ def solve(
             ``(n, ...)``. Parts are searched side by side, as one tensor ``(n, d)``. Those of a dict
             are passed to models by name (or as one dict, where a model has no such parameters),
             those of a tuple one after the other. ``Result.parts`` gives them back.
-        stepper: how to step; if None ``Adam()``, or ``LBFGS()`` where constraints are kept by
-            multipliers. An ``AugmentedLagrangian`` around another stepper says how they are kept;
-            ``AugmentedLagrangian(stepper)`` is what a plain one means there.
+        stepper: how to step; if None ``Adam()``, or ``SQP()`` where constraints are not kept by
+            projection. An ``AugmentedLagrangian`` around another stepper keeps them by multipliers;
+            ``AugmentedLagrangian(stepper)`` is what a plain one means there. What was used is told
+            in ``notes``.
         stop: rules that end a candidate's search early. With multipliers, one that claims success
             does so only where the constraints hold, and a ``Plateau`` ends a round.
         max_steps: the step budget of every try, or of every round of multipliers. Where a space is
@@ -97,7 +98,7 @@ def solve(
 
     check_kind("problem", problem, Problem)
     if stepper is None:
-        stepper = LBFGS() if problem.general else Adam()
+        stepper = SQP() if problem.general else Adam()
     check_kind("stepper", stepper, Stepper)
     if restarts is not None:
         check_kind("restarts", restarts, Restarts)
@@ -161,8 +162,7 @@ _PASSES = 16  # over which a random model's answers are averaged before they cou
 def _all_tries(run: Run, max_steps: int) -> tuple[Answers, bool]:
     """Return the best of all tries, each asked about once more, and whether all of it agreed."""
     setup, restarts, agrees = run.setup, run.restarts, True
-    how = setup.stepper.lagrangian or AugmentedLagrangian(setup.stepper)
-    search = Rounds(run, how, max_steps) if setup.problem.general else run
+    search = Keeping(run, max_steps) if setup.problem.general else run
     claims = {rule.ending for rule in setup.rules if rule.certain}
     answers, todo = Answers(len(run.x0), run.watch.trace), torch.arange(len(run.x0))
     for number in range(restarts.tries if restarts else 1):

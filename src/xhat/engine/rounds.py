@@ -84,9 +84,12 @@ class Rounds:
         self.budget = min(rule.budget for rule in rules)
         self.tolerance = run.setup.problem.tolerance
 
-    def once(self, ids: Tensor, number: int) -> Answers:
-        """Return the answers of one try of the candidates ``ids``."""
-        state, failed = self._begin(ids, number)
+    def once(self, ids: Tensor, number: int, before: Answers | None = None) -> Answers:
+        """Return the answers of one try of the candidates ``ids``.
+
+        Where answers of another method came ``before``, it goes on from there.
+        """
+        state, failed = self._begin(ids, number, before)
         if state is None:
             answers = Answers(len(self.run.x0), self.run.watch.trace)
             answers.leave_out(failed, self.run.starts)
@@ -134,12 +137,17 @@ class Rounds:
                 state.failed[i] = ending
                 state.done[i] = state.lost[i] = True
 
-    def _begin(self, ids: Tensor, number: int) -> "tuple[_State | None, dict[int, Ending]]":
+    def _begin(
+        self, ids: Tensor, number: int, before: Answers | None
+    ) -> "tuple[_State | None, dict[int, Ending]]":
         """Return where the candidates stand, and why some could not begin."""
         n, parts = len(self.run.x0), list[tuple[Tensor, Tensor, Multipliers, Tensor]]()
 
         def begin(part: Tensor) -> None:
-            z = self.run.begin(part, number)
+            if before is None:
+                z = self.run.begin(part, number)
+            else:
+                z = before.columns["z"][part].to(self.run.setup.device)
             problem = self.run.setup.narrowed(part)
             with torch.no_grad():
                 first = problem.violation(problem.space.decode(z)).clamp_min(0)
@@ -155,6 +163,9 @@ class Rounds:
         z = _spread(torch.cat([z for _, z, _, _ in parts]), begun, n)
         state = _State(self.run, z, _joined([m for _, _, m, _ in parts], begun, n), begun)
         state.first = _spread(torch.cat([first for _, _, _, first in parts]), begun, n)
+        if before is not None:
+            state.steps[begun] = before.columns["steps"][begun]
+            state.spent[begun] = before.columns["evaluations"][begun]
         state.failed = failed
         state.lost[list(failed)] = True
         return state, failed
@@ -218,7 +229,7 @@ class Rounds:
         ended |= state.lost[live]
         lost = (state.stuck[live] >= _STUCK) & ~ended
         state.done[live] = ended | converged | (lost & state.rescued[live])
-        spent = answers.columns["evaluations"][live] >= self.budget
+        spent = answers.columns["evaluations"][live] + state.spent[live] >= self.budget
         state.done[live] |= spent
         for row, i in enumerate(live.tolist()):
             if bool(ended[row]):
@@ -298,7 +309,7 @@ class _State:
         self.start, self.first = z.clone(), torch.zeros(n, dtype=z.dtype)
         self.loss = torch.full((n,), torch.inf, dtype=z.dtype)
         self.before, self.violation = self.loss.clone(), self.loss.clone()
-        self.steps, self.stuck = torch.zeros(2, n, dtype=torch.long)
+        self.steps, self.stuck, self.spent = torch.zeros(3, n, dtype=torch.long)
         self.done = torch.ones(n, dtype=torch.bool)
         self.done[ids] = False
         self.rescued, self.lost = torch.zeros(2, n, dtype=torch.bool)

@@ -17,6 +17,7 @@ from xhat.core import check_count, check_fraction, check_positive, check_share, 
 
 if TYPE_CHECKING:
     from xhat.engine.lagrangian import AugmentedLagrangian
+    from xhat.engine.sqp import SQP
 
 __all__ = [
     "LBFGS",
@@ -58,6 +59,11 @@ class Stepper(ABC):
     @property
     def lagrangian(self) -> "AugmentedLagrangian | None":
         """How it keeps constraints without a projection; None where it only descends."""
+        return None
+
+    @property
+    def programs(self) -> "SQP | None":
+        """How it keeps constraints by quadratic programs; None where it does not."""
         return None
 
     def init(self, z: Tensor) -> State:  # noqa: ARG002 - most have no memory
