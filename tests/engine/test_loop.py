@@ -253,7 +253,7 @@ def test_what_is_found_does_not_depend_on_the_chunk(chunk):
 def test_raw_vectors_and_single_candidates_are_fine():
     result = solve(BOWL, torch.zeros(1, 1))
     assert torch.allclose(result.x, torch.tensor([[0.3]]), atol=1e-2)
-    assert result.status == ("step budget spent",)
+    assert result.status == ("no more progress",)
 
 
 def test_a_problem_made_in_inference_mode_is_searched_like_any_other():

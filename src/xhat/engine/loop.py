@@ -20,6 +20,7 @@ from xhat.core import (
     restored_buffers,
 )
 from xhat.engine.answers import ANSWERED, Answers
+from xhat.engine.choosing import falls_back, suited
 from xhat.engine.claims import ask_again, certified, settled
 from xhat.engine.compute import Compute, check_models, hooked, rounding
 from xhat.engine.first_look import Nature, probe_model
@@ -30,9 +31,8 @@ from xhat.engine.result import Result
 from xhat.engine.run import Restarts, Run, Watch
 from xhat.engine.setup import Setup
 from xhat.engine.slopes import FLAT
-from xhat.engine.sqp import SQP
 from xhat.engine.status import Ending, Status
-from xhat.engine.steppers import Adam, Stepper
+from xhat.engine.steppers import Stepper
 from xhat.engine.stopping import MaxSteps, StopRule
 
 __all__ = ["solve"]
@@ -58,10 +58,12 @@ def solve(
             ``(n, ...)``. Parts are searched side by side, as one tensor ``(n, d)``. Those of a dict
             are passed to models by name (or as one dict, where a model has no such parameters),
             those of a tuple one after the other. ``Result.parts`` gives them back.
-        stepper: how to step; if None ``Adam()``, or ``SQP()`` where constraints are not kept by
-            projection. An ``AugmentedLagrangian`` around another stepper keeps them by multipliers;
-            ``AugmentedLagrangian(stepper)`` is what a plain one means there. What was used is told
-            in ``notes``.
+        stepper: how to step; None for what suits the problem, which the result's ``stepper`` says:
+            ``SQP()`` where constraints are not kept by projection; ``LBFGS()``, until nothing falls
+            any more, where up to 100 entries of ``z`` in a smooth space are moved towards no target
+            that ends the search; else ``Adam()``. An ``AugmentedLagrangian`` around another stepper
+            keeps constraints by multipliers; ``AugmentedLagrangian(stepper)`` is what a plain one
+            means there.
         stop: rules that end a candidate's search early. With multipliers, one that claims success
             does so only where the constraints hold, and a ``Plateau`` ends a round.
         max_steps: the step budget of every try, or of every round of multipliers. Where a space is
@@ -97,9 +99,8 @@ def solve(
         return time.perf_counter() - started
 
     check_kind("problem", problem, Problem)
-    if stepper is None:
-        stepper = SQP() if problem.general else Adam()
-    check_kind("stepper", stepper, Stepper)
+    if stepper is not None:
+        check_kind("stepper", stepper, Stepper)
     if restarts is not None:
         check_kind("restarts", restarts, Restarts)
     compute, watch = Compute.of(compute), Watch() if watch is None else watch
@@ -107,7 +108,7 @@ def solve(
     layout = Layout.of(x0) if Layout.meant(x0) else None
     if layout is not None:
         problem, x0 = problem.laid_out(layout), layout.pack(x0)
-    if stepper.open:
+    if stepper is None or stepper.open:
         problem = replace(problem, space=problem.space.in_ranges())
     x0 = _checked_starts(problem, x0)  # pyright: ignore[reportArgumentType]
     device = torch.device(compute.device or x0.device)
@@ -115,7 +116,9 @@ def solve(
     modules = tuple({id(module): module for module in problem.hidden_modules()}.values())
     if compute.compile is not None:
         problem = problem.compiled(compute.compile)
-    rules = _ordered(stop, max_steps)
+    rules, chosen = _ordered(stop, max_steps), stepper is None
+    if stepper is None:
+        stepper, rules = suited(problem, x0, rules)
     autocast = compute.precision == "bfloat16"
     setup = Setup(
         problem,
@@ -142,6 +145,7 @@ def solve(
         except KeyboardInterrupt:
             setup.stopped.set()
             nature = Nature()
+        run = replace(run, setup=falls_back(setup, nature)) if chosen else run
         run = run.settled(nature.weight)
         chunk = compute.chosen_chunk(nature.weight, device)
         run = replace(run, chunk=1 if nature.mixes else chunk)
@@ -218,6 +222,7 @@ def _told(run: Run, answers: Answers, nature: Nature, clock: Callable[[], float]
         targeted=answers.targeted,
         seed=run.seed,
         seconds=clock(),
+        stepper=repr(run.setup.stepper),
         notes=(*nature.notes, *run.setup.noticed.notes),
         trajectory=answers.trajectory(),
     )

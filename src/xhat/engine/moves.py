@@ -43,9 +43,10 @@ class Moves:
         return wide.scatter(1, self.places, self.values.to(x))[:, :-1]
 
     def predicted(self, x: Tensor, slope: Tensor) -> Tensor:
-        """Return what each changes to first order, ``(m,)``, for a gradient ``(d,)`` at ``x``."""
-        wide, slope = (torch.cat([one.double(), torch.zeros(1)]) for one in (x, slope))
-        return (slope[self.places] * (self.values - wide[self.places])).sum(dim=1)
+        """Return what each changes to first order, ``(k, m)``, for gradients ``(k, d)``."""
+        wide = torch.cat([x.double(), torch.zeros(1)])
+        slope = torch.cat([slope.double(), torch.zeros(len(slope), 1)], dim=1)
+        return (slope[:, self.places] * (self.values - wide[self.places])).sum(dim=2)
 
 
 def singles(x: Tensor, lattice: Lattice) -> Moves:
@@ -92,13 +93,14 @@ def _sizes(lattice: Lattice) -> list[int]:
     return sorted(sizes | {2**k for k in range(20) if 2**k < largest})
 
 
-def pairs(moves: Moves) -> Moves:
-    """Return all two moves at once that change different units."""
-    one, two = torch.triu_indices(len(moves), len(moves), offset=1)
-    apart = moves.unit[one, 0] != moves.unit[two, 0]
-    one, two = one[apart], two[apart]
-    both = (torch.cat([part[one], part[two]], dim=1) for part in vars(moves).values())
-    return Moves(*both)
+def pairs(first: Moves, second: Moves) -> tuple[Moves, Tensor, Tensor]:
+    """Return all two moves at once that change different units, and which two each is of."""
+    one, two = (first.unit[:, :1] != second.unit[:, 0]).nonzero().T
+    both = (
+        torch.cat([getattr(first, part)[one], getattr(second, part)[two]], dim=1)
+        for part in ("places", "values", "unit")
+    )
+    return Moves(*both), one, two
 
 
 def combinations(x: Tensor, lattice: Lattice) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 from xhat.constraints import Constraint
 from xhat.core import candidate_noise
 from xhat.engine.answers import Answers
+from xhat.engine.asked import ROWS, Ask, Kind, Told
 from xhat.engine.faults import guarded
 from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.problem import Problem
@@ -24,7 +25,7 @@ from xhat.engine.setup import measured, snapshot
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import LBFGS
 from xhat.engine.stopping import MaxSteps, target_reached
-from xhat.engine.walk import Ask, Kind, Told, Walk
+from xhat.engine.walk import Walk
 from xhat.objectives import Measurement
 from xhat.spaces import Masked
 
@@ -93,19 +94,23 @@ class Neighbours:
         lattice = problem.space.lattice(x[None])
         if lattice is None:
             return None
-        x = x.flatten().to(self.setup.dtype)
         start = self.run.x0[i : i + 1]
+        starts = torch.stack([x.flatten(), start[0].flatten().to(x)]).to(self.setup.dtype)
+        if lattice.most is not None:  # all moves are open where nothing is changed yet
+            starts = starts.flip(0)
+        if torch.equal(*starts):
+            starts = starts[:1]
         key = candidate_noise(start, self.run.seed, "neighbours").flatten()[:1]
         random = torch.Generator().manual_seed(int((key.double() + 1) * 2**30))
         mixed = bool(lattice.free.any())
         budget = (_MIXED if mixed else _TIMES) * self.steps
-        if int(lattice.numbers().clamp(max=3).sum()) - len(x) > budget:
+        if int(lattice.numbers().clamp(max=3).sum()) - x.numel() > budget:
             if answers.status[i] in _NO_LESS:
                 answers.endings[i] = Ending(Status.EVALUATIONS_SPENT, " before the neighbours")
             return None  # features so many that not even their next steps could be tried
         left = self.most - int(answers.columns["evaluations"][i])
         return Walk(
-            x,
+            starts,
             lattice,
             budget=int(min(budget, left)),
             limit=_COUNTED * self.steps,
@@ -162,9 +167,10 @@ class Neighbours:
             "merit": none, "reached": none > 0, "slope": nothing, "pull": nothing,
         }  # fmt: skip
         if kind is Kind.SLOPES:
-            seen["slope"] = _slope(made, lambda leaf: problem.objective.measure(leaf, z).loss)
+            loss, slope = _slope(made, lambda leaf: problem.objective.measure(leaf, z).loss)
+            seen |= {"loss": loss, "slope": slope}
             if bool((excess > 0).any()) or problem.constraints:
-                seen["pull"] = _slope(made, lambda leaf: _excess(problem, leaf, _NEAR))
+                seen["pull"] = _slope(made, lambda leaf: _excess(problem, leaf, _NEAR))[1]
         elif kind is not Kind.HOLDS:
             with torch.no_grad():
                 _, found = measured(problem, z, passes=self.setup.passes)
@@ -293,8 +299,8 @@ def _beyond(constraint: Constraint, x: Tensor, tolerance: float) -> Tensor:
     return torch.where(values > tolerance, values, 0.0 * values).sum(dim=1)
 
 
-def _slope(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the gradient of a function at ``x``, flattened; 0 where there is none."""
+def _slope(x: Tensor, function: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Return a function of ``x`` and its gradient, flattened; 0 where there is none."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_(True)
         value = function(leaf)
@@ -302,7 +308,7 @@ def _slope(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         if value.requires_grad:
             (gradient,) = torch.autograd.grad(value.sum(), leaf, allow_unused=True)
     found = torch.zeros_like(x) if gradient is None else gradient
-    return found.flatten(1).nan_to_num(0.0, 0.0, 0.0)
+    return value.detach(), found.flatten(1).nan_to_num(0.0, 0.0, 0.0)
 
 
 def _measurement(rows: dict[str, Tensor]) -> Measurement:
@@ -310,10 +316,4 @@ def _measurement(rows: dict[str, Tensor]) -> Measurement:
 
 
 def _one(rows: dict[str, Tensor], endings: list[Ending | None] | None) -> Told:
-    names = ("x", "z", "excess", "loss", "reached", "confidence")
-    return Told(
-        **{name: rows[name] for name in names},
-        endings=endings or [None] * len(rows["x"]),
-        slope=rows["slope"][0],
-        pull=rows["pull"][0],
-    )
+    return Told(**{name: rows[name] for name in ROWS}, endings=endings or [None] * len(rows["x"]))

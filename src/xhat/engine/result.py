@@ -33,7 +33,7 @@ _ROWS_SHOWN = 20
 _CERTIFIED = "violations"  # one column of lists, a value for each constraint
 _OURS = ("status", "detail", *_NUMBERS, "feasible", *_TENSORS, _CERTIFIED, "path", "path_loss")
 _PATH, _PATH_LOSS = "path", "path_loss"  # the frames of a trajectory, and their losses
-_WHOLE = ("targeted", "seed", "seconds", "notes")  # one value for all candidates
+_WHOLE = ("targeted", "seed", "seconds", "notes", "stepper")  # one value for all candidates
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,7 @@ class Result:
         seconds: wall-clock time of the whole search.
         notes: sentences about the search as a whole, such as that the model answers differently
             each time; usually none.
+        stepper: how it stepped; empty where it was no search by gradient steps.
         details: text that follows each status, such as `` at step 3``; may be empty.
         certificate: by name, the violation at ``x`` of every constraint and of the space itself,
             evaluated in float64, with the tolerance.
@@ -101,6 +102,7 @@ class Result:
     details: tuple[str, ...] = ()
     certificate: Certificate | None = field(default=None, repr=False)
     trajectory: Trajectory | None = field(default=None, repr=False)
+    stepper: str = ""
     layout: Layout | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -4,104 +4,39 @@ A gradient says to first order what every move would change, so that the most pr
 about first (Ebrahimi, Rao, Lowd, Dou, "HotFlip: White-Box Adversarial Examples for Text
 Classification", 2018). Constraints cost no pass through the model; they are looked at before it.
 Where no single move helps two at once are tried, which keep a sum or move within a budget of
-changes; then a few random ones, from which the walk goes on (Lourenço, Martin, Stützle, "Iterated
-Local Search", 2003).
+changes: the gradient after the first says what the second would change. Then a few random moves
+are taken, more each time that they lead nowhere, from which the walk goes on (Lourenço, Martin,
+Stützle, "Iterated Local Search", 2003; Mladenović, Hansen, "Variable Neighborhood Search", 1997).
+What was asked once is not asked again.
 
 A walk is a generator: it yields what it wants to know and is sent the answer, so that the questions
 of many candidates are answered together.
 """
 
-from collections.abc import Generator
-from dataclasses import dataclass, replace
-from enum import Enum, auto
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from xhat.engine import refining
+from xhat.engine.asked import Answered, Ask, Kind, Told
 from xhat.engine.moves import Moves, combinations, pairs, singles
-from xhat.engine.status import Ending
 from xhat.spaces import Lattice
 
-__all__ = ["Ask", "Kind", "Told", "Walk"]
+__all__ = ["Walk"]
 
 _FIRST = 16  # moves asked about at once, doubled while none is better
-_PAIRED = 128  # single moves of which pairs are made, at most
+_LOOKED = 32  # moves after which a gradient is asked for, at most
+_PAIRED = 128  # single moves of which pairs are made where something is broken, at most
 _NUMBERS = 4_000_000  # looked at together
-_KICKS, _FAR = 12, 3  # random restarts of the walk in a row that find nothing, and their moves
-_REFINED = 8  # neighbours whose continuous features are searched anew, at once
-_LESS = 1e-6  # relative decrease of the loss that counts
-
-
-class Kind(Enum):
-    """What a walk wants to know of some inputs."""
-
-    HOLDS = auto()  # whether the constraints hold
-    VALUES = auto()  # the loss too
-    SLOPES = auto()  # the gradients, of the loss and of what is broken
-    REFINED = auto()  # what a search of the continuous features makes of them
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A question about ``m`` inputs of ``d`` features; ``free`` features are searched."""
-
-    kind: Kind
-    x: Tensor
-    free: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Told:
-    """What is known of ``m`` inputs, one row each; an input as the space makes it.
-
-    Attributes:
-        x: ``(m, d)``.
-        z: ``(m, *z_shape)``.
-        excess: ``(m,)``, the sum of what is broken; 0 where all holds.
-        loss: ``(m,)``.
-        reached: ``(m,)`` booleans.
-        confidence: ``(m,)``.
-        endings: of a stop rule that claims success, where one does.
-        slope: ``(d,)``, the gradient of the loss.
-        pull: ``(d,)``, the gradient of what is broken.
-    """
-
-    x: Tensor
-    z: Tensor
-    excess: Tensor
-    loss: Tensor
-    reached: Tensor
-    confidence: Tensor
-    endings: list[Ending | None]
-    slope: Tensor
-    pull: Tensor
-
-    def row(self, i: int) -> "Told":
-        """Return what is known of one of the inputs."""
-        names = ("x", "z", "excess", "loss", "reached", "confidence")
-        rows = {name: getattr(self, name)[i : i + 1] for name in names}
-        return replace(self, **rows, endings=self.endings[i : i + 1])
-
-    def better(self, other: "Told", margin: float = _LESS) -> bool:
-        """Whether the one input is better than another: feasible, reached, of lower loss."""
-        if float(self.excess) != float(other.excess):
-            return float(self.excess) < float(other.excess)
-        if bool(self.reached) != bool(other.reached):
-            return bool(self.reached)
-        least = float(other.loss.nan_to_num(torch.inf))
-        slack = margin * (1 + abs(least)) if least < float("inf") else 0.0
-        return float(self.loss.nan_to_num(torch.inf)) < least - slack
-
-
-Answered = Generator[Ask, Told, Any]
+_PARTS = 4  # of so many numbers, of which moves are tried
+_KICKS, _FAR = 100, 4  # random restarts of the walk in a row that find nothing; their moves
 
 
 class Walk:
     """The walk of one candidate.
 
     Args:
-        x: ``(d,)``, where it begins.
+        starts: ``(k, d)``, where it begins, one after the other; the best of the first is refined
+            where features move continuously.
         lattice: on which it walks.
         budget: passes through the objective.
         limit: combinations, up to which all are tried.
@@ -117,7 +52,7 @@ class Walk:
 
     def __init__(
         self,
-        x: Tensor,
+        starts: Tensor,
         lattice: Lattice,
         *,
         budget: int,
@@ -125,11 +60,13 @@ class Walk:
         cost: int,
         random: torch.Generator,
     ) -> None:
-        self.x, self.lattice, self.random = x, lattice, random
+        self.starts, self.lattice, self.random = starts, lattice, random
         self.budget, self.limit, self.cost, self.spent = budget, limit, cost, 0
         self.best: Told | None = None
         self.tried = self.tried_all = self.skipped = False
         self.mixed = bool(lattice.free.any())
+        self.rows = max(1, _NUMBERS // starts.shape[1])
+        self.losses, self.left_behind = dict[int, float](), set[int]()
 
     @property
     def left(self) -> int:
@@ -138,113 +75,147 @@ class Walk:
 
     def run(self) -> Answered:
         """Walk until nothing is better, or the budget is spent."""
-        here = yield from self._seen(self.x[None])
-        self.best = here
-        if self.lattice.combinations() <= self.limit and self.left >= self.limit // 50:
+        told = yield from self.asked(self.starts)
+        self.best = best = told.least()
+        waiting = [told.row(i) for i in range(len(told.x))]
+        count = self.lattice.combinations()
+        if not self.mixed and count <= self.limit and self.left >= self.limit // 50:
             yield from self._all()
             return
         if self.mixed:
-            here = yield from self._refined(here, here.x, self._free(here.x))
-            if self.lattice.most is not None:
-                here = yield from self._pursuit(here)
-        fails = 0
-        while self.left > 0 and not self._ended(here):
+            waiting = [(yield from refining.begun(self, best))]
+        here, fails = waiting.pop(0), 0
+        while self.left > 0 and not here.ended:
             there = yield from self._round(here)
             if there is not here:
                 here = there
                 continue
-            if here is self.best or here.better(self.best):
-                self.best, self.tried, fails = here, self.left > 0 and not self.skipped, 0
-            else:
-                fails += 1
-            if fails > _KICKS or self.left <= 0:
+            fails += 1
+            if here.better(best):
+                self.best, fails = (best := here), 0
+            if torch.equal(here.x, best.x):
+                self.tried = self.left > 0 and not self.skipped
+            if self.left <= 0 or (fails > _KICKS and not waiting):
                 return
-            here = yield from self._kicked(self.best)
-        if self._ended(here) or here.better(self.best, 0.0):
+            here = waiting.pop(0) if waiting else (yield from self._kicked(best, fails))
+        if here.ended or here.better(best, 0.0):
             self.best, self.tried = here, False
 
-    def _ended(self, here: Told) -> bool:
-        return here.endings[0] is not None and float(here.excess) == 0.0
-
-    def _seen(self, x: Tensor) -> Answered:
-        """Return the best of some inputs."""
+    def asked(self, x: Tensor) -> Answered:
+        """Ask about the values of some inputs, and remember their losses."""
         told = yield Ask(Kind.VALUES, x)
-        return _least(told)
+        losses = torch.where(told.excess > 0, torch.inf, told.loss.nan_to_num(torch.inf))
+        self.losses |= dict(zip(_keys(told.x), losses.tolist(), strict=True))
+        return told
 
     def _all(self) -> Answered:
         """Ask about every combination for which the constraints hold."""
-        everything = combinations(self.x, self.lattice)
-        for part in everything.split(max(1, _NUMBERS // len(self.x))):
+        for part in combinations(self.starts[0], self.lattice).split(self.rows):
             made = yield Ask(Kind.HOLDS, part)
             holds = made.x[made.excess == 0]
             if len(holds) == 0:
                 continue
-            best = yield from self._seen(holds)
-            if best.better(self.best, 0.0):  # pyright: ignore[reportArgumentType]
+            told = yield Ask(Kind.VALUES, holds)
+            if (best := told.least()).better(self.best, 0.0):  # pyright: ignore[reportArgumentType]
                 self.best = best
         self.tried_all = True
 
     def _round(self, here: Told) -> Answered:
         """Return a better neighbour, or ``here``."""
-        x = here.x[0]
+        x, (key,) = here.x[0], _keys(here.x)
+        if key in self.left_behind:
+            return here
         slopes = yield Ask(Kind.SLOPES, here.x)
+        broken = float(here.excess) > 0
         moves = singles(x, self.lattice)
         some = self._within(x, moves)
-        there, seen = yield from self._tried(here, some, slopes, self.left)
-        if there is not here or self._ended(there):
+        predicted = some.predicted(x, slopes.pull if broken else slopes.slope)[0]
+        there, seen = yield from self._tried(here, some, predicted, self.left)
+        if there is not here or there.ended:
             return there
         if self.mixed:
-            there = yield from self._some_refined(here, some, slopes, seen)
+            there = yield from refining.neighbours(self, here, some, slopes, seen)
             if there is not here:
                 return there
-        both = self._within(x, pairs(self._promising(x, moves, slopes)))
-        there, _ = yield from self._tried(here, both, slopes, min(self.left, 2 * len(moves) + 64))
+        both, predicted = yield from self._two(here, moves, some, slopes)
+        there, _ = yield from self._tried(
+            here, both, predicted, min(self.left, 2 * len(moves) + 64)
+        )
+        if there is here:
+            self.left_behind.add(key)
         return there
+
+    def _two(self, here: Told, moves: Moves, some: Moves, slopes: Told) -> Answered:
+        """Return two moves at once, and what they are predicted to change.
+
+        Where nothing is broken, the gradient after each of a few first moves is asked for.
+        """
+        x = here.x[0]
+        if float(here.excess) > 0:
+            first = self._promising(x, moves, slopes, _PAIRED)
+            both, one, two = pairs(first, first)
+            both, one, two = both[one < two], one[one < two], two[one < two]
+            alone = first.predicted(x, slopes.pull)[0]
+            return self._kept(x, both, alone[one] + alone[two])
+        first = self._promising(x, some, slopes, min(_LOOKED, self.left // 8))
+        if len(first) == 0:
+            return first, torch.zeros(0)
+        after = yield Ask(Kind.SLOPES, first.applied(x))
+        both, one, two = pairs(first, moves)
+        gain = after.loss.double().nan_to_num(torch.inf)[:, None]
+        gain = gain + moves.predicted(x, after.slope)
+        return self._kept(x, both, gain[one, two])
+
+    def _kept(self, x: Tensor, moves: Moves, predicted: Tensor) -> tuple[Moves, Tensor]:
+        """Return the most promising moves after which no more units differ than may."""
+        order = predicted.argsort()[: _PARTS * self.rows]
+        self.skipped |= len(order) < len(predicted)
+        kept = self._fit(x, moves[order])
+        return moves[order[kept]], predicted[order[kept]]
 
     def _within(self, x: Tensor, moves: Moves) -> Moves:
         """Return the moves after which no more units differ from the start than may."""
-        most, start = self.lattice.most, self.lattice.start
-        if most is None or start is None or len(moves) == 0:
-            return moves
+        return moves[self._fit(x, moves)]
+
+    def _fit(self, x: Tensor, moves: Moves) -> Tensor:
+        most = self.lattice.most
+        if most is None or len(moves) == 0:
+            return torch.arange(len(moves))
         kept = [
-            self._changes(part.applied(x)).sum(dim=1) <= most
-            for part in (moves[rows] for rows in torch.arange(len(moves)).split(self._rows))
+            self.changes(moves[rows].applied(x)).sum(dim=1) <= most
+            for rows in torch.arange(len(moves)).split(self.rows)
         ]
-        return moves[torch.cat(kept).nonzero()[:, 0]]
+        return torch.cat(kept).nonzero()[:, 0]
 
-    @property
-    def _rows(self) -> int:
-        return max(1, _NUMBERS // len(self.x))
-
-    def _changes(self, x: Tensor) -> Tensor:
+    def changes(self, x: Tensor) -> Tensor:
         """Return which units differ from the start, ``(m, units)`` of 0 and 1."""
         units, start = self.lattice.units, self.lattice.start
         differs = ((x.double() - start).abs() > 1e-6).double()  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
         blank = torch.zeros(len(x), int(units.max()) + 1, dtype=torch.float64)
         return blank.scatter_reduce(1, units.expand(len(x), -1), differs, "amax")
 
-    def _promising(self, x: Tensor, moves: Moves, slopes: Told) -> Moves:
-        """Return the single moves of which pairs are made."""
-        if len(moves) <= _PAIRED:
+    def _promising(self, x: Tensor, moves: Moves, slopes: Told, most: int) -> Moves:
+        """Return the single moves of which pairs are made: back to the start, better, or freer."""
+        if len(moves) <= most:
             return moves
-        half = _PAIRED // 2
-        lists = [moves.predicted(x, slopes.slope).argsort()[:half]]
+        lists = [moves.predicted(x, slopes.slope)[0].argsort()]
         if bool(slopes.pull.any()):
-            lists.append(moves.predicted(x, slopes.pull).argsort()[:half])
+            lists.append(moves.predicted(x, slopes.pull)[0].argsort())
+        each = torch.stack(lists, dim=1).flatten()  # the first of each list, then the second
         if self.lattice.start is not None:
-            home = self._changes(moves.applied(x)).sum(dim=1) < self._changes(x[None]).sum()
-            lists.append(home.nonzero()[:half, 0])
-        return moves[torch.cat(lists).unique()]
+            home = self.changes(moves.applied(x)).sum(dim=1) < self.changes(x[None]).sum()
+            each = torch.cat([home.nonzero()[:, 0], each])
+        return moves[torch.tensor(list(dict.fromkeys(each.tolist()))[:most], dtype=torch.long)]
 
-    def _tried(self, here: Told, moves: Moves, slopes: Told, most: int) -> Answered:
+    def _tried(self, here: Told, moves: Moves, predicted: Tensor, most: int) -> Answered:
         """Try moves, the most promising first; return where one leads and what was seen."""
         x, seen = here.x[0], list[Told]()
         if len(moves) == 0:
             return here, seen
         broken = float(here.excess) > 0
-        order = moves.predicted(x, slopes.pull if broken else slopes.slope).argsort()
-        self.skipped |= len(order) > 4 * self._rows
-        for part in order[: 4 * self._rows].split(self._rows):
+        order = predicted.argsort()
+        self.skipped |= len(order) > _PARTS * self.rows
+        for part in order[: _PARTS * self.rows].split(self.rows):
             made = yield Ask(Kind.HOLDS, moves[part].applied(x))
             new = (made.x != x).any(dim=1)
             if broken:
@@ -252,113 +223,52 @@ class Walk:
                 if there is not here:
                     return there, seen
                 continue
-            rows = made.x[new & (made.excess == 0)]
-            size = _FIRST
+            rows, size = self._unknown(made.x[new & (made.excess == 0)], here), _FIRST
             while len(rows) and most > 0:
                 size = min(size, most, self.left)
                 if size <= 0:
                     break
-                told = yield Ask(Kind.VALUES, rows[:size])
+                told = yield from self.asked(rows[:size])
                 most -= size
                 seen.append(told)
-                there = _least(told)
+                there = told.least()
                 if there.better(here):
                     return there, seen
                 rows, size = rows[size:], 2 * size
         return here, seen
+
+    def _unknown(self, x: Tensor, here: Told) -> Tensor:
+        """Return the inputs that were not asked about yet, or are known to be better than here."""
+        least, known, rows = float(here.loss.nan_to_num(torch.inf)), set[int](), list[int]()
+        for row, key in enumerate(_keys(x)):
+            if key not in known and self.losses.get(key, -torch.inf) < least:
+                rows.append(row)
+            known.add(key)
+        return x[rows]
 
     def _less_broken(self, here: Told, made: Told, new: Tensor) -> Answered:
         """Return the best of what breaks the least, or ``here``."""
         excess = torch.where(new, made.excess, torch.inf)
         if not float(excess.min()) < float(here.excess):
             return here
-        least = made.x[excess <= excess.min()][: max(1, min(_FIRST, self.left))]
-        return (yield from self._seen(least))
+        most = _FIRST if float(excess.min()) == 0 else 1  # on the way one will do
+        least = made.x[excess <= excess.min()][: max(1, min(most, self.left))]
+        told = yield from self.asked(least)
+        return told.least()
 
-    def _free(self, x: Tensor) -> Tensor:
-        """Return the continuous features that may move in each input, ``(m, d)``."""
-        free = self.lattice.free.expand_as(x)
-        if self.lattice.most is None:
-            return free
-        return free & (self._changes(x).gather(1, self.lattice.units.expand_as(x).long()) > 0)
-
-    def _refined(self, here: Told, x: Tensor, free: Tensor) -> Answered:
-        """Search the continuous features of some inputs; return the best, or ``here``."""
-        rows = self.left // self.cost
-        if rows <= 0 or len(x) == 0 or not bool(free.any()):
-            return here
-        x, free = x[:rows], free[:rows]
-        told = yield Ask(Kind.REFINED, x, free)
-        there = _least(told)
-        return there if there.better(here) else here
-
-    def _some_refined(self, here: Told, moves: Moves, slopes: Told, seen: list[Told]) -> Answered:
-        """Search the continuous features of the neighbours that promise most."""
-        x = here.x[0]
-        if len(moves) == 0:
-            return here
-        order = moves.predicted(x, slopes.slope + slopes.pull).argsort()
-        rows = [moves[order[:_REFINED]].applied(x)]
-        if seen:
-            every, loss = (torch.cat([getattr(t, name) for t in seen]) for name in ("x", "loss"))
-            rows.append(every[loss.nan_to_num(torch.inf).argsort()[:_REFINED]])
-        some = torch.cat(rows).unique(dim=0)
-        return (yield from self._refined(here, some, self._free(some)))
-
-    def _pursuit(self, here: Told) -> Answered:
-        """Choose one unit after the other by the gradient, and search it with those before.
-
-        Source: Pati, Rezaiifar, Krishnaprasad, "Orthogonal Matching Pursuit", 1993.
-        """
-        lattice, units = self.lattice, self.lattice.units
-        start = lattice.start.to(here.x)  # pyright: ignore[reportOptionalMemberAccess]
-        span = (lattice.high - lattice.low).nan_to_num(1.0, 1.0, 1.0).clamp(max=1e30)
-        chosen, x = list[int](), start[None]
-        now = yield from self._seen(x)
-        most = min(lattice.most or 0, int(units.max()) + 1)
-        for turn in range(2 * most):  # once to find them, once to exchange each
-            if turn >= most:
-                chosen = chosen[1:]
-                x = torch.where(torch.isin(units, torch.tensor(chosen)), now.x, start)
-            slopes = yield Ask(Kind.SLOPES, x)
-            gain = torch.where(lattice.free, slopes.slope.abs().double() * span, 0.0)
-            by_unit = torch.zeros(int(units.max()) + 1, dtype=torch.float64)
-            by_unit = by_unit.scatter_add(0, units, gain)
-            by_unit[chosen] = -1.0
-            some = by_unit.argsort(descending=True)[:_REFINED]
-            some = some[by_unit[some] > 0][: self.left // self.cost]
-            if len(some) == 0:
-                break
-            sets = [torch.tensor([*chosen, int(unit)]) for unit in some]
-            free = torch.stack([torch.isin(units, one) & lattice.free for one in sets])
-            told = yield Ask(Kind.REFINED, x.expand(len(some), -1), free)
-            there = _least(told)
-            won = next(i for i in range(len(some)) if torch.equal(told.x[i], there.x[0]))
-            chosen = [*chosen, int(some[won])]
-            now, x = there, there.x
-            if now.better(here):
-                here = now
-        return here
-
-    def _kicked(self, best: Told) -> Answered:
-        """Return what some random moves make of the best."""
+    def _kicked(self, best: Told, fails: int) -> Answered:
+        """Return what some random moves make of the best; more of them where it failed before."""
         x = best.x[0]
-        for _ in range(_FAR):
+        for _ in range(2 + fails % _FAR):
             moves = self._within(x, singles(x, self.lattice))
             if len(moves) == 0:
                 return best
             pick = torch.randint(len(moves), (1,), generator=self.random)
             x = moves[pick].applied(x)[0]
-        return (yield from self._seen(x[None]))
+        told = yield from self.asked(x[None])
+        return told.least()
 
 
-def _least(told: Told) -> Told:
-    """Return the best of the inputs."""
-    keys = zip(
-        told.excess.tolist(),
-        (~told.reached).tolist(),
-        told.loss.nan_to_num(torch.inf).tolist(),
-        range(len(told.x)),
-        strict=True,
-    )
-    return told.row(min(keys)[3])
+def _keys(x: Tensor) -> list[int]:
+    """Return a number for each input by which it is known again."""
+    return [hash(row.tobytes()) for row in (x + 0.0).numpy()]

@@ -20,11 +20,13 @@ class Space(PerCandidate, ABC):
         exact: whether ``decode(encode(x))`` returns ``x`` for every ``x`` in the space.
         carries: whether a projection in ``x`` can be carried back to ``z``. That needs a convex set
             of inputs, in which ``decode(project(encode(x)))`` is the point nearest to ``x``.
+        smooth: whether ``x`` changes smoothly with ``z``, but for what is countable.
         constraint: the name of the constraint that states the same condition on ``x``.
     """
 
     exact: ClassVar[bool] = True
     carries: ClassVar[bool] = False
+    smooth: ClassVar[bool] = True
     constraint: ClassVar[str | None] = None
 
     @property
@@ -183,6 +185,11 @@ class Wrapped(Space):
     def exact(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the space in it is exact."""
         return self.space.exact
+
+    @property
+    def smooth(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the space in it is smooth."""
+        return self.space.smooth
 
     @property
     def relaxed(self) -> Space:

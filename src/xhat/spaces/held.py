@@ -47,6 +47,7 @@ class Held(Wrapped):
         tensor([[0.5000, 0.5000]])
     """
 
+    smooth: ClassVar[bool] = False  # a projection may be anything, such as onto rows of a table
     per_candidate: ClassVar[tuple[str, ...]] = ("reference",)
     models: ClassVar[tuple[str, ...]] = ("onto",)
 

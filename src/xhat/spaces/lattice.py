@@ -68,9 +68,7 @@ class Lattice:
         return torch.where(grid, (steps + 1e-6).floor() + 1, 1.0)
 
     def combinations(self) -> float:
-        """Return how many inputs there are; infinity where a feature moves continuously."""
-        if bool(self.free.any()):
-            return float("inf")
+        """Return how many inputs there are, but for what moves continuously."""
         _, sizes = self.group[self.group >= 0].unique(return_counts=True)
         return float(self.numbers().prod() * sizes.double().prod())
 

@@ -87,6 +87,11 @@ class Parts(Space):
         return all(space.carries for space in self.spaces)
 
     @property
+    def smooth(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether all parts are smooth."""
+        return all(space.smooth for space in self.spaces)
+
+    @property
     def relaxed(self) -> Space:
         """The relaxed parts, side by side."""
         spaces = tuple(space.relaxed for space in self.spaces)
