@@ -1,6 +1,7 @@
 """Which method for which data: every method that serves a field, on the fields of verdicts.py.
 
-    python benchmarks/methods.py [--only NAME ...] [--seeds 1] [--starts 200]
+    python benchmarks/methods.py [--only NAME ...] [--methods NAME ...] [--seeds 1] [--starts 200]
+                                 [--fits FOLDER]
 
 Of every field a ``Domain`` is made as a user would, and a small network is trained on its half for
 searches. Every method searches from real samples that were held out to random other classes. The
@@ -8,12 +9,13 @@ domain's judge, which saw neither, says what is genuine; real samples of the wan
 held out, are the control on the same sheet. Distances are over that to the nearest real sample of
 the target which searches know, coverage and Fréchet distance over what as many real samples score.
 The middle frames of a path are looked at along the manifold alone, beside straight blends between
-the same ends.
+the same ends. Every row names the commit at which it was measured.
 """
 
 import argparse
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,12 +41,14 @@ IMAGES = (
     "nearest", "flow", "label-free", "edited", "retrieval", "latent", "latent-robust", "plain",
 )  # fmt: skip
 OTHERS = ("nearest", "flow", "label-free", "edited", "proximal", "plain")
+DECODED = {"retrieval", "latent", "latent-robust"}  # which need an autoencoder
+PARTS = ("robust", "prior", "autoencoder")
 PATHS = ("flow", "label-free", "edited")
 FEATURES = 40  # principal directions in which sets are compared
 
 
-def measured(name: str, seed: int, starts: int) -> dict[str, Any]:
-    """Return what every method does on one field."""
+def measured(name: str, given: argparse.Namespace, seed: int, commit: str) -> dict[str, Any]:
+    """Return what methods do on one field."""
     data = DATA[name]()
     order = torch.randperm(len(data.x), generator=generator(seed, "methods", name))
     order = order[_first(data.x[order])]
@@ -52,18 +56,37 @@ def measured(name: str, seed: int, starts: int) -> dict[str, Any]:
     domain = _domain(name, data, known, seed)
     judge = domain.judge()
     model = _model(domain, seed)
+    starts = given.starts
     x0, labels = data.x[held][:starts], data.labels[held][:starts]
     classes = int(data.labels.max()) + 1
     draws = generator(seed, "methods", "targets", name)
     target = (labels + torch.randint(1, classes, labels.shape, generator=draws)) % classes
-    seconds = {}
-    for part in ("prior", "robust", "autoencoder") if x0.ndim == 4 else ("robust", "prior"):
-        began = time.process_time()
-        domain.network(part)
-        seconds[part] = time.process_time() - began
+    asked = [each for each in _served(x0) if each in given.methods]
+    parts = PARTS[: 2 if DECODED.isdisjoint(asked) else 3]
+    seconds = _fitted(domain, parts, given.fits, f"{name} {seed}")
     of = _Measures(domain, judge, data, held, target)
-    rows = [of.real(), *(_one(each, model, target, x0, domain, of) for each in _served(x0))]
+    rows = [of.real(), *(_one(each, model, target, x0, domain, of) for each in asked)]
+    rows = [row | {"commit": commit} for row in rows]
     return {"field": name, "seed": seed, "n": len(x0), "fit": seconds, "rows": rows}
+
+
+def _fitted(
+    domain: Domain, parts: tuple[str, ...], folder: Path | None, name: str
+) -> dict[str, float]:
+    """Fit parts of a domain, or take them from a folder; return the seconds each has taken."""
+    seconds = {}
+    for part in parts:
+        place = None if folder is None else folder / f"{name} {part}.pt".replace(" ", "-")
+        if place is not None and place.exists():
+            kept, seconds[part] = torch.load(place, weights_only=False)  # our own file
+            domain.keep(part, kept)
+            continue
+        began = time.process_time()
+        kept = domain.network(part)
+        seconds[part] = time.process_time() - began
+        if place is not None:
+            torch.save((kept, seconds[part]), place)
+    return seconds
 
 
 def _served(x0: Tensor) -> tuple[str, ...]:
@@ -173,7 +196,7 @@ def _text(records: list[dict[str, Any]]) -> str:
     ]
     head = (
         "method", "genuine", "over real", "reached", "moved", "nearer", "than genuine", "coverage",
-        "Fréchet", "frames", "blends", "ms",
+        "Fréchet", "frames", "blends", "ms", "commit",
     )  # fmt: skip
     for record in records:
         fits = ", ".join(f"{part} {s:.0f} s" for part, s in record["fit"].items())
@@ -194,6 +217,7 @@ def _line(row: dict[str, Any], real: dict[str, Any]) -> list[str]:
         f"`{row['method']}`", _said(row["genuine"], 3), over("genuine"), said["reached"],
         said["ratio"], said["nearer"], said["nearer_genuine"], over("coverage"), over("frechet"),
         said["frames"], said["blends"], _said(row.get("ms"), 1),
+        row.get("commit", "")[:7],
     ]  # fmt: skip
 
 
@@ -203,10 +227,13 @@ def _said(value: float | None, digits: int = 2) -> str:
 
 def main() -> None:
     """Measure what is asked for, keep what was measured before, and write both at once."""
+    every = tuple(dict.fromkeys((*IMAGES, *OTHERS)))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=FIELDS, choices=FIELDS)
+    parser.add_argument("--methods", nargs="*", default=every, choices=every)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--starts", type=int, default=200)
+    parser.add_argument("--fits", type=Path, help="folder that keeps networks, to use them again")
     given = parser.parse_args()
     torch.set_num_threads(1)
     place, known = RESULTS / f"{NAME}.json", {}
@@ -215,12 +242,23 @@ def main() -> None:
         known = {(row["field"], row["seed"]): row for row in rows}
     for name in given.only:
         for seed in range(given.seeds):
-            known[name, seed] = measured(name, seed, given.starts)
+            where = provenance(seed, ("torch", "scikit-learn", "xhat"))
+            found = measured(name, given, seed, where["commit"])
+            known[name, seed] = _joined(known.get((name, seed)), found)
             fields = sorted(
                 known.values(), key=lambda row: (FIELDS.index(row["field"]), row["seed"])
             )
-            where = provenance(seed, ("torch", "scikit-learn", "xhat"))
             write(NAME, {"provenance": where, "fields": fields}, _text(fields))
+
+
+def _joined(before: dict[str, Any] | None, found: dict[str, Any]) -> dict[str, Any]:
+    """Return what was found, with rows of other methods as they were measured before."""
+    if before is None or before["n"] != found["n"]:
+        return found
+    rows: Any = {row["method"]: row for row in (*before["rows"], *found["rows"])}
+    order = ["real samples", *dict.fromkeys((*IMAGES, *OTHERS))]
+    rows = sorted(rows.values(), key=lambda row: order.index(row["method"]))
+    return found | {"fit": before["fit"] | found["fit"], "rows": rows}
 
 
 if __name__ == "__main__":

@@ -135,7 +135,10 @@ def _arguments(part: str, model: Any) -> dict[str, Any]:
         return {"classes": model.classes, "quantities": model.quantities}
     if part == "autoencoder":
         return {"latent": model.net.latent}
-    return {"mean": model.net.mean, "spread": model.net.spread} if part == "denoiser" else {}
+    if part == "denoiser":
+        return {"mean": model.net.mean, "spread": model.net.spread}
+    architecture = getattr(model, "architecture", None)  # of a guard of images
+    return {} if architecture is None else {"architecture": architecture}
 
 
 def _digest(text: str, tensors: dict[str, Tensor]) -> str:

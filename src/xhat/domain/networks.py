@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from xhat.domain.guards import guard, guard_of_images, layers
 from xhat.learning import (
     VAE,
     Denoiser,
@@ -36,8 +37,7 @@ from xhat.learning import (
     squared,
 )
 from xhat.priors import fit_prior, untrained
-from xhat.surrogates import Adversarial, apart, train_classifier, train_denoiser
-from xhat.surrogates.recipes import RADIUS
+from xhat.surrogates import train_denoiser
 
 __all__ = [
     "ANY_KIND",
@@ -59,8 +59,7 @@ ANY_KIND = ("prior", "robust")
 """Those of them that serve any kind of data."""
 
 _BATCH = 128
-_STEPS = {"robust": 900, "autoencoder": 1_800, "denoiser": 1_800, "guard": 600}
-_SMALLEST = 16  # samples of a batch
+_STEPS = {"robust": 900, "autoencoder": 1_800, "denoiser": 1_800}
 _LATENT = 16
 _WIDTH = 24  # of the denoiser
 _LARGE = 16  # pixels along a side from which a shift by one pixel changes nothing that matters
@@ -102,6 +101,7 @@ class FramedClassifier(nn.Module):
     def __init__(self, frame: Frame, net: nn.Module) -> None:
         super().__init__()
         self.frame, self.net = frame, net
+        self.architecture = net.__class__.__name__
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
@@ -144,54 +144,6 @@ class FramedDenoiser(nn.Module):
         return self.frame.out(self.net(self.frame.into(x), sigma / self.unit, label))
 
 
-def guard(x: Tensor, labels: Tensor, seed: int, on_progress: Progress | None) -> nn.Module:
-    """Return a classifier of signals or rows, trained against an adversary.
-
-    Args:
-        x: ``(m, *x_shape)``, in the domain's own units.
-        labels: ``(m,)``.
-        seed: of the training.
-        on_progress: called with the name, and how many epochs of how many are done.
-    """
-    classes = int(labels.max()) + 1
-    net: Any = build("Surrogate", seed=seed, shape=list(x.shape[1:]), classes=classes)
-    table = x.ndim == 2
-    offset = x.mean(dim=0, keepdim=True) if table else x.mean().reshape(1)
-    unit = x.std(dim=0, keepdim=True) if table else x.std().reshape(1)
-    net.adjusted(offset, torch.where(unit > 0, unit, torch.ones_like(unit)))
-    units = net.units(x)
-    batch = min(_BATCH, max(_SMALLEST, len(x) // 4), len(x))
-    against = Adversarial(eps=RADIUS * apart(units, labels, seed), norm="l2", steps=4, ramp=0.4)
-    train_classifier(
-        units,
-        labels,
-        model=net.net,
-        classes=classes,
-        seed=seed,
-        terms=[against],
-        limits=_columns(units) if table else _ends(units),
-        jitter=None,
-        on_epoch=_told("robust", on_progress),
-        epochs=max(2, round(_STEPS["guard"] * batch / len(x))),
-        batch_size=batch,
-        learning_rate=2e-3,
-        weight_decay=0.05,
-        average=0.99,
-    )
-    return _framed(net)
-
-
-def _columns(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the ends of every column, apart also where it never varies, as a rare word may not."""
-    low, high = x.amin(dim=0), x.amax(dim=0)
-    return low, torch.where(high > low, high, low + 1)
-
-
-def _ends(x: Tensor) -> tuple[float, float]:
-    low, high = torch.aminmax(x)
-    return float(low), float(high)
-
-
 @dataclass(frozen=True)
 class Known:
     """The half of a domain's samples that searches may use.
@@ -231,7 +183,7 @@ def made(
         told = known.values, known.doubt
         return fit_prior(x, labels, *told, seed=seed, on_progress=on_progress)
     if name == "robust" and labels is not None and x.ndim != 4:
-        return guard(x, labels, seed, on_progress)
+        return _framed(guard(x, labels, seed, _told(name, on_progress)))
     unit = frame.into(x).clamp(0, 1)
     schedule: dict[str, Any] = {
         "epochs": max(2, round(_STEPS[name] * _BATCH / len(x))),
@@ -258,17 +210,7 @@ def made(
             **schedule,
         )
         return _framed(FramedDenoiser(frame, found))
-    against = Adversarial(eps=RADIUS * apart(unit, labels, seed), norm="l2", steps=4, ramp=0.4)
-    found = train_classifier(
-        unit,
-        labels,
-        terms=[against],
-        arguments=_small(frame, classes),
-        classes=classes,
-        learning_rate=2e-3,
-        average=0.998,
-        **schedule,
-    )
+    found = guard_of_images(unit, labels, classes, **schedule)
     return _framed(FramedClassifier(frame, found))
 
 
@@ -286,11 +228,9 @@ def again(name: str, frame: Frame, classes: int, arguments: dict[str, Any]) -> n
         shape = {"classes": classes, "channels": frame.shape[0], "width": _WIDTH}
         net = build("Denoiser", seed=0, **shape, **arguments)
         return FramedDenoiser(frame, net)  # pyright: ignore[reportArgumentType]
-    return FramedClassifier(frame, build("SmallCNN", seed=0, **_small(frame, classes)))
-
-
-def _small(frame: Frame, classes: int) -> dict[str, Any]:
-    return {"classes": classes, "channels": frame.shape[0], "size": frame.side}
+    architecture = arguments.get("architecture", "SmallCNN")
+    made_with = layers(architecture, frame.shape[0], frame.side, classes)
+    return FramedClassifier(frame, build(architecture, seed=0, **made_with))
 
 
 def _latent(x: Tensor) -> int:
