@@ -7,9 +7,9 @@ of a jury, the cells of a study.
 
 But for this process, a task always runs in a *child*: a process of its own, which imports what the
 task needs and nothing more, has its share of the machine's threads and one of its GPUs, and is
-killed, with all that it started, when it takes too long or nobody waits for it any longer. On a cluster a
-worker of Dask or Ray keeps such a child; so a function that crashes takes no worker along, and one
-that holds the interpreter does not make its worker look dead.
+killed, with all that it started, when it takes too long or nobody waits for it any longer. On a
+cluster a worker of Dask or Ray keeps such a child; so a function that crashes takes no worker
+along, and one that holds the interpreter does not make its worker look dead.
 
 ================  ===============================================================================
 ``None``, ``1``   this process
