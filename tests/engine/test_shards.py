@@ -136,7 +136,7 @@ def test_a_shard_that_fails_three_times_is_named_and_tried_again_when_resumed(tm
     assert not bool(found.feasible[20:30].any())
     rest = torch.tensor([i for i in range(asked.N) if i not in lost])
     assert same(rows_of(found, rest), rows_of(whole, rest))
-    with pytest.raises(SearchFailedError, match="3 of 3 .* its shard failed three times: shard 2"):
+    with pytest.raises(SearchFailedError, match=r"3 of 3 .* its shard failed three times: shard 2"):
         rows_of(found, torch.tensor([20, 25, 29])).raise_if_failed()
     workers = Scripted()
     again = asked.HOW | {"compute": Compute(workers=workers)}
@@ -152,8 +152,8 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole):
     found = solve(asked.problem(), asked.starts(), compute=compute, **asked.HOW)
     assert found.status.count(Status.INTERRUPTED) == asked.N - 20
     assert torch.equal(found.x[:10], asked.starts()[:10])
+    how = asked.HOW | {"compute": Compute(workers=Scripted(until=1))}
     with pytest.raises(KeyboardInterrupt):
-        how = asked.HOW | {"compute": Compute(workers=Scripted(until=1))}
         solve_to(asked.problem(), asked.starts(), tmp_path / "found", **how)
     workers = Scripted()
     compute = Compute(workers=workers, parts=tmp_path / "found")
@@ -173,7 +173,7 @@ def test_another_question_is_refused(tmp_path):
         ("number of starts differ", {"problem": asked.problem(50), "starts": asked.starts()[:50]}),
         ("starts of part-000000", {"starts": asked.starts() + 1e-6}),
     ):
-        with pytest.raises(ValueError, match=f"answers to another question.*{words}.*delete it"):
+        with pytest.raises(ValueError, match=rf"answers to another question.*{words}.*delete it"):
             solve_to(path=folder, **({"compute": compute} | first | changed))
     assert len(solve_to(path=folder, compute=compute, **first)) == asked.N
 
