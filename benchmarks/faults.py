@@ -105,7 +105,7 @@ COMMANDS = (
         "train digits --embedding autoencoder --epochs 1 --limit 60 --out out",
     ),
     Command("train shapes", "train shapes --epochs 1 --limit 500 --out out"),
-    Command("study", "study arithmetic --seeds 2 --jobs 1 --out out --cache kept"),
+    Command("study", "study arithmetic --seeds 2 --workers 1 --out out --cache kept"),
     Command("label simulate", LABELLED[0], again=(0, 2)),
     Command("label export", f"label export --db {DB} --simulated --out out", LABELLED, (0, 2)),
     Command(
@@ -441,7 +441,7 @@ def measure() -> None:
     """Run everything, or what is asked for; the result is written after every command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", help="Commands, or killed-study; others stay.")
-    parser.add_argument("--study", default="study interpolation --quick --seeds 1 --jobs 1")
+    parser.add_argument("--study", default="study interpolation --quick --seeds 1 --workers 1")
     parser.add_argument("--kills", type=int, default=20)
     chosen = parser.parse_args()
     STUDIES[ARITHMETIC.name] = ARITHMETIC

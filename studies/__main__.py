@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from xhat.cli.options import Address, Backend, WorkerCount, workers_of
 from xhat.cli.shell import console, progress_bar, run
 from xhat.cli.stopping import SAID, Stopped, stoppable
 
@@ -23,7 +24,9 @@ def study(
     quick: Annotated[
         bool, typer.Option("--quick", help="As little as shows that everything works.")
     ] = False,
-    jobs: Annotated[int | None, typer.Option(help="Processes. \\[default: one per core]")] = None,
+    backend: Backend = None,
+    address: Address = None,
+    workers: WorkerCount = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to. \\[default: runs/studies/NAME]")
     ] = None,
@@ -36,8 +39,6 @@ def study(
     ] = None,
 ) -> None:
     """Answer a question by experiments over seeds; the same command goes on where it stopped."""
-    import torch
-
     from studies import STUDIES, run_study, with_labels, write_study
     from xhat.core import check_choice, claimed_folder
 
@@ -60,7 +61,7 @@ def study(
             folder,
             seeds=min(seeds, 2) if quick else seeds,
             quick=quick,
-            jobs=torch.get_num_threads() if jobs is None else jobs,
+            workers=workers_of(backend or "processes", address, workers),
             cache=cache,
             on_progress=update,
         )

@@ -15,9 +15,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HIDDEN = (
-    "alembic", "e2cnn", "fastapi", "joblib", "kiwisolver", "matplotlib", "narwhals", "onnxruntime",
-    "optuna",
-    "pandas", "PIL", "polars", "psycopg", "pyarrow", "pyautoattack", "skdim", "sklearn",
+    "alembic", "cloudpickle", "dask", "distributed", "e2cnn", "fastapi", "joblib", "kiwisolver",
+    "matplotlib", "narwhals", "onnxruntime", "optuna",
+    "pandas", "PIL", "polars", "psycopg", "pyarrow", "pyautoattack", "ray", "skdim", "sklearn",
     "sqlalchemy", "starlette", "torchmetrics", "uvicorn",
 )  # fmt: skip
 """Of all that extras bring, but for what torch requires too."""
@@ -108,7 +108,7 @@ def test_own_models_and_data_are_searched_and_judged(own):
     [
         ("xhat.Result.load('r.parquet')", "tables"),
         ("from xhat.domain.reading import read_data; read_data('x.csv', 'the inputs')", "tables"),
-        ("xhat.Simulator(len, jobs=2)", "scale"),
+        ("xhat.Simulator(len, workers=2)", "scale"),
         ("xhat.Simulator(len, timeout=1)", "scale"),
         ("import xhat.report", "report"),
         ("import xhat.apps.web", "web"),

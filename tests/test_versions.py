@@ -9,8 +9,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-# what only checks and builds, and what only brings models of others, is used as pinned
-NOT_OLDEST = ("dev", "docs", "jax", "onnx")
+# what only checks and builds, and what only brings models or clusters of others, is used as pinned
+NOT_OLDEST = ("dask", "dev", "docs", "jax", "onnx", "ray")
 
 
 OURS = ("xhat", "xhat-zoo")

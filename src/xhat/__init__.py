@@ -33,8 +33,8 @@ _ROOMS = {
     "xhat.engine": (
         "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
         "MaxEvaluations", "MaxSeconds", "MaxSteps", "NormalizedDescent", "Plateau", "Problem",
-        "Progress", "Restarts", "Result", "SignDescent", "Status", "TargetReached", "Trajectory",
-        "VectorAdam", "Watch", "pgd", "solve",
+        "Progress", "Restarts", "Result", "SignDescent", "Status", "StoredResult", "TargetReached",
+        "Trajectory", "VectorAdam", "Watch", "load", "pgd", "solve", "solve_to",
     ),
     "xhat.spaces": (
         "Affine", "Between", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "OneHot",
@@ -50,6 +50,7 @@ _ROOMS = {
         "Invariance", "L1Ball", "L2Ball", "LinfBall", "Monotone", "Simplex", "SumWithin",
     ),
     "xhat.core": ("Model",),
+    "xhat.executors": ("Dask", "Processes", "Ray"),
     "xhat.judges": ("Judge", "Outcome", "Simulator", "Truth", "Verdict", "Verdicts"),
     "xhat.door.verifying": ("verify",),
     "xhat.door.refinement": ("refine",),

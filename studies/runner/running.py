@@ -7,17 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed
 
 import xhat
 from studies.runner.cells import Cells
 from studies.runner.experiment import Claim, Context, Details, Experiment, Table
 from studies.runner.paired import answer, interval, together
 from xhat.core import atomic_folder_check, check_count
+from xhat.executors import Workers, as_workers, each
 from xhat.learning.checkpoints import hardware, versions
 from xhat.report import Estimate
 
@@ -81,7 +82,7 @@ def run_study(
     *,
     seeds: int = 5,
     quick: bool = False,
-    jobs: int = 1,
+    workers: Workers | int | None = None,
     cache: str | Path = "runs/surrogates",
     on_progress: Progress | None = None,
 ) -> Finished:
@@ -92,7 +93,8 @@ def run_study(
         out: where finished cells are kept.
         seeds: how many; a study may be continued with more.
         quick: do as little as shows that everything works.
-        jobs: processes at once.
+        workers: where cells are run: a number of processes, or a cluster whose machines share the
+            folders; None for here, one after the other.
         cache: where trained surrogates are kept, for other cells and studies to use.
         on_progress: called with the study's name, how many cells are done, and of how many.
 
@@ -101,7 +103,6 @@ def run_study(
         PermissionError: a cell cannot be written.
     """
     check_count("seeds", seeds)
-    check_count("jobs", jobs)
     cells = Cells(out, experiment, quick=quick)
     todo = [(arm.name, seed) for seed in range(seeds) for arm in experiment.arms]
     open_ones = [(arm, seed) for arm, seed in todo if not cells.has(arm, seed)]
@@ -109,11 +110,11 @@ def run_study(
     tell = on_progress or (lambda *_: None)
     tell(experiment.name, done, len(todo))
     commit, context = _commit(), Context(quick, atomic_folder_check(cache))
-    threads = max(1, torch.get_num_threads() // jobs)
-    running = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(_run_cell)(cells, arm, seed, context, commit, threads) for arm, seed in open_ones
-    )
-    for _ in running:
+    there = as_workers(workers)
+    threads = max(1, torch.get_num_threads() // there.count)
+    run = partial(_run_cell, cells, context, commit, threads)
+    named = ((f"the cell {arm}, seed {seed}", (arm, seed)) for arm, seed in open_ones)
+    for _ in each(there, run, named):
         done += 1
         tell(experiment.name, done, len(todo))
     seconds = sum(cells.read(arm, seed)["seconds"] for arm, seed in todo)
@@ -121,8 +122,9 @@ def run_study(
 
 
 def _run_cell(
-    cells: Cells, arm: str, seed: int, context: Context, commit: str, threads: int
+    cells: Cells, context: Context, commit: str, threads: int, cell_of: tuple[str, int]
 ) -> None:
+    arm, seed = cell_of
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)  # of this worker process
     began = time.perf_counter()

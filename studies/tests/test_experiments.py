@@ -34,7 +34,7 @@ class TestRunning:
 
     def test_processes_find_the_same(self, tmp_path):
         alone = run(tmp_path / "a").table
-        found = run(tmp_path / "b", jobs=2)
+        found = run(tmp_path / "b", workers=2)
         assert found.table == alone
         lines = (tmp_path / "b" / "cache" / "calls.txt").read_text().split("\n")
         assert str(os.getpid()) not in {line.split()[-1] for line in lines if line}
@@ -57,14 +57,14 @@ class TestRunning:
         assert run(tmp_path, bad, seeds=1).table["broken"][0]["score"] == 1.0
         assert len(toy.calls(tmp_path / "cache")) == 3
 
-    @pytest.mark.parametrize("jobs", [1, 2])
-    def test_a_cell_whose_search_was_cut_short_is_not_finished(self, tmp_path, jobs):
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_a_cell_whose_search_was_cut_short_is_not_finished(self, tmp_path, workers):
         good = toy.experiment()
         cut = dataclasses.replace(
             good, arms=(*good.arms, toy.Arm("cut", "cut short", toy.cut_short, {})), claims=()
         )
         with pytest.raises(KeyboardInterrupt):
-            run_study(cut, tmp_path / "out", seeds=1, jobs=jobs, cache=tmp_path / "cache")
+            run_study(cut, tmp_path / "out", seeds=1, workers=workers, cache=tmp_path / "cache")
         assert not (tmp_path / "out" / "cells" / "cut-0.json").exists()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -18,7 +18,7 @@ def test_the_list_names_every_question(xhat):
 
 
 def test_a_study_answers_and_goes_on_with_more_seeds(xhat, known, tmp_path):
-    words = ("toy", "--jobs", "1", "--out", tmp_path / "out", "--cache", tmp_path / "kept")
+    words = ("toy", "--workers", "1", "--out", tmp_path / "out", "--cache", tmp_path / "kept")
     code, said, err = xhat(*words, "--seeds", "3")
     assert (code, err) == (0, "")
     assert "Supported: Does lifting raise the score?" in said
@@ -35,8 +35,8 @@ def test_a_study_answers_and_goes_on_with_more_seeds(xhat, known, tmp_path):
         (["magic"], "study must be one of soft-labels, noise-softness"),
         (["toy", "--seeds", "0"], "seeds must be"),
         (["toy", "--seeds", "-1", "--quick"], "seeds must"),
-        (["toy", "--jobs", "-1"], "jobs must be"),
-        (["toy", "--jobs", "0"], "jobs must"),
+        (["toy", "--workers", "-2"], "workers must be"),
+        (["toy", "--workers", "0"], "workers must"),
         (["toy", "--targets", "x.parquet"], "--targets is for the study soft-labels"),
         (["soft-labels", "--targets", "none.parquet"], "none.parquet"),
     ],
@@ -46,7 +46,7 @@ def test_bad_options(refused, known, tmp_path, words, said):
 
 
 def test_another_configuration_is_refused(xhat, refused, known, tmp_path, monkeypatch):
-    words = ("toy", "--jobs", "1", "--out", tmp_path / "out", "--cache", tmp_path / "kept")
+    words = ("toy", "--workers", "1", "--out", tmp_path / "out", "--cache", tmp_path / "kept")
     xhat(*words)
     monkeypatch.setitem(STUDIES, "toy", toy.experiment(lift=0.5))
     assert "arms.lifted.lift is 0.2 there and 0.5 now" in refused(*words)

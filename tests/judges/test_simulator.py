@@ -38,7 +38,7 @@ def workers(parent=None):
             above = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
         except (OSError, IndexError):  # it ended meanwhile
             continue
-        if b"popen_loky" in line and above == (parent or os.getpid()):
+        if b"xhat-worker" in line and above == (parent or os.getpid()):
             found.append(int(path.name))
     return [pid for pid in found if pid not in _OTHERS]
 
@@ -75,7 +75,7 @@ def test_one_candidate_or_many_arrays_or_tensors_give_the_same():
         several_at_once,
         Simulator(lambda x: torch.stack([x[0], x[0] ** 2]), tensors=True),
         Simulator(lambda x: torch.cat([x, x**2], dim=1).float(), batch=12, tensors=True),
-        Simulator(lambda x: [x[0], x[0] ** 2], jobs=2),
+        Simulator(lambda x: [x[0], x[0] ** 2], workers=2),
     ):
         torch.testing.assert_close(simulator(BATCH), expected, atol=1e-12, rtol=0)
         assert (simulator.calls, len(simulator.records)) == (12, 12)
@@ -151,7 +151,7 @@ def test_what_hangs_or_dies_is_killed_and_the_rest_is_answered():
             max(iter(int, 1))  # never ends, in C, and lets no signal handler run
         return squares(x)
 
-    simulator = Simulator(dangerous, jobs=2, timeout=2.0)
+    simulator = Simulator(dangerous, workers=2, timeout=2.0)
     y = simulator(BATCH[:8])
     assert torch.equal(y[:3, 1], torch.tensor([0.0, 1.0, 4.0]).double())
     assert bool(y[3:].isnan().all())
@@ -177,7 +177,7 @@ def hang(x):
     time.sleep(1000)
 print("begins", flush=True)
 try:
-    Simulator(hang, jobs=2)(torch.arange(2.0)[:, None])
+    Simulator(hang, workers=2)(torch.arange(2.0)[:, None])
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
@@ -235,7 +235,7 @@ def test_the_same_candidate_is_asked_once():
 
 
 def test_results_come_in_the_order_of_the_candidates():
-    simulator = Simulator(lambda x: time.sleep(1.0 - 0.5 * x[0]) or x[0], jobs=3)
+    simulator = Simulator(lambda x: time.sleep(1.0 - 0.5 * x[0]) or x[0], workers=3)
     assert simulator(BATCH[:3]).tolist() == [0, 1, 2]
     assert simulator.records[0].seconds > simulator.records[2].seconds
 
@@ -250,7 +250,7 @@ def test_results_come_in_the_order_of_the_candidates():
         (lambda x: [[1.0], [1.0, 2.0]], {}, TypeError, "rows of different lengths"),
         (lambda x: x[:0], {}, TypeError, "without any"),
         (lambda x: x[0], {"batch": 4}, ValueError, "4 rows, but gave shape"),
-        (lambda x: np.zeros(int(x[0]) + 1), {"jobs": 2}, ValueError, "one shape for all"),
+        (lambda x: np.zeros(int(x[0]) + 1), {"workers": 2}, ValueError, "one shape for all"),
         (lambda x: None, {"timeout": 20.0}, TypeError, "gave NoneType; raise or give NaN"),
     ],
 )
@@ -263,7 +263,7 @@ def test_wrong_shapes_and_types_are_refused(f, options, error, words):
 def test_what_cannot_be_sent_is_refused_and_closures_can():
     lock, offset = threading.Lock(), 3.0
     with pytest.raises(TypeError, match="cannot be sent to worker processes"):
-        Simulator(lambda x: x[0] if lock else 0.0, jobs=2)(BATCH)
+        Simulator(lambda x: x[0] if lock else 0.0, workers=2)(BATCH)
     assert Simulator(lambda x: x[0] + offset, timeout=20)(BATCH[:2]).tolist() == [3, 4]
     assert Simulator(lambda x: x[0] if lock else 0.0)(BATCH[:2]).tolist() == [0, 1]
 
@@ -274,14 +274,14 @@ def test_bad_arguments_are_refused():
         (TypeError, "must be a function", {"f": dict}),
         (ValueError, "retries must be", {"retries": -1}),
         (ValueError, "batch must be", {"batch": 0}),
-        (ValueError, "jobs must be", {"jobs": 0}),
+        (ValueError, "workers must be", {"workers": 0}),
         (ValueError, "timeout must be", {"timeout": 0.0}),
     ):
         with pytest.raises(error, match=words):
             Simulator(**({"f": squares} | arguments))
     with pytest.raises(ValueError, match=re.escape("(n, *x_shape), but () came")):
         Simulator(squares)(torch.tensor(1.0))
-    assert Simulator(squares, jobs=-1).jobs >= 1
+    assert Simulator(squares, workers=-1).workers.count >= 1
 
 
 def test_where_all_fail_the_truth_says_so_even_in_parts():

@@ -11,8 +11,10 @@ import typer
 from xhat.cli.app import Out, Seed, app
 from xhat.cli.names import KNOWN_METHODS
 from xhat.cli.options import (
+    Address,
     AtLeastValue,
     AtMostValue,
+    Backend,
     Beta,
     Column,
     Interval,
@@ -25,6 +27,8 @@ from xhat.cli.options import (
     Value,
     Values,
     WantedLabels,
+    WorkerCount,
+    workers_of,
 )
 from xhat.cli.shell import console, errors, progress_bar
 from xhat.cli.stopping import Answer, Stopped, answering
@@ -91,6 +95,17 @@ def optimize_command(
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
     beta: Beta = None,
     device: Annotated[str | None, typer.Option(help="Where the model is, such as cuda.")] = None,
+    backend: Backend = None,
+    address: Address = None,
+    workers: WorkerCount = None,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or URL where finished shards are kept, so that the same command goes on "
+            "where it stopped.",
+            rich_help_panel="Where to compute",
+        ),
+    ] = None,
     out: Out = Path("runs/optimize"),
     seed: Seed = 0,
 ) -> None:
@@ -104,6 +119,7 @@ def optimize_command(
         "confidence": confidence, "max_steps": max_steps, "seed": seed, "evaluations": evaluations,
     }  # fmt: skip
     options = {name: said for name, said in options.items() if said is not None}
+    there = workers_of(backend, address, workers)
     with claimed_folder(out):
         from xhat.cli.inputs import load_model
         from xhat.door.auditing import wanted as wanted_goal
@@ -140,6 +156,8 @@ def optimize_command(
                 alpha=alpha,
                 beta=beta,
                 on_training=update,
+                workers=there,
+                parts=parts,
                 **options,
             )
         page = _shown(replace(found, model=model), out)
@@ -191,6 +209,9 @@ def audit_command(
     ] = 0.1,
     alpha: Annotated[float, typer.Option(help="Share of real samples that may be flagged.")] = 0.05,
     beta: Beta = None,
+    backend: Backend = None,
+    address: Address = None,
+    workers: WorkerCount = None,
     out: Out = Path("runs/audit"),
     seed: Seed = 0,
 ) -> None:
@@ -199,7 +220,7 @@ def audit_command(
 
     said = {"--target": target, "--wanted-labels": wanted_labels, "--value": value}
     said |= {"--within": within, "--at-least": at_least, "--at-most": at_most}
-    wanted = Wanted(said, tolerance, column)
+    wanted, there = Wanted(said, tolerance, column), workers_of(backend, address, workers)
     with claimed_folder(out):
         from xhat.cli.inputs import load_model
         from xhat.domain.reading import as_starts, read_data
@@ -224,6 +245,7 @@ def audit_command(
                 alpha=alpha,
                 beta=beta,
                 on_progress=update,
+                workers=there,
             )
         page = _shown(found, out)
     if found.shifted:

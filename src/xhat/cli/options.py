@@ -1,13 +1,18 @@
 """Options that several commands have: what is real, and what is wanted."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from xhat.executors import Workers
+
 __all__ = [
+    "Address",
     "AtLeastValue",
     "AtMostValue",
+    "Backend",
     "Beta",
     "Column",
     "Interval",
@@ -20,6 +25,8 @@ __all__ = [
     "Value",
     "Values",
     "WantedLabels",
+    "WorkerCount",
+    "workers_of",
 ]
 
 Reference = Annotated[
@@ -109,6 +116,51 @@ AtMostValue = Annotated[
         help="An output of at most this; of several: 70,any.", rich_help_panel="What is wanted"
     ),
 ]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        help="Where to compute: processes, dask or ray. \\[default: this process]",
+        rich_help_panel="Where to compute",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the cluster: tcp://host:8786 for dask, host:6379 or auto for ray. "
+        "\\[default: one of this machine]",
+        rich_help_panel="Where to compute",
+    ),
+]
+WorkerCount = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        help="How many tasks at once. \\[default: all there are]",
+        rich_help_panel="Where to compute",
+    ),
+]
+
+
+def workers_of(backend: str | None, address: str | None, workers: int | None) -> "Workers | None":
+    """Return where to compute, as three options say it.
+
+    Raises:
+        MissingExtraError: what the backend needs is not installed.
+        ValueError: no such backend, or an address without one that has any.
+    """
+    if (backend, address, workers) == (None, None, None):
+        return None
+    from xhat.core import check_choice
+    from xhat.executors import Dask, Ray, as_workers
+
+    kind = check_choice("--backend", backend or "processes", ("processes", "dask", "ray"))
+    if kind == "processes":
+        if address is not None:
+            raise ValueError("--address is that of a cluster: give --backend dask or ray with it.")
+        return as_workers(-1 if workers is None else workers)
+    return Dask(address, workers) if kind == "dask" else Ray(address, workers)
+
+
 Column = Annotated[
     int | None,
     typer.Option(

@@ -21,7 +21,9 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _INTERRUPTED = 130
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])  # not exported
-_EXPECTED = (ValueError, TypeError, ImportError, PermissionError, IsADirectoryError)
+_EXPECTED = (
+    ValueError, TypeError, ImportError, ConnectionError, PermissionError, IsADirectoryError,
+)  # fmt: skip
 
 Update = Callable[[str, int, int], None]
 

@@ -228,6 +228,11 @@ class Model(PerCandidate):
         new._settled = True
         return new
 
+    def identity(self) -> tuple[Any, ...]:
+        """Return what its answers depend on, which what asking has shown of it does not change."""
+        given = self.function, self.output, self.returns, self.layout
+        return *given, self.conditions, self.options
+
     def __call__(self, x: Tensor, *more: Any) -> Any:
         """Return the output that is meant, ``(n, ...)``, for ``x``, ``(n, *x_shape)``."""
         if self._settled:

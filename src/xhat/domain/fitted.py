@@ -16,6 +16,7 @@ from xhat.domain.networks import ANY_KIND, PARTS, Frame, Known, doubts, made
 from xhat.domain.references import References, chosen
 from xhat.domain.self_testing import self_test
 from xhat.domain.tested import SelfTest
+from xhat.executors import Workers
 from xhat.judges import Judge
 
 __all__ = ["Fitted", "Progress"]
@@ -99,6 +100,8 @@ class Fitted:
         alpha: float = 0.05,
         beta: float | None = None,
         on_progress: Progress | None = None,
+        *,
+        workers: Workers | int | None = None,
     ) -> Judge:
         """Return the judge of this domain, fitted once, whatever the levels.
 
@@ -107,6 +110,7 @@ class Fitted:
             beta: the probability, in (0, 1), with which a real sample of another class may be taken
                 for the target; None for that of the judge that the domain was given, else .05.
             on_progress: called with a stage's name, and how far it is.
+            workers: where the members of its jury are fitted, several at once; None for here.
 
         Raises:
             ValueError: too few samples, of all or of a class.
@@ -118,7 +122,7 @@ class Fitted:
         check_fraction("beta", beta)
         if (levels := (alpha, beta)) not in self._judges:
             if known is None:
-                known = self._fitted(on_progress)
+                known = self._fitted(on_progress, workers)
             elif given and alpha != known.alpha:
                 raise ValueError(
                     f"the judge of {self.name} was made for alpha = {known.alpha:g}; make the "
@@ -127,7 +131,7 @@ class Fitted:
             self._judges[levels] = replace(known, alpha=alpha, beta=beta)
         return self._judges[levels]
 
-    def _fitted(self, on_progress: Progress | None) -> Judge:
+    def _fitted(self, on_progress: Progress | None, workers: Workers | int | None = None) -> Judge:
         mine = self.halves[1]
         judge = Judge.fit(
             self.x[mine],
@@ -136,6 +140,7 @@ class Fitted:
             seed=self.seed,
             on_progress=on_progress,
             state=self.judge_state,
+            workers=workers,
         )
         self.judge_state = judge.state()
         return judge

@@ -13,10 +13,11 @@ from xhat.core import Model as Asked
 from xhat.domain import Domain
 from xhat.door.asking import alone_with_its_conditions, ready, remarks_on
 from xhat.door.judged import Judged
-from xhat.door.judging import at_rest, judge_of, judged
+from xhat.door.judging import at_rest, calling, judge_of, judged
 from xhat.door.models import only_asked
 from xhat.door.selecting import check_budget, select_by_truth, select_by_verdicts
 from xhat.engine import Result, Status
+from xhat.executors import Workers
 from xhat.objectives.goals import Class, Goal, as_goal
 
 __all__ = ["audit", "of_whole", "wanted"]
@@ -42,6 +43,7 @@ def audit(
     alpha: float = 0.05,
     beta: float | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
+    workers: Workers | int | None = None,
 ) -> Judged:
     """Judge samples of any origin: can each of them be believed, and which of them together?
 
@@ -77,6 +79,8 @@ def audit(
         beta: the probability, in (0, 1), with which a real sample of another class may be called
             genuine; None for that of the domain's judge, .05 unless it was made with another.
         on_progress: called as ``(stage, done, total)`` while a judge is fitted.
+        workers: where judges are fitted and a simulator is called, several times at once: a number
+            of processes, or a cluster (``xhat.Dask``, ``xhat.Ray``); None for this process.
 
     Returns:
         The samples with their verdicts; ``.trusted`` says which to believe, ``.next`` which to
@@ -127,26 +131,28 @@ def audit(
             "condition of its own (given=); leave out budget=."
         )
     found = replace(_measured(model, asked, x, start, kept), notes=remarks_on(model))
-    checked = judged(
-        found,
-        None if apart else model,
-        asked,
-        domain=domain,
-        truth=None if budget is not None else truth,
-        constraints=kept,
-        alpha=alpha,
-        beta=beta,
-        searched=(),
-        started=x0 is not None,
-        on_progress=on_progress,
-    )
-    if budget is None or asked is None:
-        return select_by_verdicts(checked, fdr)
-    labels = asked.labels_for(len(x))
-    judge = None if domain is None else judge_of(domain, alpha, beta, labels)
-    return select_by_truth(
-        checked, model, asked, truth, judge=judge, budget=budget, fdr=fdr, seed=seed
-    )
+    with calling(truth, workers) as truth_there:
+        checked = judged(
+            found,
+            None if apart else model,
+            asked,
+            domain=domain,
+            truth=None if budget is not None else truth_there,
+            constraints=kept,
+            alpha=alpha,
+            beta=beta,
+            searched=(),
+            started=x0 is not None,
+            on_progress=on_progress,
+            workers=workers,
+        )
+        if budget is None or asked is None:
+            return select_by_verdicts(checked, fdr)
+        labels = asked.labels_for(len(x))
+        judge = None if domain is None else judge_of(domain, alpha, beta, labels)
+        return select_by_truth(
+            checked, model, asked, truth_there, judge=judge, budget=budget, fdr=fdr, seed=seed
+        )
 
 
 def wanted(goal: Any, domain: Domain | None) -> Goal:

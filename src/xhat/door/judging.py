@@ -14,6 +14,7 @@ from xhat.domain import Domain
 from xhat.door.judged import Judged
 from xhat.door.verifying import reasons_of
 from xhat.engine import Result
+from xhat.executors import Workers
 from xhat.judges import Judge, Outcome, Simulator, Truth, TruthEvidence, Verdicts, ask
 from xhat.objectives.goals import Goal
 
@@ -21,6 +22,7 @@ __all__ = [
     "as_truth",
     "asked_again",
     "at_rest",
+    "calling",
     "failures",
     "judge_of",
     "judged",
@@ -45,6 +47,7 @@ def judged(
     method: str = "",
     started: bool = True,
     on_progress: Callable[[str, int, int], None] | None = None,
+    workers: Workers | int | None = None,
 ) -> Judged:
     """Return a result with the verdicts that can be had."""
     more = {"domain": domain, "goal": "" if goal is None else repr(goal), "method": method}
@@ -59,7 +62,7 @@ def judged(
         with asked_again(model):
             verdicts = _by_truth(found, true, model, labels, reached)
     else:
-        judge = judge_of(domain, alpha, beta, labels, on_progress)
+        judge = judge_of(domain, alpha, beta, labels, on_progress, workers)
         with asked_again(model):
             verdicts = judge.judge(
                 found.x,
@@ -84,9 +87,10 @@ def judge_of(
     beta: float | None,
     labels: Tensor | None,
     on_progress: Callable[[str, int, int], None] | None = None,
+    workers: Workers | int | None = None,
 ) -> Judge:
     """Return the judge of a domain at two levels; without a jury where no class is wanted."""
-    judge = domain.judge(alpha, beta, on_progress)
+    judge = domain.judge(alpha, beta, on_progress, workers=workers)
     return judge.without_jury() if judge.jury is not None and labels is None else judge
 
 
@@ -100,6 +104,18 @@ def at_rest(model: Model, *, warn: bool = True) -> Iterator[None]:
 def asked_again(model: Model | None) -> AbstractContextManager[None]:
     """Ask a model that was asked before, which warned where there is something to be warned of."""
     return nullcontext() if model is None else at_rest(model, warn=False)
+
+
+@contextmanager
+def calling(truth: Any, workers: Workers | int | None) -> Iterator[Any]:
+    """Yield a truth whose simulator is called on workers for the time of the block."""
+    if truth is None or workers is None:
+        yield truth
+        return
+    made = truth if isinstance(truth, Truth | Simulator) else Simulator(truth)
+    simulator = made.f if isinstance(made, Truth) else made
+    with simulator.on(workers) if isinstance(simulator, Simulator) else nullcontext():
+        yield made
 
 
 def as_truth(truth: Any, goal: Goal) -> Truth:

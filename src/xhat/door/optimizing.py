@@ -3,6 +3,8 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,8 +16,10 @@ from xhat.domain import Domain
 from xhat.door.asking import alone_with_its_conditions, parts_of, ready, remarks_on
 from xhat.door.auditing import of_whole, wanted
 from xhat.door.judged import Judged
-from xhat.door.judging import at_rest, judged
+from xhat.door.judging import at_rest, calling, judged
 from xhat.door.models import affordable, only_asked
+from xhat.engine import Compute
+from xhat.executors import Workers
 from xhat.judges import Outcome
 from xhat.methods import Distilled, Flow, Method, Nearest, Options, Surroundings, default_method
 from xhat.methods import method as known_method
@@ -40,6 +44,8 @@ def optimize(
     alpha: float = 0.05,
     beta: float | None = None,
     on_training: Callable[[str, int, int], None] | None = None,
+    workers: Workers | int | None = None,
+    parts: str | Path | None = None,
     **options: Any,
 ) -> Judged:
     """Search from every start for inputs that meet a goal, and judge each of them.
@@ -71,6 +77,10 @@ def optimize(
             genuine; None for that of the domain's judge, .05 unless it was made with another.
         on_training: called as ``(name, done, total)``, in epochs, while networks or judges of the
             domain are trained.
+        workers: where to search, fit judges and call a simulator: a number of processes, -1 for one
+            on each core, or a cluster (``xhat.Dask``, ``xhat.Ray``); None for this process.
+        parts: a folder, or a URL of fsspec, where what is searched is kept shard by shard, so that
+            the same call goes on where it stopped; None to keep nothing.
         **options: the fields of ``xhat.methods.Options`` that the method uses: ``confidence``,
             ``max_steps``, ``restarts``, ``seed``, ``compute``, ``trace``, ``on_progress``; for a
             model without gradients ``evaluations``, how often it may be asked.
@@ -109,6 +119,7 @@ def optimize(
     how = choose(method, starts, goal, domain, limits, blind=only_asked(model))
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)
+    options |= _divided(how, options, workers, parts)
     settings, kept = _options(how, options), tuple(map(as_constraint, constraints))
     if layout is not None:
         kept = tuple(each.laid_out(layout) for each in kept)
@@ -122,6 +133,8 @@ def optimize(
         _check_order(model, goal, domain)
         _check_near(model, goal, domain)
     searched = tuple(modules_of(model))  # before a judge is fitted, which the model may get at
+    if domain is not None and workers is not None:
+        domain.judge(alpha, beta, on_training, workers=workers)
     notes = _notes(starts, domain, how if method is None else None, on_training)
     if around.note is not None:
         notes = (*notes, around.note)
@@ -130,19 +143,20 @@ def optimize(
         notes = (*notes, "judged without the model, which is asked of the starts' conditions only")
     notes = tuple(dict.fromkeys((*found.notes, *remarks_on(model), *notes)))
     found = replace(found, notes=notes, layout=layout)
-    return judged(
-        found,
-        None if apart else affordable(model, len(starts)),
-        goal,
-        domain=domain,
-        truth=truth,
-        constraints=kept,
-        alpha=alpha,
-        beta=beta,
-        searched=searched,
-        method=how.name,
-        on_progress=on_training,
-    )
+    with calling(truth, workers) as truth_there:
+        return judged(
+            found,
+            None if apart else affordable(model, len(starts)),
+            goal,
+            domain=domain,
+            truth=truth_there,
+            constraints=kept,
+            alpha=alpha,
+            beta=beta,
+            searched=searched,
+            method=how.name,
+            on_progress=on_training,
+        )
 
 
 def starts_of(x0: Any, domain: Domain | None) -> Tensor:
@@ -283,6 +297,29 @@ _NAMED = 10  # starts
 _NEAR = 0.1  # of the deviation of values
 _ASKED = 300  # samples of the domain
 _GUESSED, _OTHERWISE = 0.6, 0.8  # shares of right answers, as they are numbered and at best
+
+
+def _divided(
+    how: Method,
+    options: dict[str, Any],
+    workers: Workers | int | None,
+    parts: str | Path | None,
+) -> dict[str, Any]:
+    """Return the option that says where to search, and where its parts are kept."""
+    searched_there = "compute" in how.options
+    if parts is not None and not searched_there:
+        raise ValueError(
+            f"the method {how.name!r} cannot keep parts of its search; leave parts out."
+        )
+    if not searched_there or (workers is None and parts is None):
+        return {}
+    compute, numbers = Compute.of(options.get("compute")), count()
+
+    def folder() -> str:  # a method may search several times
+        return f"{parts}/{next(numbers):03d}"
+
+    keep = compute.parts if parts is None else folder
+    return {"compute": replace(compute, workers=workers or compute.workers, parts=keep)}
 
 
 def _options(how: Method, options: dict[str, Any]) -> Options:

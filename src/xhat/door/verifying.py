@@ -6,6 +6,7 @@ hold that only the truth can tell, and how far the surrogate was off.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from torch import Tensor
 from xhat.constraints import Certificate
 from xhat.core import check_positive, short
 from xhat.engine import Result
+from xhat.executors import Workers
+from xhat.judges import Simulator
 from xhat.judges.answers import answer, finite
 from xhat.judges.truth import CHUNK, Truth, TruthEvidence, ask, check_truth
 
@@ -116,6 +119,7 @@ def verify(
     constraints: Mapping[str, TruthConstraint] | None = None,
     tolerance: float = 1e-6,
     chunk: int = CHUNK,
+    workers: Workers | int | None = None,
 ) -> Verification:
     """Ask the truth about every candidate of a result.
 
@@ -128,10 +132,12 @@ def verify(
             y) -> (n,)`` or ``(n, k)`` that must be 0 or less.
         tolerance: the violation up to which such a constraint holds, in its own unit.
         chunk: how many candidates are asked together.
+        workers: where a ``Simulator`` is called, several times at once: a number of processes, or a
+            cluster (``Dask``, ``Ray``); None for where it is called anyway.
 
     Raises:
         TypeError: no ``Result``, no ``Truth``, or something gives no numbers.
-        ValueError: shapes or the target do not fit.
+        ValueError: shapes or the target do not fit; or workers for a truth that is no simulator.
 
     Example:
         >>> import math
@@ -152,7 +158,13 @@ def verify(
         raise TypeError(f"verify takes a Result, not {type(result).__name__}; for inputs use ask.")
     check_truth(truth, chunk)
     check_positive("tolerance", tolerance, zero=True)
-    evidence = ask(truth, result.x, target, surrogate, chunk=chunk)
+    if workers is not None and not isinstance(truth.f, Simulator):
+        raise ValueError(
+            "workers call a simulator, but this truth is none; make it one: "
+            "Truth(Simulator(f, batch=…))."
+        )
+    with truth.f.on(workers) if isinstance(truth.f, Simulator) else nullcontext():
+        evidence = ask(truth, result.x, target, surrogate, chunk=chunk)
     structure = _structure(
         constraints, result.x.detach().cpu().to(truth.dtype), evidence.y, tolerance
     )

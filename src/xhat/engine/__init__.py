@@ -12,10 +12,12 @@ from xhat.engine.compute import Compute
 from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.least_change import minimum_norm
 from xhat.engine.loop import solve
+from xhat.engine.parts import StoredResult, load
 from xhat.engine.problem import Problem
 from xhat.engine.result import Result, Trajectory
 from xhat.engine.rows import Live
 from xhat.engine.run import Progress, Restarts, Watch
+from xhat.engine.shards import solve_to
 from xhat.engine.sqp import SQP
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import (
@@ -62,11 +64,14 @@ __all__ = [
     "Status",
     "Stepper",
     "StopRule",
+    "StoredResult",
     "TargetReached",
     "Trajectory",
     "VectorAdam",
     "Watch",
+    "load",
     "minimum_norm",
     "pgd",
     "solve",
+    "solve_to",
 ]

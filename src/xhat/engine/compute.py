@@ -1,14 +1,16 @@
 """How a search is computed: chunk, precision, device, and the seed of what is drawn."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import nn
 
 from xhat.core import check_choice, check_count, check_integer, check_kind
+from xhat.executors import Here, Workers, as_workers
 
 __all__ = ["Compute", "check_models", "hooked", "rounding"]
 
@@ -31,6 +33,12 @@ class Compute:
             accelerator, which a look makes the host wait for, after 16. A candidate that is done in
             between keeps the answer that it had at that step. Looks come after every step where
             somebody watches, of random models, and in bfloat16.
+        workers: where to search, shard by shard: a number of processes, -1 for one on each core, or
+            a cluster (``Dask``, ``Ray``); None for this process.
+        shard: candidates of a shard; None for what suits their number and size.
+        parts: a folder, or a URL of fsspec, where every finished shard is written at once, so that
+            the same search goes on where it stopped; None for none. A function without arguments
+            gives the folder of each further search of a method.
 
     Raises:
         TypeError: the seed is no integer, or the device no name.
@@ -43,6 +51,9 @@ class Compute:
     compile: str | None = None
     seed: int = 0
     every: int | None = None
+    workers: Workers | int | None = None
+    shard: int | None = None
+    parts: str | Path | Callable[[], str | Path] | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -56,6 +67,19 @@ class Compute:
         if self.compile is not None:
             check_choice("compile", self.compile, torch.compiler.list_backends(exclude_tags=()))
         check_integer("seed", self.seed)
+        if self.shard is not None:
+            check_count("shard", self.shard)
+        as_workers(self.workers)
+
+    @property
+    def divided(self) -> bool:
+        """Whether candidates are searched shard by shard."""
+        return as_workers(self.workers) != Here() or self.parts is not None
+
+    @property
+    def alone(self) -> "Compute":
+        """How one shard is computed."""
+        return replace(self, workers=None, shard=None, parts=None)
 
     @classmethod
     def of(cls, given: "Compute | None", seed: int | None = None) -> "Compute":

@@ -17,7 +17,7 @@ from xhat.core import UnreadableFileError, atomic_write, extra
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["as_table", "read", "usual_suffix", "write"]
+__all__ = ["as_table", "columns_of", "read", "usual_suffix", "write"]
 
 _ABOUT = "metadata"
 _NEEDS = "tables of Arrow and Parquet (.npz does without) need"
@@ -89,6 +89,13 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
         table = pq.read_table(Path(path))
     except (OSError, pa.ArrowInvalid) as error:
         raise UnreadableFileError(_unreadable(path, "Parquet")) from error
+
+    return columns_of(table)
+
+
+def columns_of(table: "pa.Table") -> tuple[dict[str, Any], dict[str, str]]:
+    """Return columns (arrays of numbers, lists of anything else) and metadata of an Arrow table."""
+    import pyarrow as pa
 
     def values(column: Any) -> Any:
         if pa.types.is_fixed_size_list(column.type):

@@ -30,6 +30,7 @@ from xhat.engine.problem import Problem
 from xhat.engine.result import Result
 from xhat.engine.run import Restarts, Run, Watch
 from xhat.engine.setup import Setup
+from xhat.engine.shards import How, solve_in_shards
 from xhat.engine.slopes import FLAT
 from xhat.engine.status import Ending, Status
 from xhat.engine.steppers import Stepper
@@ -70,7 +71,7 @@ def solve(
             countable (``Rounded``, ``OneHot``, ``Sparse``), the neighbours of what was found are
             tried next, with ten times as many passes at most.
         restarts: further tries; None for one try from the start.
-        compute: chunk size, precision, device, seed.
+        compute: chunk size, precision, device, seed; and where, on how many workers.
         watch: what is recorded and told as the search goes on; None for nothing.
 
     Returns:
@@ -101,10 +102,13 @@ def solve(
     check_kind("problem", problem, Problem)
     if stepper is not None:
         check_kind("stepper", stepper, Stepper)
-    if restarts is not None:
-        check_kind("restarts", restarts, Restarts)
     compute, watch = Compute.of(compute), Watch() if watch is None else watch
     check_kind("watch", watch, Watch)
+    if compute.divided:
+        how = How(stepper, stop, max_steps, restarts, compute, watch.trace)
+        return solve_in_shards(problem, x0, how, watch.on_progress)
+    if restarts is not None:
+        check_kind("restarts", restarts, Restarts)
     layout = Layout.of(x0) if Layout.meant(x0) else None
     if layout is not None:
         problem, x0 = problem.laid_out(layout), layout.pack(x0)

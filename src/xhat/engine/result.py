@@ -266,12 +266,18 @@ class Result:
             PermissionError: the folder cannot be written to.
             ValueError: a further column has another length, or the name of one of ours.
         """
+        write(path, *self.as_columns(columns))
+
+    def as_columns(
+        self, columns: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return what ``save`` writes: columns by name, and the metadata beside them."""
         told, metadata = self._columns(columns), self._metadata()
         if (path_taken := self.trajectory) is not None:
             told[_PATH] = _array(path_taken.x.transpose(0, 1))
             told[_PATH_LOSS] = _array(path_taken.loss.float().T)
             metadata = self._metadata(path_steps=list(path_taken.steps))
-        write(path, told, metadata)
+        return told, metadata
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -283,12 +289,17 @@ class Result:
         """
         columns, metadata = read(path)
         try:
-            return cls(**cls._fields(columns, metadata))
+            return cls.of_columns(columns, metadata)
         except (KeyError, ValueError) as error:  # a column, or what ``save`` writes beside them
             raise UnreadableFileError(
                 f"{path} is not a results file as Result.save writes it; read the demo's, which "
                 f"holds several methods, with pandas."
             ) from error
+
+    @classmethod
+    def of_columns(cls, columns: dict[str, Any], metadata: dict[str, str]) -> Self:
+        """Return the result of which ``as_columns`` gave these."""
+        return cls(**cls._fields(columns, metadata))
 
     @classmethod
     def _fields(cls, columns: dict[str, Any], metadata: dict[str, str]) -> dict[str, Any]:

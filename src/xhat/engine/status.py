@@ -39,6 +39,7 @@ class Status(StrEnum):
     TOO_SMALL_STEP = "the step is too small to move the input; raise the rate or search in float64"
     INTERRUPTED = "interrupted"
     FAILED = "the model failed"
+    SHARD_FAILED = "its shard failed three times"
     SAMPLED = "sampled"
     LOOKED_UP = "looked up"
     NOT_SEARCHED = "not searched"
@@ -49,8 +50,8 @@ class Status(StrEnum):
 
     @property
     def cut_short(self) -> bool:
-        """Whether the search was ended from outside: by Ctrl-C, or by the model's exception."""
-        return self in (Status.INTERRUPTED, Status.FAILED)
+        """Whether the search was ended from outside: by Ctrl-C, or by an exception."""
+        return self in (Status.INTERRUPTED, Status.FAILED, Status.SHARD_FAILED)
 
     @property
     def hopeless(self) -> bool:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_tensor, generator
+from xhat.executors import Workers
 from xhat.judges.axes import Likelihood, ManifoldAxis, Reconstruction
 from xhat.judges.combinations import Combinations
 from xhat.judges.families import State
@@ -180,10 +181,14 @@ def crossed_scores(parts: Parts, axes: Sequence[ManifoldAxis], seed: int) -> Ten
 
 
 def default_jury(
-    parts: Parts, seed: int, on_progress: Progress | None = None, state: State | None = None
+    parts: Parts,
+    seed: int,
+    on_progress: Progress | None = None,
+    state: State | None = None,
+    workers: Workers | int | None = None,
 ) -> Jury:
     """Fit the jury for data of this kind to the reference, or load it from ``state``."""
-    return jury_of(lesson_of(parts), seed, on_progress, state)
+    return jury_of(lesson_of(parts), seed, on_progress, state, workers)
 
 
 def lesson_of(parts: Parts) -> Lesson:

@@ -40,6 +40,7 @@ from torch import Tensor, nn
 
 from xhat.constraints import Constraint, certify
 from xhat.core import check_fraction, check_rows
+from xhat.executors import Workers
 from xhat.judges.axes import ManifoldAxis
 from xhat.judges.conformal import Calibration, Weighed, samples_needed
 from xhat.judges.deciding import Evidence, decide
@@ -118,6 +119,7 @@ class Judge:
         seed: int = 0,
         on_progress: Callable[[str, int, int], None] | None = None,
         state: State | None = None,
+        workers: Workers | int | None = None,
     ) -> "Judge":
         """Build a judge for any data: tabular, signals, images; with classes or without.
 
@@ -137,6 +139,8 @@ class Judge:
             on_progress: called with a stage's name, and how far it is.
             state: ``state()`` of a judge that was fitted to the same samples with the same seed, to
                 save time; None to fit anew.
+            workers: where the members of the jury are fitted, several at once: a number of
+                processes, or a cluster; None for this process.
 
         Raises:
             TypeError: samples or values that are not floating point, or labels that are no
@@ -151,7 +155,9 @@ class Judge:
             ['genuine', 'out_of_distribution']
         """
         parts = split_reference(reference, labels, seed, values)
-        jury = None if parts.labels is None else default_jury(parts, seed, on_progress, state)
+        jury = (
+            None if parts.labels is None else default_jury(parts, seed, on_progress, state, workers)
+        )
         axes = default_axes(parts, state)
         known = parts.reference, parts.labels
         held = parts.calibration, parts.calibration_labels

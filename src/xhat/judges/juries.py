@@ -15,12 +15,14 @@ Support Vector Machines", 1999.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from xhat.core import MissingExtraError, generator
+from xhat.executors import Here, Workers, as_workers, each
 from xhat.judges.families import Family, Kernel, Network, State, Trees
 from xhat.judges.jury import Jury
 from xhat.judges.lessons import Lesson
@@ -75,6 +77,7 @@ def jury_of(
     seed: int,
     on_progress: Progress | None = None,
     state: State | None = None,
+    workers: Workers | int | None = None,
 ) -> Jury:
     """Return the default jury for known samples.
 
@@ -83,17 +86,14 @@ def jury_of(
         seed: of the folds and the training.
         on_progress: called with a member's name, and how far it is.
         state: tensors of the members by name, to load them; None to fit them.
+        workers: where they are fitted, each fold by itself; None for here, one after the other.
     """
-    members, note = {}, ""
-    for family in _families(lesson):
-        if state is not None:
-            if known := part_of(state, family.name):
-                members[family.name] = _loaded(family, known)
-            continue
-        try:
-            members[family.name] = _fitted(family, lesson, seed, on_progress)
-        except MissingExtraError as missing:
-            note = f"a member is missing: {missing}"
+    families, note = _families(lesson), ""
+    if state is not None:
+        parts = {family: part_of(state, family.name) for family in families}
+        members = {each.name: _loaded(each, known) for each, known in parts.items() if known}
+    else:
+        members, note = _all_fitted(families, lesson, seed, on_progress, as_workers(workers))
     modules = tuple(member.eval().requires_grad_(False) for member in members.values())
     return Jury(modules, tuple(members), lesson.classes, note=note)
 
@@ -133,21 +133,58 @@ def networks_of(lesson: Lesson, outputs: int) -> tuple[Network, ...]:
     return (Network("network", "MLP", hidden, Columns(lesson), 2 * _STEPS),)
 
 
-def _fitted(family: Family, lesson: Lesson, seed: int, on_progress: Progress | None) -> Member:
-    """Fit one family on folds, and calibrate it on what each fit has not seen."""
-    fold, fits = folds(lesson.labels, seed)
-    found, logits, labels = [], [], []
-    for number in range(fits):
+def _all_fitted(
+    families: Sequence[Family],
+    lesson: Lesson,
+    seed: int,
+    on_progress: Progress | None,
+    workers: Workers,
+) -> tuple[dict[str, Member], str]:
+    """Return the members that can be fitted, by name, and a note on one that cannot."""
+    _, fits = folds(lesson.labels, seed)
+    fold = partial(_fold, lesson, seed, on_progress if workers == Here() else None)
+    asked = {
+        f"fold {number} of the judge {family.name}": (family, number)
+        for family in families
+        for number in range(fits)
+    }
+    found, done, note = {}, 0, ""
+    for name, part in each(workers, fold, asked.items()):
+        family, number = asked[name]
+        found[family.name, number], done = part, done + 1
+        note = part if isinstance(part, str) else note
+        if on_progress is not None and workers != Here():
+            on_progress("judge", done, len(asked))
+    members = {}
+    for family in families:
+        parts = [found[family.name, number] for number in range(fits)]
+        if not isinstance(parts[0], str):
+            members[family.name] = _calibrated(parts)
+    return members, note
 
-        def told(done: int, of: int, before: int = number) -> None:
-            if on_progress is not None:
-                on_progress(f"judge {family.name}", before * of + done, fits * of)
 
-        held = lesson.part(fold == number)
-        found.append(family.fitted(lesson.part(fold != number), held, seed + number, told).eval())
-        logits.append(Member.rarer(predict(found[-1], held.x)))
-        labels.append(held.labels)
-    member = Member(found)
+def _fold(
+    lesson: Lesson, seed: int, on_progress: Progress | None, asked: tuple[Family, int]
+) -> tuple[nn.Module, Tensor, Tensor] | str:
+    """Return a fit of a family, and how it reads what it has not seen; or why there is none."""
+    (family, number), (fold, fits) = asked, folds(lesson.labels, seed)
+
+    def told(done: int, of: int) -> None:
+        if on_progress is not None:
+            on_progress(f"judge {family.name}", number * of + done, fits * of)
+
+    held = lesson.part(fold == number)
+    try:
+        fit = family.fitted(lesson.part(fold != number), held, seed + number, told).eval()
+    except MissingExtraError as missing:
+        return f"a member is missing: {missing}"
+    return fit, Member.rarer(predict(fit, held.x)), held.labels
+
+
+def _calibrated(parts: Sequence[tuple[nn.Module, Tensor, Tensor]]) -> Member:
+    """Return the mean of fits, calibrated on what each has not seen."""
+    fits, logits, labels = zip(*parts, strict=True)
+    member = Member(list(fits))
     member.temperature.fill_(_temperature(torch.cat(logits), torch.cat(labels)))
     return member
 

@@ -8,7 +8,7 @@ function on batches that always answers: NaN where it failed, with the reason ke
 import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count, check_positive
-from xhat.judges.workers import Reply, cores, here, in_workers
+from xhat.executors import Reply, Task, Workers, as_workers, cores
 
 __all__ = ["CallRecord", "Simulator"]
 
@@ -43,17 +43,18 @@ class CallRecord:
 class Simulator:
     """Any function on arrays as a batch function that fits ``Truth(f=Simulator(...))``.
 
-    Without a timeout and with one job the function runs in this process: quick, and easy to debug,
-    but then a hanging function hangs the caller, and one that kills its process kills the caller.
-    With either, it runs in worker processes, which are killed, with all that they started, when
-    they take too long or the caller is interrupted. Lambdas and closures will do.
+    Without a timeout and without workers the function runs in this process: quick, and easy to
+    debug, but then a hanging function hangs the caller, and one that kills its process kills the
+    caller. With either, it runs in worker processes, which are killed, with all that they started,
+    when they take too long or the caller is interrupted. Lambdas and closures will do.
 
     Args:
         f: the function of one candidate, ``x_shape -> y_shape`` or a number; or, with ``batch``, of
             several, ``(m, *x_shape) -> (m, *y_shape)``. An exception or a NaN means failure.
         batch: the largest number of candidates in one call; None for a function of one candidate.
             If a call with several fails, each candidate is tried alone.
-        jobs: how many calls run at the same time; -1 for one on each core.
+        workers: where calls run, several at the same time: a number of processes, -1 for one on
+            each core, or a cluster (``Dask``, ``Ray``); None for this process.
         timeout: seconds for one call; None for no limit.
         retries: further tries of a candidate that failed.
         cache: whether answers, also failures, are kept, so that the same input is never run twice.
@@ -78,7 +79,7 @@ class Simulator:
         f: Callable[[Any], Any],
         *,
         batch: int | None = None,
-        jobs: int = 1,
+        workers: Workers | int | None = None,
         timeout: float | None = None,
         retries: int = 0,
         cache: bool = False,
@@ -90,14 +91,24 @@ class Simulator:
             raise ValueError(f"retries must be a whole number from 0, but is {retries!r}.")
         self.f, self.retries, self.cache, self.tensors = f, retries, cache, tensors
         self.batch = None if batch is None else check_count("batch", batch)
-        self.jobs = cores() if jobs == -1 else check_count("jobs", jobs)
-        if self.jobs > 1 or timeout is not None:
+        self.workers = as_workers(workers)
+        if timeout is not None:
             cores()  # what is missing is said now, and not after hours
         self.timeout = None if timeout is None else check_positive("timeout", timeout)
         self._records: list[CallRecord] = []
         self._calls = 0
         self._known: dict[bytes, tuple[Array | None, str | None]] = {}
         self._shape: tuple[int, ...] | None = None
+
+    @contextmanager
+    def on(self, workers: Workers | int | None) -> Iterator[None]:
+        """Let calls run elsewhere for the time of a block; None leaves them where they run."""
+        before = self.workers
+        self.workers = before if workers is None else as_workers(workers)
+        try:
+            yield
+        finally:
+            self.workers = before
 
     @property
     def records(self) -> tuple[CallRecord, ...]:
@@ -205,9 +216,11 @@ class _Asked:
     def _replies(self, pending: deque[Any]) -> Generator[tuple[tuple[int, ...], Reply], None, None]:
         simulator = self.simulator
         run = _runner(simulator.f, tensors=simulator.tensors)
-        if simulator.jobs == 1 and simulator.timeout is None:
-            return here(run, pending)
-        return in_workers(run, pending, jobs=simulator.jobs, timeout=simulator.timeout)
+
+        def take() -> Task | None:
+            return pending.popleft() if pending else None
+
+        return simulator.workers.replies(run, take, timeout=simulator.timeout)
 
     def _take(self, group: tuple[int, ...], reply: Reply) -> list[int]:
         """Keep the answer of a group; return the candidates that are to be asked once more."""
