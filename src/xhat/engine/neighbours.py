@@ -52,7 +52,8 @@ class Neighbours:
 
     def improve(self, answers: Answers, ids: Tensor) -> None:
         """Put better neighbours in the place of answers; say what was tried."""
-        if not self.setup.problem.space.exact:
+        space = self.setup.problem.space
+        if not space.exact or space.relaxed is space:  # nothing to search, or nothing countable
             return
         todo = torch.tensor([i for i in ids.tolist() if self._worth(answers, i)], dtype=torch.long)
         for part in todo.split(self.run.chunk):
