@@ -107,10 +107,9 @@ def _by_guesses(
 
 def _solved_free(matrix: Array, offset: Array, fixed: Array, held: Array) -> Array:
     """Return ``v``, the held entries as they are fixed, the others such that nothing is left."""
-    xp = library(matrix)
-    left = xp.where(held, fixed, -offset - (matrix @ fixed[:, :, None])[:, :, 0])
-    crossed = held[:, :, None] | held[:, None, :]
-    if xp is torch:
+    left = library(matrix).where(held, fixed, -offset - (matrix @ fixed[:, :, None])[:, :, 0])
+    crossed: Any = held[:, :, None] | held[:, None, :]
+    if isinstance(crossed, Tensor):
         eye = torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
         found, _ = torch.linalg.solve_ex(torch.where(crossed, eye, matrix), left)
         return found.nan_to_num(0.0, 0.0, 0.0)
