@@ -7,7 +7,8 @@ the bounds) and from starts scattered around it. A method is judged by where it 
 no constraint or bound is violated by more than 1e-6, right when feasible and within 1e-3 of the
 optimum (relative, absolute where it is 0). An evaluation is of all functions with their gradients
 at one point; time is of the processor. A call replaces the rows of the methods it names and keeps
-the others.
+the others. Every second program, beginning with the first, was looked at while the quadratic
+programs of this library were written; the others were not. The table tells both apart.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from tests.engine.hock_schittkowski import PROBLEMS
 from tests.engine.peers import Counted, Found, slsqp, trust_constr
 from tests.engine.program import Program
 
-SEED, TOLERANCE, CLOSE = 0, 1e-6, 1e-3
+SEED, TOLERANCE, CLOSE, NEARER = 0, 1e-6, 1e-3, 1e-4
 STEPS = 200  # of each of SciPy's searches
 COOPER_STEPS, COOPER_ROUND = 3000, 100
 Solved = tuple[Tensor, Tensor]  # x (n, d), evaluations (n,)
@@ -47,8 +48,15 @@ def starts(program: Program, n: int) -> Tensor:
     return torch.clamp(start + reach * noise, low, high)
 
 
-def xhat(program: Program, x0: Tensor) -> Solved:
-    """Search by this library, all starts in one batch."""
+def multipliers(program: Program, x0: Tensor) -> Solved:
+    """Search by this library's augmented Lagrangian, all starts in one batch."""
+    from xhat.engine import AugmentedLagrangian
+
+    return xhat(program, x0, AugmentedLagrangian())
+
+
+def xhat(program: Program, x0: Tensor, stepper: Any = None) -> Solved:
+    """Search by this library, all starts in one batch; by what it chooses, if nothing is asked."""
     from xhat.constraints import Equality, Inequality
     from xhat.engine import Compute, Problem, solve
     from xhat.spaces import Box
@@ -59,7 +67,7 @@ def xhat(program: Program, x0: Tensor) -> Solved:
     if program.zero is not None:
         constraints.append(Equality(program.equalities))
     problem = Problem(program.objective, Box(*program.bounds()), tuple(constraints), TOLERANCE)
-    result = solve(problem, x0, compute=Compute(precision="float64"))
+    result = solve(problem, x0, stepper=stepper, compute=Compute(precision="float64"))
     return result.x, result.evaluations
 
 
@@ -147,6 +155,7 @@ def _climb(peer: Any, problem: Any, u: torch.nn.Parameter, low: Tensor, high: Te
 
 METHODS: dict[str, Callable[[Program, Tensor], Solved]] = {
     "xhat": xhat,
+    "xhat, multipliers": multipliers,
     "SLSQP": one_by_one(slsqp, scaled=False, steps=STEPS),
     "SLSQP, scaled": one_by_one(slsqp, steps=STEPS),
     "trust-constr, scaled": one_by_one(trust_constr, steps=STEPS),
@@ -196,12 +205,16 @@ def summary(found: dict[str, Any]) -> tuple[str, ...]:
         abs(gap) for gap, feasible in zip(every("gap"), every("feasible"), strict=True) if feasible
     ]
     searches = len(every("right"))
+    pairs = zip(every("gap"), every("feasible"), strict=True)
+    close = sum(feasible and abs(gap) <= NEARER for gap, feasible in pairs)
     return (
         found["method"],
         f"{found['starts']}",
         f"{100 * statistics.mean(every('feasible')):.1f} %",
         f"{100 * statistics.mean(every('right')):.1f} %",
         f"{sum(any(program['right']) for program in each)} of {len(each)}",
+        f"{sum(any(program['right']) for program in each[1::2])} of {len(each[1::2])}",
+        f"{close / searches:.1%}".replace("%", " %"),
         f"{statistics.median(gaps):.1e}" if gaps else "–",
         f"{statistics.median(every('evaluations')):.0f}",
         f"{1e3 * sum(program['seconds'] for program in each) / searches:.0f}",
@@ -229,7 +242,8 @@ def keep(found: dict[str, Any]) -> None:
     text = table(
         (
             "method", "starts of each program", "feasible to 1e-6", "within 1e-3 of the optimum",
-            "programs solved from some start", "median gap (absolute) where feasible",
+            "programs solved from some start", "of those never looked at",
+            "within 1e-4 of the optimum", "median gap (absolute) where feasible",
             "evaluations, median", "CPU ms a start",
         ),
         [summary(each) for each in rows],

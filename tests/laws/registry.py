@@ -580,6 +580,11 @@ STEPPERS: list[Entry] = [
         lambda n: engine.AugmentedLagrangian(engine.Adam(0.04), rounds=2),
         (engine.AugmentedLagrangian,),
     ),
+    Entry(
+        "programs",
+        lambda n: engine.SQP(engine.AugmentedLagrangian(engine.LBFGS(history=3), rounds=2)),
+        (engine.SQP,),
+    ),
 ]
 
 STOP_RULES: list[Entry] = [

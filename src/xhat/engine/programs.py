@@ -214,6 +214,7 @@ def _planned(
     """Return what is tried next: a step anew, one that is corrected, or one that is shortened."""
     xp, d = library(v), new["u"].shape[1]
     p, size = v[:, :d], abs(v[:, d:])
+    correct = correct & (((p - new["p"]) ** 2).sum(1) <= (new["p"] ** 2).sum(1))
     weights = xp.maximum(size, (new["weights"] + size) / 2)
     shorter = new["length"]
     if library(v) is torch or not anew.all():

@@ -35,6 +35,7 @@ _POLISH = 2  # of active sets, after it
 _BLIND = 3, 16  # of both, where nothing is read back from the device
 _CLOSE = 1e-11  # relative: how near to its bounds an entry is called right
 _SMALL = 1e-10  # relative: the gap at which the interior point method ends
+_FEW = 16  # programs
 _BACK = 0.995  # of the way to the nearest bound
 
 
@@ -106,15 +107,23 @@ def _by_guesses(
 
 def _solved_free(matrix: Array, offset: Array, fixed: Array, held: Array) -> Array:
     """Return ``v``, the held entries as they are fixed, the others such that nothing is left."""
-    xp = library(matrix)
-    left = xp.where(held, fixed, -offset - (matrix @ fixed[:, :, None])[:, :, 0])
-    crossed = held[:, :, None] | held[:, None, :]
-    if xp is torch:
+    left = library(matrix).where(held, fixed, -offset - (matrix @ fixed[:, :, None])[:, :, 0])
+    crossed: Any = held[:, :, None] | held[:, None, :]
+    if isinstance(crossed, Tensor):
         eye = torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
         found, _ = torch.linalg.solve_ex(torch.where(crossed, eye, matrix), left)
         return found.nan_to_num(0.0, 0.0, 0.0)
-    square = torch.from_numpy(np.where(crossed, np.eye(matrix.shape[1]), matrix))
-    found, failed = torch.linalg.solve_ex(square, torch.from_numpy(left))  # the faster for many
+    return _solved(np.where(crossed, np.eye(matrix.shape[1]), matrix), left)
+
+
+def _solved(square: Any, right: Any) -> Any:
+    """Return the solutions, ``(n, m)``, 0 where there is none: few by numpy, many by torch."""
+    if len(square) <= _FEW:
+        try:
+            return np.linalg.solve(square, right[:, :, None])[:, :, 0]
+        except np.linalg.LinAlgError:  # of one of them
+            pass
+    found, failed = torch.linalg.solve_ex(torch.from_numpy(square), torch.from_numpy(right))
     found = found.numpy()
     return np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0) if failed.any() else found
 

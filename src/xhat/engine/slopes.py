@@ -103,6 +103,8 @@ def _far(
     steps: int,
 ) -> tuple[str, ...]:
     """Return what is said where all steps together would lead nearly nowhere."""
+    if stepper.curved or problem.projected:  # what adapts its step, and what need not go far
+        return ()
     slope, space = torch.stack(slopes).sum(dim=0), problem.space
     with torch.no_grad():
         here = space.in_units(z)
@@ -110,8 +112,6 @@ def _far(
             here, whole.descended.detach(), space.of_units(slope), stepper.init(here)
         )
         moved = space.of_units(there - here).abs()
-    if stepper.curved or problem.projected:  # what adapts its step, and what need not go far
-        return ()
     ends = space.intervals()
     known = ends is not None and all(bool(end.isfinite().all()) for end in ends)
     share = space.in_ranges().in_units(moved)

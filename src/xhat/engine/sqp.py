@@ -268,7 +268,8 @@ class Programs:
         held = torch.as_tensor(holds)
         reached = None if found.reached is None else found.reached & held
         self.answers.targeted = reached is not None
-        shown = Measurement(torch.where(held, found.loss, torch.inf), reached, found.confidence)
+        loss = torch.where(held, found.loss, torch.inf)
+        shown = Measurement(loss, reached, found.confidence)
         evaluations = torch.as_tensor(memory["evaluations"])
         now = snapshot(shown, rows["steps"], evaluations, self.setup.clock())
         claimed = aimed = xp.zeros_like(holds)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from xhat.engine.problem import Problem
 from xhat.engine.programs import Slopes
+from xhat.engine.quadratic import Array
 from xhat.objectives import Measurement
 
 __all__ = ["tangents"]
@@ -38,17 +40,28 @@ def tangents(problem: Problem, z: Tensor) -> tuple[Tensor, Measurement, Slopes]:
         pairs = zip(problem.general, inputs[1:], strict=True)
         parts = [part.values(own if x is z else x) for part, own in pairs]
         slopes = _all_slopes([found.loss[:, None], *parts], inputs, apart=x is z)
-    with torch.no_grad():
-        space, sure = problem.space, found.confidence
-        rows = torch.stack([space.of_units(slope).flatten(1) for slope in slopes], dim=1).double()
-        values = [found.loss.detach()[:, None], *(part.detach() for part in parts)]
-        values = torch.cat(values, dim=1).double()
-        u = space.in_units(z.detach()).flatten(1).double()
-    if z.device.type == "cpu":
-        rows, values, u = rows.numpy(), values.numpy(), u.numpy()
-    there = Slopes(u, values[:, 0], rows[:, 0], values[:, 1:], rows[:, 1:])
+    sure, space = found.confidence, problem.space
     bare = Measurement(found.loss.detach(), found.reached, None if sure is None else sure.detach())
-    return x.detach(), bare, there
+    if space.unit is not None:
+        slopes = [space.of_units(slope) for slope in slopes]
+    values = [found.loss.detach()[:, None], *(part.detach() for part in parts)]
+    return x.detach(), bare, _side_by_side(space.in_units(z.detach()), values, slopes)
+
+
+def _side_by_side(u: Tensor, values: list[Tensor], slopes: list[Tensor]) -> Slopes:
+    """Return the values and slopes of loss and conditions together."""
+    if u.device.type == "cpu":
+        n = len(u)
+        row = np.concatenate([value.double().numpy() for value in values], 1)
+        rows = np.stack([slope.numpy().reshape(n, -1) for slope in slopes], 1, dtype=np.float64)
+        return Slopes(u.numpy().reshape(n, -1).astype(np.float64), *_parted(row, rows))
+    row = torch.cat(values, dim=1).double()
+    rows = torch.stack([slope.flatten(1) for slope in slopes], dim=1).double()
+    return Slopes(u.flatten(1).double(), *_parted(row, rows))
+
+
+def _parted(row: Array, rows: Array) -> tuple[Array, Array, Array, Array]:
+    return row[:, 0], rows[:, 0], row[:, 1:], rows[:, 1:]
 
 
 def _all_slopes(values: list[Tensor], inputs: list[Tensor], *, apart: bool) -> list[Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from xhat.core import check_count
-from xhat.engine import Compute, Problem, Progress, Result, Watch, solve
+from xhat.engine import AugmentedLagrangian, Compute, Problem, Progress, Result, Watch, solve
 from xhat_zoo.airfoil.catalogue import catalogue
 from xhat_zoo.airfoil.design import (
     Design,
@@ -146,6 +146,7 @@ def search(
     result = solve(
         problem,
         box.project(x0),
+        stepper=AugmentedLagrangian(),  # by which the published figures were found
         max_steps=max_steps,
         compute=Compute(precision="float64"),
         watch=Watch(on_progress=on_progress),
