@@ -106,9 +106,7 @@ def optimize_command(
     options = {name: said for name, said in options.items() if said is not None}
     with claimed_folder(out):
         from xhat.cli.inputs import load_model
-        from xhat.door.auditing import wanted as wanted_goal
-        from xhat.door.models import model_of, only_asked
-        from xhat.door.optimizing import choose, optimize, starts_of
+        from xhat.door.optimizing import optimize
         from xhat.engine import Compute
 
         goal = wanted.goal()
@@ -117,29 +115,24 @@ def optimize_command(
         limits = None if domain is not None or bounds is None else limits_of(bounds)
         if device is not None:
             options["compute"] = Compute(device=device)
-        asked_of, limited = wanted_goal(goal, domain), evaluations is not None
-        x0 = starts_of(starts, domain)
-        network = model_of(network, x0, asked_of, domain, limited=limited)
-        how = choose(method, x0, goal, domain, limits, blind=only_asked(network))
         with progress_bar() as update, answering() as asked:
 
             def report(progress: "Progress") -> None:
                 update("candidates", progress.done, progress.total)
 
-            if "on_progress" in how.options:
-                options["on_progress"] = report
             found = optimize(
                 network,
                 starts,
                 goal,
                 domain=domain,
-                method=how,
+                method=method,
                 constraints=[load_model(each) for each in constraint or ()],
                 truth=None if truth is None else load_model(truth),
                 limits=limits,
                 alpha=alpha,
                 beta=beta,
                 on_training=update,
+                on_progress=report,
                 **options,
             )
         page = _shown(replace(found, model=model), out)
