@@ -7,7 +7,7 @@ its optimum by enumeration, from one start each; and substitutions of at most 3 
 change the answer of a small network. A problem is solved when its constraints hold, what is whole
 or one-hot is so to the bit, and the loss is within 1e-4 of the optimum (relative, absolute where it
 is below 1; 1e-3 where features are continuous beside). Evaluations are passes through the
-objective. Random sampling is given as many.
+objective; a gradient, there and back, is one. Random sampling is given as many.
 """
 
 import argparse

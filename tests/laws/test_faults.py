@@ -9,6 +9,7 @@ from tests.laws.registry import STEPPERS, ConvNet, autoencoder, starts, targets
 from xhat.constraints import Bounds, Inequality
 from xhat.core import InputWarning, SearchFailedError
 from xhat.engine import (
+    Adam,
     AugmentedLagrangian,
     Compute,
     GradientDescent,
@@ -74,7 +75,8 @@ def test_candidates_that_were_done_before_ctrl_c_stay_done():
         if now.done >= 4 and len(heard) > 3:
             raise KeyboardInterrupt
 
-    found = solve(Problem(bowl, Box()), x0, stop=LossBelow(1e-3), watch=Watch(on_progress=tell))
+    watch = Watch(on_progress=tell)
+    found = solve(Problem(bowl, Box()), x0, stepper=Adam(), stop=LossBelow(1e-3), watch=watch)
     assert found.status == (*["loss below the wanted value"] * 4, *["interrupted"] * 4)
     assert found.steps.tolist() == [0] * 4 + [len(heard)] * 4
 

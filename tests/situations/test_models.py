@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.datasets import load_wine
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -523,3 +524,53 @@ def test_every_part_has_a_space_of_its_own(two):
             solve(Problem(CrossEntropy(model, 1), wrong), starts)
     with pytest.raises(TypeError, match="the space of part 'table' must be a Space"):
         Problem(CrossEntropy(model, 1), {"image": Box(0, 1), "table": 3})
+
+
+def test_parts_are_searched_and_judged_with_a_domain_and_a_truth(tmp_path):
+    wine = load_wine()
+    x, y = torch.tensor(wine.data).float(), torch.tensor(wine.target)
+    parts = {"colour": x[:, 9:11], "chemistry": x[:, :9]}  # another order than the model's
+    mean, spread = x[:, :11].mean(dim=0), x[:, :11].std(dim=0)
+    torch.manual_seed(0)
+    net = nn.Linear(11, 3)
+    adam = torch.optim.Adam(net.parameters(), 0.05)
+    for _ in range(150):
+        adam.zero_grad()
+        nn.functional.cross_entropy(net((x[:, :11] - mean) / spread), y).backward()
+        adam.step()
+    net.eval()
+
+    def model(chemistry, colour):
+        return net((torch.cat([chemistry, colour], dim=1) - mean) / spread)
+
+    domain = xhat.Domain(parts, y)
+    starts = {"chemistry": parts["chemistry"][:4], "colour": parts["colour"][:4]}
+    found = xhat.optimize(model, starts, 1, domain=domain)
+    assert bool(found.reached.all())
+    assert list(found.parts) == ["colour", "chemistry"]
+    with torch.no_grad():
+        sure = model(**found.parts).softmax(1)[:, 1]
+    assert torch.allclose(found.confidence, sure, atol=1e-5)
+    asked = list[dict[str, Any]]()
+
+    def strength(sample):
+        asked.append({name: part.shape for name, part in sample.items()})
+        return sample["chemistry"][0]
+
+    checked = xhat.audit(
+        None,
+        found.parts,
+        xhat.AtMost(13),
+        truth=strength,
+        domain=xhat.Domain(parts, values=x[:, 0]),
+    )
+    assert asked[0] == {"colour": (2,), "chemistry": (9,)}
+    held = checked.verdicts.truth.holds
+    assert torch.equal(held, found.parts["chemistry"][:, 0] <= 13)
+    assert xhat.audit(model, found.parts, 1, domain=domain).reached.all()
+    domain.save(tmp_path / "domain.safetensors")
+    assert xhat.Domain.load(tmp_path / "domain.safetensors").layout == domain.layout
+    with pytest.raises(ValueError, match="one tensor; give it the same parts"):
+        xhat.optimize(model, starts, 1, domain=xhat.Domain(x[:, :11], y))
+    with pytest.raises(ValueError, match="must have the parts colour"):
+        xhat.optimize(model, {"colour": starts["colour"]}, 1, domain=domain)

@@ -122,9 +122,7 @@ def optimize_command(
     there = workers_of(backend, address, workers)
     with claimed_folder(out):
         from xhat.cli.inputs import load_model
-        from xhat.door.auditing import wanted as wanted_goal
-        from xhat.door.models import model_of, only_asked
-        from xhat.door.optimizing import choose, optimize, starts_of
+        from xhat.door.optimizing import optimize
         from xhat.engine import Compute
 
         goal = wanted.goal()
@@ -133,29 +131,24 @@ def optimize_command(
         limits = None if domain is not None or bounds is None else limits_of(bounds)
         if device is not None:
             options["compute"] = Compute(device=device)
-        asked_of, limited = wanted_goal(goal, domain), evaluations is not None
-        x0 = starts_of(starts, domain)
-        network = model_of(network, x0, asked_of, domain, limited=limited)
-        how = choose(method, x0, goal, domain, limits, blind=only_asked(network))
         with progress_bar() as update, answering() as asked:
 
             def report(progress: "Progress") -> None:
                 update("candidates", progress.done, progress.total)
 
-            if "on_progress" in how.options:
-                options["on_progress"] = report
             found = optimize(
                 network,
                 starts,
                 goal,
                 domain=domain,
-                method=how,
+                method=method,
                 constraints=[load_model(each) for each in constraint or ()],
                 truth=None if truth is None else load_model(truth),
                 limits=limits,
                 alpha=alpha,
                 beta=beta,
                 on_training=update,
+                on_progress=report,
                 workers=there,
                 parts=parts,
                 **options,

@@ -57,6 +57,22 @@ class Layout:
             raise TypeError(f"the parts of the start must have strings as names, not {names!r}.")
         return cls(names, tuple(tuple(tensor.shape[1:]) for tensor in tensors))
 
+    def check(self, parts: Any, name: str) -> None:
+        """Raise ``ValueError`` unless parts are of this layout; the message calls them ``name``."""
+        came = Layout.of(parts) if Layout.meant(parts) else None
+        if came is None or sorted(came.told) != sorted(self.told):
+            what = "one tensor" if came is None else ", ".join(came.told)
+            raise ValueError(f"{name} must have the parts {', '.join(self.told)}, but are {what}.")
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What messages say of each part."""
+        names = self.names or tuple(str(k) for k in range(len(self.shapes)))
+        return tuple(
+            f"{name} {('n', *shape)}".replace("'", "")
+            for name, shape in zip(names, self.shapes, strict=True)
+        )
+
     @staticmethod
     def meant(value: Any) -> bool:
         """Return whether a value is parts, and not numbers of one tensor.
@@ -70,7 +86,8 @@ class Layout:
 
     def pack(self, parts: Any) -> Tensor:
         """Return parts of this layout, side by side: ``(n, d)``."""
-        values = parts.values() if isinstance(parts, Mapping) else parts
+        named = isinstance(parts, Mapping)
+        values = [parts[name] for name in self.names or parts] if named else parts
         tensors = [torch.as_tensor(value) for value in values]
         return torch.cat([tensor.reshape(len(tensor), -1) for tensor in tensors], dim=1)
 

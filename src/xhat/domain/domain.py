@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.constraints import Bounds, Constraint, Inequality
-from xhat.core import check_mask, check_tensor
+from xhat.core import Layout, check_mask, check_tensor
 from xhat.domain.columns import Column
 from xhat.domain.data import as_labels, as_samples, as_values, kind_of, shaped
 from xhat.domain.fitted import Fitted
@@ -32,7 +32,8 @@ class Domain(Fitted):
     Args:
         samples: ``(m, *x_shape)`` real samples: an array, a tensor, or a frame (pandas, polars,
             Arrow) of numbers, yes or no, and categories. Images ``(m, h, w)`` and
-            ``(m, h, w, 1 or 3)`` are understood.
+            ``(m, h, w, 1 or 3)`` are understood. Of a model with several inputs, the parts: a dict
+            by the names of its parameters, or a tuple; side by side they are a table.
         labels: ``(m,)`` classes, numbers or words; None if there are none.
         classes: their names, in the order of the model's outputs; None for the numbers themselves,
             or for words in the order of the alphabet.
@@ -91,6 +92,10 @@ class Domain(Fitted):
         seed: int = 0,
     ) -> None:
         super().__init__(name, seed, judge, networks, references)
+        several = isinstance(samples, Mapping | tuple) and Layout.meant(samples)
+        self.layout = Layout.of(samples) if several else None
+        if self.layout is not None:
+            samples = self.layout.pack(samples)
         self.x, schema = _table(samples, kind, names, columns or {})
         self.kind = kind_of(self.x, kind)
         known = None if labels is None else as_labels(labels, len(self.x), classes)
@@ -152,6 +157,9 @@ class Domain(Fitted):
         """
         if self.schema is not None and is_frame(x):
             return self.schema.encode(x, name, valid=valid)
+        if self.layout is not None and Layout.meant(x):
+            self.layout.check(x, name)
+            x = self.layout.pack(x)
         x = check_tensor(name, x, floating=False)
         x = x.float()  # as the samples are, and all that is made of them
         if tuple(x.shape[1:]) != self.shape:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as as_bytes
 from torch import Tensor
 
-from xhat.core import UnreadableFileError, atomic_write
+from xhat.core import Layout, UnreadableFileError, atomic_write
 from xhat.domain.networks import again
 from xhat.domain.schema import Schema
 from xhat.domain.tested import SelfTest
@@ -48,6 +48,9 @@ def save(domain: "Domain", path: str | Path) -> None:
         "version": VERSION,
         **{name: getattr(domain, name) for name in ("kind", "name", "seed")},
         "declared": domain.declared.tolist(),
+        "layout": None
+        if domain.layout is None
+        else {"names": domain.layout.names, "shapes": domain.layout.shapes},
         "schema": None if domain.schema is None else domain.schema.to_dict(),
         **{name: getattr(domain, name) for name in ("classes", "names", "units")},
         "self_tested": None if domain.self_tested is None else domain.self_tested.to_dict(),
@@ -75,6 +78,8 @@ def load(path: str | Path) -> "Domain":
     )
     domain.low, domain.high = tensors["low"], tensors["high"]
     domain.declared = torch.tensor(about["declared"]).reshape_as(domain.declared)
+    if (layout := about.get("layout")) is not None:
+        domain.layout = Layout(tuple(layout["names"]), tuple(map(tuple, layout["shapes"])))
     if about.get("schema") is not None:
         domain.schema = Schema.from_dict(about["schema"])
     domain.labels, domain.values = tensors.get("labels"), tensors.get("values")

@@ -18,26 +18,27 @@ __all__ = ["alone_with_its_conditions", "parts_of", "ready", "remarks_on"]
 _FEW = 4  # samples of a first look
 
 
-def parts_of(x: Any, **beside: Any) -> Layout | None:
-    """Return how the parts of starts lie side by side; None where they are one tensor.
+def parts_of(x: Any, domain: Domain | None, name: str) -> Layout | None:
+    """Return how the parts of inputs lie side by side; None where they are one tensor.
 
     Args:
-        x: the starts.
-        **beside: what cannot be together with parts; None where it is not given.
+        x: the inputs.
+        domain: what real ones look like.
+        name: messages call them so.
 
     Raises:
-        ValueError: it is given.
+        ValueError: the samples of the domain have no such parts.
     """
     if not Layout.meant(x):
-        return None
-    for name, value in beside.items():
-        if value is not None:
-            raise ValueError(
-                f"starts of several parts cannot be searched with a {name} yet, which knows "
-                f"samples as one tensor; put the parts side by side in columns, and let the model "
-                f"split them."
-            )
-    return Layout.of(x)
+        return None if domain is None else domain.layout
+    if domain is None:
+        return Layout.of(x)
+    if domain.layout is None:
+        raise ValueError(
+            f"{name} are several parts, but the samples of the domain are one tensor; give it the "
+            f"same parts: xhat.Domain({{'name': samples, …}}, labels)."
+        )
+    return domain.layout
 
 
 def ready(

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from xhat.constraints import Constraint, as_constraint, certify
-from xhat.core import Key, check_fraction, check_tensor
+from xhat.core import Key, Layout, check_fraction, check_tensor
 from xhat.core import Model as Asked
 from xhat.domain import Domain
-from xhat.door.asking import alone_with_its_conditions, ready, remarks_on
+from xhat.door.asking import alone_with_its_conditions, parts_of, ready, remarks_on
 from xhat.door.judged import Judged
 from xhat.door.judging import at_rest, calling, judge_of, judged
 from xhat.door.models import only_asked
@@ -56,7 +56,8 @@ def audit(
     Args:
         model: the model that the samples were made for; None if it is not at hand. Without it
             nobody says whether the samples reach the goal.
-        samples: ``(n, *x_shape)``: a tensor, an array or a frame.
+        samples: ``(n, *x_shape)``: a tensor, an array or a frame; or several parts, in a dict by
+            the names of the model's parameters, or in a tuple.
         goal: what the samples should be: a ``Goal``, a class (by number or name), ``(n,)`` classes;
             None where there are no classes.
         output: which of the model's outputs is meant, by name or number; None finds it.
@@ -104,17 +105,20 @@ def audit(
             "an audit needs to know what is real: give domain=xhat.Domain(samples, labels), or "
             "truth=, a simulator."
         )
+    layout = parts_of(samples, domain, "the samples")
     if domain is not None:
         x = domain.check_inputs("the samples", samples, valid=False)
         constraints = (*constraints, *domain.bounds)
     else:
-        x = check_tensor("the samples", samples, floating=False)
+        whole = samples if layout is None else layout.pack(samples)
+        x = check_tensor("the samples", whole, floating=False)
         x = x if x.is_floating_point() else x.float()
     asked = None if goal is None else wanted(goal, domain)
     if model is not None:
-        model = ready(model, x, asked, output=output, given=given, domain=domain)
+        model = ready(model, x, asked, output=output, given=given, layout=layout, domain=domain)
     asked = None if asked is None else of_whole(asked, model, x)
-    start = x if x0 is None else check_tensor("the starts", x0).to(x)
+    begun = layout.pack(x0) if layout is not None and Layout.meant(x0) else x0
+    start = x if begun is None else check_tensor("the starts", begun).to(x)
     if start.shape != x.shape:
         raise ValueError(
             f"the starts must be one for each sample, {tuple(x.shape)}, but have shape "
@@ -124,14 +128,17 @@ def audit(
     if budget is not None:
         check_budget(budget, len(x), truth, asked)
     kept = tuple(map(as_constraint, constraints))
+    if layout is not None:
+        kept = tuple(each.laid_out(layout) for each in kept)
     apart = alone_with_its_conditions(model)
     if apart and budget is not None:
         raise ValueError(
             "a budget goes with a model that is asked about samples alone, but each sample has a "
             "condition of its own (given=); leave out budget=."
         )
-    found = replace(_measured(model, asked, x, start, kept), notes=remarks_on(model))
-    with calling(truth, workers) as truth_there:
+    found = _measured(model, asked, x, start, kept)
+    found = replace(found, notes=remarks_on(model), layout=layout)
+    with calling(truth, workers, layout) as truth_there:
         checked = judged(
             found,
             None if apart else model,

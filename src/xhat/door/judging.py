@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xhat.constraints import Certificate, Constraint
-from xhat.core import evaluation_mode, modules_of, own_randomness
+from xhat.core import Layout, evaluation_mode, modules_of, own_randomness
 from xhat.domain import Domain
 from xhat.door.judged import Judged
 from xhat.door.verifying import reasons_of
@@ -55,7 +55,7 @@ def judged(
     if domain is None and truth is None:
         return Judged.of(found, **more)
     labels = None if goal is None else goal.labels_for(len(found))
-    true = None if truth is None or goal is None else as_truth(truth, goal)
+    true = None if truth is None or goal is None else as_truth(truth, goal, found.layout)
     if domain is None:
         if true is None:
             raise ValueError("the truth is asked whether a goal is met; give the goal.")
@@ -107,23 +107,40 @@ def asked_again(model: Model | None) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def calling(truth: Any, workers: Workers | int | None) -> Iterator[Any]:
+def calling(
+    truth: Any, workers: Workers | int | None, layout: Layout | None = None
+) -> Iterator[Any]:
     """Yield a truth whose simulator is called on workers for the time of the block."""
     if truth is None or workers is None:
         yield truth
         return
-    made = truth if isinstance(truth, Truth | Simulator) else Simulator(truth)
+    made = truth if isinstance(truth, Truth) else _simulator(truth, layout)
     simulator = made.f if isinstance(made, Truth) else made
     with simulator.on(workers) if isinstance(simulator, Simulator) else nullcontext():
         yield made
 
 
-def as_truth(truth: Any, goal: Goal) -> Truth:
+def as_truth(truth: Any, goal: Goal, layout: Layout | None = None) -> Truth:
     """Return what is asked for the truth: a function of one sample, or what it is already."""
     if isinstance(truth, Truth):
         return truth
-    f = truth if isinstance(truth, Simulator) else Simulator(truth)
+    f = _simulator(truth, layout)
     return Truth(f, error=lambda y, _: goal.off(torch.as_tensor(y)), tolerance=goal.tolerance)
+
+
+def _simulator(truth: Any, layout: Layout | None) -> Simulator:
+    """Return what is asked of one sample, or of its parts."""
+    if isinstance(truth, Simulator):
+        return truth
+    return Simulator(truth if layout is None else lambda x: truth(_parts(x, layout)))
+
+
+def _parts(x: Any, layout: Layout) -> Any:
+    """Return the parts of one sample, arrays, as they were given."""
+    parts = layout.unpack(torch.as_tensor(x))
+    if isinstance(parts, tuple):
+        return tuple(part.numpy() for part in parts)
+    return {name: part.numpy() for name, part in parts.items()}
 
 
 def failures(truth: Truth, evidence: TruthEvidence, rows: Tensor) -> tuple[str, ...]:

@@ -23,8 +23,10 @@ from xhat.executors import Workers
 from xhat.judges import Outcome
 from xhat.methods import Distilled, Flow, Method, Nearest, Options, Surroundings, default_method
 from xhat.methods import method as known_method
+from xhat.methods.base import Around
+from xhat.objectives.goals import Goal
 
-__all__ = ["choose", "optimize", "starts_of"]
+__all__ = ["optimize"]
 
 Model = Callable[[Tensor], Tensor]
 
@@ -69,7 +71,8 @@ def optimize(
             settings; None for the best one for this domain and goal.
         constraints: further conditions that the results must meet; a function ``g`` says
             ``g(x) <= 0``.
-        truth: the ground truth: a function of one sample, or a ``Simulator`` or ``Truth``.
+        truth: the ground truth: a function of one sample (of parts: of one such dict or tuple, in
+            NumPy), or a ``Simulator`` or ``Truth``, which take parts side by side.
         limits: ``(low, high)`` of the features, numbers or one for each; only without a domain.
         alpha: the probability, in (0, 1), with which a real sample may be called anything but
             genuine or undecided.
@@ -82,8 +85,9 @@ def optimize(
         parts: a folder, or a URL of fsspec, where what is searched is kept shard by shard, so that
             the same call goes on where it stopped; None to keep nothing.
         **options: the fields of ``xhat.methods.Options`` that the method uses: ``confidence``,
-            ``max_steps``, ``restarts``, ``seed``, ``compute``, ``trace``, ``on_progress``; for a
-            model without gradients ``evaluations``, how often it may be asked.
+            ``max_steps``, ``restarts``, ``seed``, ``compute``, ``trace``; for a model without
+            gradients ``evaluations``, how often it may be asked; and ``on_progress``, of which
+            methods without steps say nothing.
 
     Returns:
         A ``Judged`` result: what was found, how each search ended, and verdicts.
@@ -104,8 +108,8 @@ def optimize(
         >>> found.reached.tolist(), len(found.verdicts)
         ([True, True], 2)
     """
-    layout = parts_of(x0, domain=domain, truth=truth)
-    starts = starts_of(x0 if layout is None else layout.pack(x0), domain)
+    layout = parts_of(x0, domain, "the starts")
+    starts = _starts_of(x0 if layout is None or domain is not None else layout.pack(x0), domain)
     goal = wanted(target, domain)
     model = ready(
         model, starts, goal, output=output, given=given, layout=layout, domain=domain,
@@ -116,7 +120,7 @@ def optimize(
     around = Surroundings(starts, limits) if domain is None else domain
     if domain is not None and limits is not None:
         raise ValueError("limits belong to the domain: Domain(samples, …, limits=(low, high)).")
-    how = choose(method, starts, goal, domain, limits, blind=only_asked(model))
+    how = _choose(method, goal, around, blind=only_asked(model))
     if (why := how.missing(around, goal)) is not None:
         raise ValueError(why)
     options |= _divided(how, options, workers, parts)
@@ -143,7 +147,7 @@ def optimize(
         notes = (*notes, "judged without the model, which is asked of the starts' conditions only")
     notes = tuple(dict.fromkeys((*found.notes, *remarks_on(model), *notes)))
     found = replace(found, notes=notes, layout=layout)
-    with calling(truth, workers) as truth_there:
+    with calling(truth, workers, layout) as truth_there:
         return judged(
             found,
             None if apart else affordable(model, len(starts)),
@@ -159,30 +163,20 @@ def optimize(
         )
 
 
-def starts_of(x0: Any, domain: Domain | None) -> Tensor:
+def _starts_of(x0: Any, domain: Domain | None) -> Tensor:
     """Return starts as a tensor ``(n, *x_shape)``, checked."""
     if domain is not None:
         return domain.check_inputs("the starts", x0)
     return check_tensor("the starts", x0)
 
 
-def choose(
-    method: str | Method | None,
-    starts: Tensor,
-    goal: Any,
-    domain: Domain | None,
-    limits: tuple[Any, Any] | None = None,
-    *,
-    blind: bool = False,
-) -> Method:
+def _choose(method: str | Method | None, goal: Goal, around: Around, *, blind: bool) -> Method:
     """Return the method that is meant, or the best one where none is named.
 
     Args:
-        method: as for ``optimize``, likewise the rest.
-        starts: as checked.
+        method: as for ``optimize``.
         goal: what is wanted.
-        domain: what real inputs look like.
-        limits: of the features, without a domain.
+        around: the domain, or what is known without one.
         blind: whether the model is only asked (``model_of``): it then is searched on a surrogate,
             by the method that is named.
 
@@ -190,10 +184,7 @@ def choose(
         TypeError, ValueError: no method of that name, or no method at all.
     """
     if method is None:
-        if blind:
-            return Distilled()
-        around = Surroundings(starts, limits) if domain is None else domain
-        return default_method(around, wanted(goal, domain))
+        return Distilled() if blind else default_method(around, goal)
     if isinstance(method, str):
         method = known_method(method)
     if not isinstance(method, Method):
@@ -323,6 +314,8 @@ def _divided(
 
 
 def _options(how: Method, options: dict[str, Any]) -> Options:
+    if "on_progress" not in how.options:  # what has no steps has nothing to tell
+        options.pop("on_progress", None)
     for name in options:
         if name not in how.options:
             raise TypeError(

@@ -131,7 +131,7 @@ def select_by_truth(
             f"{len(checked) - len(pool)} of {len(checked)} samples break a constraint or do not "
             f"reach the goal by the model itself, so the truth is not asked of them",
         )
-    asked, labels = as_truth(truth, goal), goal.labels_for(len(checked))
+    asked, labels = as_truth(truth, goal, checked.layout), goal.labels_for(len(checked))
     choice = _Choice(checked, model, goal, pool, rows, fdr)
     if not len(rows):
         return replace(checked, selection=choice.select(None, ours=False), notes=notes)
