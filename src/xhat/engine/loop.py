@@ -169,7 +169,8 @@ def _all_tries(run: Run, max_steps: int) -> tuple[Answers, bool]:
             answers.keep_better(further, todo, setup.problem.tolerance)
             answers.cut_short(further, todo)
         todo = answers.unsuccessful(claims)
-        todo = todo[[answers.status[i] is not Status.BEST_OF_ALL for i in todo.tolist()]]
+        status = answers.status  # a list that is made each time
+        todo = todo[[status[i] is not Status.BEST_OF_ALL for i in todo.tolist()]]
         if not len(todo) or setup.stopped.is_set():
             break
     return answers, agrees or setup.passes > 1

@@ -75,7 +75,7 @@ class Dask(Workers):
             try:
                 sent = _submitted(client, _kept, payload, key=f"xhat-{name}")
                 while True:
-                    while len(running) < 2 * self._at_once(client):  # half of them wait there
+                    while len(running) < self._room(client):
                         if (task := take()) is None:
                             break
                         question = packed(task[1], "a question")
@@ -97,6 +97,10 @@ class Dask(Workers):
         from dask.system import CPU_COUNT
 
         return self.n or CPU_COUNT
+
+    def _room(self, client: Any) -> int:
+        """Return how many tasks may be there: some of them wait, unless not all workers are ours."""
+        return self._at_once(client) * (2 if self.n is None else 1)
 
     def _at_once(self, client: Any) -> int:
         there = sum(each["nthreads"] for each in _workers(client).values())
