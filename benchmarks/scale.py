@@ -4,7 +4,7 @@
 
 ``speed``   one worker process against two workers of Dask and of Ray, for ``solve`` and
             ``verify``: the same work, of so many seconds by one worker, once each
-``kills``   a search on two workers of a Dask cluster: a worker is killed, then the driver, and the
+``kills``   a search on two workers of a Dask cluster: one is killed, then the driver, and the
             search is begun again; what was finished must be as it was, and the result that of a
             search in one process without deaths
 ``million`` peak memory and time per candidate of ten thousand and of a million, from a file of

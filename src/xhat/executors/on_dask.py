@@ -99,7 +99,7 @@ class Dask(Workers):
         return self.n or CPU_COUNT
 
     def _room(self, client: Any) -> int:
-        """Return how many tasks may be there: some of them wait, unless not all workers are ours."""
+        """Return how many tasks may be there; some wait, unless not all workers are ours."""
         return self._at_once(client) * (2 if self.n is None else 1)
 
     def _at_once(self, client: Any) -> int:
@@ -118,7 +118,7 @@ class Dask(Workers):
                     n_workers=self._here,
                     threads_per_worker=1,
                     processes=False,  # children are processes of their own
-                    dashboard_address=None,
+                    dashboard_address=None,  # pyright: ignore[reportArgumentType] - none
                 ) as cluster,
                 Client(cluster, set_as_default=False) as client,
             ):
