@@ -184,7 +184,7 @@ def _all_tries(run: Run, max_steps: int) -> tuple[Answers, bool]:
             answers.keep_better(further, todo, setup.problem.tolerance)
             answers.cut_short(further, todo)
         todo = answers.unsuccessful(claims)
-        status = answers.status
+        status = answers.status  # a list that is made each time
         todo = todo[[status[i] is not Status.BEST_OF_ALL for i in todo.tolist()]]
         if not len(todo) or setup.stopped.is_set():
             break

@@ -72,6 +72,9 @@ class Neighbours:
         return not (claimed and holds)
 
     def _part(self, answers: Answers, ids: Tensor) -> None:
+        first = self.setup.problem.select(ids[:1]).space
+        if first.lattice(answers.columns["x"][ids[:1]].detach()) is None:
+            return  # a space is countable for all candidates, or for none
         walks = {i: walk for i in ids.tolist() if (walk := self._walk(answers, i)) is not None}
         running = {i: walk.run() for i, walk in walks.items()}
         asks = {i: next(steps) for i, steps in running.items()}

@@ -43,9 +43,9 @@ class Child:
 
     def __init__(self, payload: bytes, environment: Mapping[str, str]) -> None:
         near, far = Pipe()
-        self.connection: Connection = near
+        self.connection: Connection = near  # pyright: ignore[reportAttributeAccessIssue] - or alike
         handle = far.fileno()
-        self.process = subprocess.Popen(  # noqa: S603 - our own words
+        self.process: subprocess.Popen[Any] = subprocess.Popen(  # noqa: S603 - our own words
             [sys.executable, "-c", _RUN, str(handle), _SERVING],
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
@@ -174,7 +174,7 @@ def _handing_over(handle: int) -> dict[str, Any]:
     return {"startupinfo": subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})}
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def _kill_group(process: subprocess.Popen[Any]) -> None:
     """Kill a child and its children, which are in a session of their own."""
     if sys.platform == "win32":
         process.kill()

@@ -75,7 +75,7 @@ class Dask(Workers):
             try:
                 sent = _submitted(client, _kept, payload, key=f"xhat-{name}")
                 while True:
-                    while len(running) < 2 * self._at_once(client):  # half of them wait there
+                    while len(running) < self._room(client):
                         if (task := take()) is None:
                             break
                         question = packed(task[1], "a question")
@@ -98,6 +98,10 @@ class Dask(Workers):
 
         return self.n or CPU_COUNT
 
+    def _room(self, client: Any) -> int:
+        """Return how many tasks may be there; some wait, unless not all workers are ours."""
+        return self._at_once(client) * (2 if self.n is None else 1)
+
     def _at_once(self, client: Any) -> int:
         there = sum(each["nthreads"] for each in _workers(client).values())
         return max(1, there if self.n is None else min(there, self.n))
@@ -114,7 +118,7 @@ class Dask(Workers):
                     n_workers=self._here,
                     threads_per_worker=1,
                     processes=False,  # children are processes of their own
-                    dashboard_address=None,
+                    dashboard_address=None,  # pyright: ignore[reportArgumentType] - none
                 ) as cluster,
                 Client(cluster, set_as_default=False) as client,
             ):

@@ -74,5 +74,5 @@ def fingerprint(thing: Any, what: str = "this question") -> str:
 
 def _of_tensor(tensor: Tensor) -> tuple[str, str, tuple[int, ...], str]:
     rows = tensor.detach().cpu().contiguous()
-    content = rows.reshape(-1).view(torch.uint8).numpy() if rows.numel() else b""
+    content = rows.reshape(-1).view(torch.uint8).numpy().tobytes() if rows.numel() else b""
     return "tensor", str(rows.dtype), tuple(rows.shape), hashlib.sha256(content).hexdigest()

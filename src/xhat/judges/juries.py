@@ -90,8 +90,8 @@ def jury_of(
     """
     families, note = _families(lesson), ""
     if state is not None:
-        parts = {family: part_of(state, family.name) for family in families}
-        members = {each.name: _loaded(each, known) for each, known in parts.items() if known}
+        parts = [(family, part_of(state, family.name)) for family in families]
+        members = {family.name: _loaded(family, known) for family, known in parts if known}
     else:
         members, note = _all_fitted(families, lesson, seed, on_progress, as_workers(workers))
     modules = tuple(member.eval().requires_grad_(False) for member in members.values())
