@@ -93,7 +93,8 @@ def in_xhat(
     model: nn.Module, batch: int, confidence: float | None, *, stops: bool = True
 ) -> Attack:
     """This engine: all the work, or with the stop rule "target reached"."""
-    from xhat.engine import Compute, TargetReached, pgd
+    from xhat.attacks import pgd
+    from xhat.engine import Compute, TargetReached
 
     stop = TargetReached(confidence=confidence) if stops else ()
     compute = Compute(chunk=batch)

@@ -26,8 +26,8 @@ def search(n: int, seed: int, threads: int) -> dict[str, float]:
     """Search ``n`` candidates in this process; return its peak and the size of the arrays, MiB."""
     import torch
 
+    from xhat.attacks import pgd
     from xhat.core import generator
-    from xhat.engine import pgd
     from xhat_zoo import digits
 
     torch.set_num_threads(threads)

@@ -30,11 +30,12 @@ _ROOMS = {
         "Most", "Value", "Within",
     ),
     "xhat.methods": ("Method", "known_methods", "method"),
+    "xhat.attacks": ("apgd", "minimum_norm", "pgd"),
     "xhat.engine": (
         "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
         "MaxEvaluations", "MaxSeconds", "MaxSteps", "NormalizedDescent", "Plateau", "Problem",
         "Progress", "Restarts", "Result", "SignDescent", "Status", "StoredResult", "TargetReached",
-        "Trajectory", "VectorAdam", "Watch", "load", "pgd", "solve", "solve_to",
+        "Trajectory", "VectorAdam", "Watch", "load", "solve", "solve_to",
     ),
     "xhat.spaces": (
         "Affine", "Between", "Box", "Held", "Latent", "Logit", "Masked", "Normalized", "OneHot",
@@ -62,13 +63,15 @@ __all__ = ["__version__", *sorted(_WHERE)]  # pyright: ignore[reportUnsupportedD
 __version__ = version("xhat")
 
 if TYPE_CHECKING:
+    from xhat.attacks import apgd as apgd
+    from xhat.attacks import minimum_norm as minimum_norm
+    from xhat.attacks import pgd as pgd
     from xhat.domain import Domain as Domain
     from xhat.door.auditing import audit as audit
     from xhat.door.judged import Judged as Judged
     from xhat.door.optimizing import optimize as optimize
     from xhat.engine import Problem as Problem
     from xhat.engine import Result as Result
-    from xhat.engine import pgd as pgd
     from xhat.engine import solve as solve
     from xhat.training import train as train
 

@@ -6,7 +6,7 @@ from torch import nn
 from xhat.cli.inputs import load_model, read_array, read_targets
 from xhat.core import UnreadableFileError
 from xhat.domain.reading import read_data
-from xhat.engine import pgd
+from xhat.attacks import pgd
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tests.laws.registry import SHAPE, ConvNet, autoencoder, ink, mask, mlp, sta
 from xhat import constraints as c
 from xhat import objectives as o
 from xhat import spaces as s
+from xhat.attacks import pgd
 from xhat.engine import (
     LBFGS,
     Adam,
@@ -26,7 +27,6 @@ from xhat.engine import (
     SignDescent,
     TargetReached,
     Watch,
-    pgd,
     solve,
 )
 

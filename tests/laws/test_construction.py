@@ -10,7 +10,7 @@ import torch
 
 import xhat
 from tests.laws.registry import ConvNet, mask, starts
-from xhat import constraints, engine, objectives, spaces, symmetry
+from xhat import attacks, constraints, engine, objectives, spaces, symmetry
 from xhat.engine import Problem
 
 OURS = Path(xhat.__file__).parent
@@ -44,7 +44,7 @@ CALLS = {
             **k,
         }
     ),
-    "pgd": lambda **k: engine.pgd(**{"model": NET, "x0": X0, "target": 1, "steps": 1, **k}),
+    "pgd": lambda **k: attacks.pgd(**{"model": NET, "x0": X0, "target": 1, "steps": 1, **k}),
     "Box": lambda **k: spaces.Box(**k),
     "Logit": lambda **k: spaces.Logit(**k),
     "Latent": lambda **k: spaces.Latent(**{"encoder": len, "decoder": len, **k}),
@@ -106,7 +106,7 @@ CALLS = {
     "TotalVariation": lambda **k: objectives.TotalVariation(**k),
     "Custom": lambda **k: objectives.Custom(**{"function": len, **k}),
 }
-WHERE = [engine, spaces, constraints, objectives]
+WHERE = [attacks, engine, spaces, constraints, objectives]
 
 
 def parameters(name: str) -> list[str]:

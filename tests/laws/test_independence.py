@@ -6,7 +6,8 @@ from torch import nn
 
 from tests.laws.problems import N, every_smooth_triple, make_problem, rule_for
 from tests.laws.registry import CONSTRAINTS, SPACES, STEPPERS, ConvNet, starts, targets
-from xhat.engine import Compute, Problem, Restarts, TargetReached, pgd, solve
+from xhat.attacks import pgd
+from xhat.engine import Compute, Problem, Restarts, TargetReached, solve
 from xhat.objectives import CrossEntropy, Margin
 from xhat.spaces import Box, Logit
 

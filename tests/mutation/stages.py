@@ -23,7 +23,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "constraints/certificate.py": ("tests/constraints/test_certificate.py",),
     "constraints": ("tests/constraints", "tests/engine/test_problem.py"),
     "engine/answers.py": ("tests/engine/test_answers.py", "tests/engine/test_loop.py"),
-    "engine/attacks.py": ("tests/engine/test_attacks.py",),
+    "attacks/gradient.py": ("tests/attacks/test_gradient.py",),
     "engine/batch.py": (
         "tests/engine/test_loop.py",
         "tests/engine/test_steppers.py",

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from xhat.core import evaluation_mode, generator, modules_of
-from xhat.engine import minimum_norm, pgd
+from xhat.attacks import minimum_norm, pgd
+from xhat.core import evaluation_mode, generator, modules_of, per_row
 from xhat.learning import Shift, build
 from xhat.surrogates import apart, train_classifier
 from xhat.surrogates.recipes import PARTS, RADIUS
@@ -109,13 +109,14 @@ class Attacks:
         """Return the nearest inputs that the model misreads; where they lie far, the samples."""
         start = x / self.unit
         reach = max(self.reach["l2"], 1e-6)
-        found, _ = minimum_norm(
+        found = minimum_norm(
             self._scaled(model),
             start,
             label=labels,
             radius=reach * RADIUS,
             bounds=self._bounds(x),
-        )
+        ).finished()
+        found = found.x.where(per_row(found.reached, found.x), start)
         far = (found - start).flatten(1).norm(dim=1) > _FARTHEST * reach
         found[far] = start[far]
         return found * self.unit

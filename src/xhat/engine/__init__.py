@@ -4,13 +4,12 @@
 
 ``solve`` moves every candidate by its own gradient, keeps the best it has seen, drops candidates
 from the batch as soon as a stop rule fires, and takes waiting ones in. Only the gradient with
-respect to ``z`` is ever computed. A PGD attack is this loop with a ball (``pgd``).
+respect to ``z`` is ever computed. An attack is this loop with a ball, or on
+the way to the nearest input that is misread (``xhat.attacks``).
 """
 
-from xhat.engine.attacks import pgd
 from xhat.engine.compute import Compute
 from xhat.engine.lagrangian import AugmentedLagrangian
-from xhat.engine.least_change import minimum_norm
 from xhat.engine.loop import solve
 from xhat.engine.parts import StoredResult, load
 from xhat.engine.problem import Problem
@@ -70,8 +69,6 @@ __all__ = [
     "VectorAdam",
     "Watch",
     "load",
-    "minimum_norm",
-    "pgd",
     "solve",
     "solve_to",
 ]

@@ -26,6 +26,7 @@ from xhat.objectives.latents import GaussianEnergy, LatentPrior, PriorEnergy
 from xhat.objectives.outputs import Maximize, Score
 from xhat.objectives.penalties import Proximity, TotalVariation
 from xhat.objectives.priors import Hinge, NearReal, TypicalityPenalty
+from xhat.objectives.ratios import Lead, LogitRatio
 from xhat.objectives.scores import ScorePrior
 from xhat.objectives.transformations import Transformed
 from xhat.objectives.uncertainty import Disagreement, Entropy, Indecision, Members
@@ -44,6 +45,8 @@ __all__ = [
     "Indecision",
     "Interval",
     "LatentPrior",
+    "Lead",
+    "LogitRatio",
     "Margin",
     "Match",
     "Maximize",

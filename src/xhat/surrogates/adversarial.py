@@ -27,8 +27,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from xhat.attacks import pgd
 from xhat.core import check_choice, check_count, check_fraction, check_positive, evaluation_mode
-from xhat.engine import Compute, pgd
+from xhat.engine import Compute
 from xhat.surrogates.training_terms import Batch, Limits, TrainingTerm, within
 
 __all__ = ["Adversarial", "Trades", "worst_inputs"]

@@ -22,9 +22,9 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
+from xhat.attacks import BALLS, pgd
 from xhat.core import check_choice, check_count, check_positive, check_range, check_tensor
-from xhat.engine import Compute, Restarts, TargetReached, pgd
-from xhat.engine.attacks import BALLS
+from xhat.engine import Compute, Restarts, TargetReached
 from xhat.surrogates.autoattack import attack
 from xhat.surrogates.training_terms import Limits
 

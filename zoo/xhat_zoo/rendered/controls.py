@@ -12,8 +12,9 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
+from xhat.attacks import pgd
 from xhat.core import generator, per_row
-from xhat.engine import TargetReached, pgd
+from xhat.engine import TargetReached
 from xhat.report.drawing import font_of
 from xhat_zoo.rendered.renderer import SHAPES, SIDE, render
 from xhat_zoo.rendered.samples import NOISE, Samples, draw

@@ -16,10 +16,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from xhat.attacks import minimum_norm as nearest_fooling
+from xhat.attacks import pgd
 from xhat.constraints import L2Ball, LinfBall
 from xhat.core import per_row
-from xhat.engine import Adam, Problem, Result, SignDescent, TargetReached, pgd, solve
-from xhat.engine import minimum_norm as nearest_fooling
+from xhat.engine import Adam, Problem, Result, SignDescent, TargetReached, solve
 from xhat.judges import Jury, Likelihood, Reconstruction
 from xhat.objectives import CrossEntropy, Custom, Margin, Objective, Proximity
 from xhat.spaces import Box
@@ -74,8 +75,8 @@ def carlini_wagner(of: Material) -> Control:
 
 def minimum_norm(of: Material) -> Control:
     """The nearest image in L2 that the surrogate takes for the target."""
-    x, reached = nearest_fooling(of.surrogate, of.x, of.target)
-    return _kept(of, x, reached)
+    found = nearest_fooling(of.surrogate, of.x, of.target).finished()
+    return _kept(of, found.x, found.reached)
 
 
 def boundary(of: Material, steps: int = 600) -> Control:

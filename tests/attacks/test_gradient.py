@@ -3,8 +3,9 @@ import torch
 from torch.nn import functional as F
 
 from tests.laws.registry import ConvNet, starts, targets
+from xhat.attacks import pgd
 from xhat.constraints import L1Ball, L2Ball, LinfBall
-from xhat.engine import Compute, Problem, Restarts, Result, SignDescent, TargetReached, pgd, solve
+from xhat.engine import Compute, Problem, Restarts, Result, SignDescent, TargetReached, solve
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box
 
