@@ -121,8 +121,8 @@ class Rounds:
         found = self._round(state, live, count)
         if count == 0:
             state.answers = found
-        looked = found.columns["evaluations"][live] > 0
-        looked |= torch.tensor([found.status[i] is Status.TIME_SPENT for i in live.tolist()])
+        looked, status = found.columns["evaluations"][live] > 0, found.status
+        looked |= torch.tensor([status[i] is Status.TIME_SPENT for i in live.tolist()])
         self._each(state, live[looked], lambda part: self._look(state, part, found))
         if count > 0:
             state.answers.follow(found, live)
@@ -231,24 +231,27 @@ class Rounds:
         state.done[live] = ended | converged | (lost & state.rescued[live])
         spent = answers.columns["evaluations"][live] + state.spent[live] >= self.budget
         state.done[live] |= spent
-        for row, i in enumerate(live.tolist()):
-            if bool(ended[row]):
-                answers.endings[i] = found.endings[i]
-                continue
-            if bool(converged[row]):
-                answers.endings[i] = Ending(Status.CONVERGED)
-            elif bool(spent[row]):
-                answers.endings[i] = Ending(Status.EVALUATIONS_SPENT)
-            elif bool(state.done[i]):  # lost a second time; what was kept may still be feasible
-                answers.endings[i] = Ending(Status.NO_PROGRESS)
-            elif last:
-                answers.endings[i] = Ending(Status.ROUNDS_SPENT)
+        for i in live[ended].tolist():
+            answers.endings[i] = found.endings[i]
+        over = state.done[live] & ~ended
+        if last:
+            self._end(answers, live[~over & ~ended], Status.ROUNDS_SPENT)
+        # lost a second time; what was kept may still be feasible
+        self._end(answers, live[over], Status.NO_PROGRESS)
+        self._end(answers, live[over & spent], Status.EVALUATIONS_SPENT)
+        self._end(answers, live[over & converged], Status.CONVERGED)
         state.multipliers = _joined(
             [multipliers.updated(conditions, self.how)], live, len(state.z), state.multipliers
         )
         lost = live[lost & ~state.done[live]]
         if len(lost):
             self._rescue(state, lost)
+
+    @staticmethod
+    def _end(answers: Answers, ids: Tensor, status: Status) -> None:
+        """Say why the search of some candidates ended."""
+        for i in ids.tolist():
+            answers.endings[i] = Ending(status)
 
     def _rescue(self, state: "_State", ids: Tensor) -> None:
         """Begin anew with a firm penalty, from the nearest feasible point to the start."""
@@ -280,22 +283,26 @@ class Rounds:
 
     def _tell_what_pulls(self, state: "_State", ids: Tensor) -> None:
         """Name the constraint that keeps a candidate from its goal, or from being feasible."""
-        answers, had, noticed = state.answers, state.answers.columns, self.run.setup.noticed
+        had, noticed = state.answers.columns, self.run.setup.noticed
+        if "violation" not in had:  # nobody has been looked at
+            return
+        pull = state.multipliers.values.abs() * state.multipliers.scales
+        largest, most = pull.max(dim=1)
+        held_up = had["violation"] > self.tolerance
+        if state.answers.targeted:
+            held_up |= ~had["reached"]
+        held_up &= ~state.lost & (largest > 0)
+        largest = largest / state.multipliers.weight
         for i in ids.tolist():
             noticed.pulled.pop(i, None)
-            infeasible = bool(had["violation"][i] > self.tolerance)
-            missed = answers.targeted and not bool(had["reached"][i])
-            pull = state.multipliers.values[i].abs() * state.multipliers.scales[i]
-            if not (infeasible or missed) or bool(state.lost[i]) or not bool(pull.max() > 0):
-                continue
+        for i in ids[held_up[ids]].tolist():
             x = had["x"][[i]].to(self.run.setup.device)
             names = [
                 part.name
                 for part in self.run.setup.narrowed(torch.tensor([i])).general
                 for _ in range(part.values(x).shape[1])
             ]
-            most = int(pull.argmax())
-            noticed.pulled[i] = names[most], float(pull[most] / state.multipliers.weight[i])
+            noticed.pulled[i] = names[int(most[i])], float(largest[i])
 
 
 class _State:
