@@ -38,6 +38,8 @@ def own(tmp_path, monkeypatch):
     pixels, kinds = shapes()
     np.savez("shapes.npz", x=pixels, y=np.array(SHAPES)[kinds])
     np.savez("table.npz", x=np.eye(9), y=np.arange(9) % 3)
+    rows = [f"{k},{word}" for k, word in enumerate(["ring", "disk"] * 6)]
+    Path("table.csv").write_text("\n".join(["size,kind", *rows]))
     np.save("x.npy", pixels)
     Path("shape_nets.py").write_text(
         "def f(x):\n    return 20 * x.mean(dim=(2, 3)).flip(1) / 255\n"
@@ -72,6 +74,10 @@ def test_your_own_images_are_explored(own):
         (["--reference", "none.npz", "--model", "shape_nets:f"], "none.npz"),
         (["--reference", "x.npy", "--model", "shape_nets:f"], "is for images with classes"),
         (["--reference", "table.npz", "--model", "shape_nets:f"], "samples of the kind image"),
+        (
+            ["--reference", "table.csv", "--model", "shape_nets:f", "--labels", "kind"],
+            "holds a table, and images are shown here",
+        ),
         (["--reference", "shapes.npz", "--model", "shape_nets:g"], "no attribute 'g'"),
         (["--reference", "shapes.npz", "--model", "shape_nets:four"], "(1, 4)"),
     ],

@@ -545,7 +545,7 @@ def test_parts_are_searched_and_judged_with_a_domain_and_a_truth(tmp_path):
 
     domain = xhat.Domain(parts, y)
     starts = {"chemistry": parts["chemistry"][:4], "colour": parts["colour"][:4]}
-    found = xhat.optimize(model, starts, 1, domain=domain)
+    found = xhat.optimize(model, starts, 1, domain=domain, method="proximal")
     assert bool(found.reached.all())
     assert list(found.parts) == ["colour", "chemistry"]
     with torch.no_grad():

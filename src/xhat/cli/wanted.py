@@ -168,9 +168,15 @@ def _described(kind: str | None, bounds: str | None, fixed: str | None) -> dict[
 
 def images_of(reference: Path, labels: str | None) -> "Domain":
     """Return the domain of images that a reference holds; what else it holds is refused."""
-    kind = None if reference.suffix == ".safetensors" else "image"
+    tabled = reference.suffix in (".csv", ".parquet")
+    kind = None if reference.suffix == ".safetensors" or tabled else "image"
     found = domain_of(reference, labels, kind, None, None, 0)
     assert found is not None  # noqa: S101 - there is a reference
+    if found.kind == "table":
+        raise ValueError(
+            f"{reference} holds a table, and images are shown here; xhat optimize searches the "
+            f"rows of a table, and shows in words what was changed."
+        )
     return found
 
 
