@@ -110,6 +110,7 @@ def speed(seconds: float, seed: int) -> list[dict[str, Any]]:
             answers[name] = run(make())
             rows.append({"what": what, "who": name, "seconds": time.perf_counter() - began})
             rows[-1]["same"] = bool((answers[name] == answers["one process"]).all())
+            print(rows[-1], flush=True)
     return rows
 
 

@@ -165,13 +165,14 @@ def test_a_function_that_is_asked_never_raises():
 
 def test_gpus_and_threads_are_dealt_out(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, 7")
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     assert [device_of(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["4", "7", "4"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4")
     assert device_of(1) == {}
     assert share_of(8, 3)["OMP_NUM_THREADS"] == "2"
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert share_of(8, 3)["OMP_NUM_THREADS"] == "5"
+    assert share_of(8, 3)["MKL_NUM_THREADS"] == share_of(8, 3)["OMP_NUM_THREADS"] == "5"
     names = ["OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")

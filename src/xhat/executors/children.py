@@ -150,7 +150,7 @@ def replies_of(busy: list[Child]) -> list[tuple[Child, Reply]]:
 
 def share_of(cores: int, children: int) -> dict[str, str]:
     """Share the cores between children; what the user has set stays."""
-    each = str(max(1, cores // children))
+    each = os.environ.get(_THREADS[0], str(max(1, cores // children)))  # said for one is for all
     return {name: os.environ.get(name, each) for name in _THREADS}
 
 
