@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import nn
 
+from xhat.attacks import pgd
 from xhat.cli.inputs import load_model, read_array, read_targets
 from xhat.core import UnreadableFileError
 from xhat.domain.reading import read_data
-from xhat.attacks import pgd
 
 
 @pytest.fixture
