@@ -82,7 +82,8 @@ class ShrinkingBall(Stepper):
     """A step along the gradient, then onto a ball around the start whose radius follows success.
 
     For the loss of ``NearestReached``. Steps are of a length in L2 (for Linf: by the sign, as long
-    as the radius), with momentum, and shrink along a cosine over the budget.
+    as the radius), with momentum, and shrink along a cosine over the budget. In L2 they also grow
+    and shrink with the radius; in L1 and L0 they only grow with it.
 
     Args:
         norm: of the ball.
@@ -153,7 +154,8 @@ class ShrinkingBall(Stepper):
     def _length(self, radius: Tensor) -> Tensor:
         if self.norm == "linf":
             return radius
-        return radius * (self.length / self.radius)
+        share = radius / self.radius
+        return self.length * (share if self.norm == "l2" else share.clamp_min(1))
 
     def _shrunk(self, moved: Tensor, radius: Tensor) -> Tensor:
         """Return changes ``(n, d)`` moved into the ball."""
