@@ -185,6 +185,8 @@ def measure(net: str, norm: str, options: argparse.Namespace) -> dict[str, dict[
 def finished(net: str, norm: str, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return one net and norm, all of one run; from its file where it was measured before."""
     path = options.out / "minimum_norm" / f"{net}-{norm}-{options.first}-{options.n}.json"
+    if not path.exists() and options.kept:
+        return {}
     if not path.exists():
         rows = measure(net, norm, options)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,12 +224,14 @@ def main() -> None:
     parser.add_argument("--nets", nargs="*", default=list(NETS))
     parser.add_argument("--norms", nargs="*", default=list(P))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kept", action="store_true", help="only what was measured before")
     parser.add_argument("--without", nargs="*", default=[], help="peers that are left out")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = {
-        net: {norm: finished(net, norm, options) for norm in options.norms} for net in options.nets
+        net: {norm: rows for norm in options.norms if (rows := finished(net, norm, options))}
+        for net in options.nets
     }
     verdicts = {
         net: {norm: verdict(rows) for norm, rows in norms.items()} for net, norms in found.items()
