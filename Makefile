@@ -71,6 +71,8 @@ remembered: setup
 
 bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py
+	$(BENCH)/bin/python benchmarks/minimum_norm.py
+	$(BENCH)/bin/python benchmarks/apgd.py
 	$(BENCH)/bin/python benchmarks/memory.py
 	$(BENCH)/bin/python benchmarks/judging.py
 	$(BENCH)/bin/python benchmarks/verdict_cost.py
@@ -112,4 +114,8 @@ $(BENCH_STAMP): pyproject.toml zoo/pyproject.toml constraints.txt benchmarks/req
 	@$(BENCH)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt \
 		--requirement benchmarks/requirements.txt --editable . --editable zoo
 	@$(BENCH)/bin/python -m pip install $(PIP_FLAGS) --no-deps torchattacks==3.5.1
+	@$(BENCH)/bin/python -m pip install $(PIP_FLAGS) --no-deps adv-lib==0.2.8
+	@PIP_CONSTRAINT=benchmarks/build-constraints.txt $(BENCH)/bin/python -m pip install \
+		$(PIP_FLAGS) --no-deps --target $(BENCH)/peers torchvision==0.29.1 visdom==0.2.4 \
+		jsonpatch==1.48 jsonpointer==3.12 tornado==6.6.1 websocket-client==1.9.2
 	@touch $@

@@ -2,6 +2,9 @@
 
     python benchmarks/minimum_norm.py [--n 200] [--first 0] [--nets plain robust-linf clothes]
 
+Each net and norm is one run, kept in ``benchmarks/results/minimum_norm`` once it is finished, so
+that a stopped benchmark goes on; delete a file to measure it again.
+
 Everyone looks for the nearest input that is misread, untargeted, of the same ``n`` test images in
 one batch, on one thread, called as its documentation or its paper says, at the step counts that its
 paper reports. What comes out is judged here: misread, within [0, 1], and how far from the image.
@@ -13,6 +16,7 @@ No setting was chosen on these images: ours were chosen on others (``--first 200
 
 import argparse
 import importlib
+import json
 import sys
 import time
 import warnings
@@ -151,7 +155,8 @@ def measure(net: str, norm: str, options: argparse.Namespace) -> dict[str, dict[
     """Run everyone once."""
     model, x, y = workload(net, options.n, options.first)
     everyone = {"xhat": ours(model, norm)}
-    everyone |= in_adv_lib(model, norm) | in_foolbox(model, norm) if options.peers else {}
+    peers = in_adv_lib(model, norm) | in_foolbox(model, norm)
+    everyone |= {name: peer for name, peer in peers.items() if name not in options.without}
     rows: dict[str, dict[str, Any]] = {}
     for name, attack in everyone.items():
         torch.manual_seed(options.seed)
@@ -175,6 +180,19 @@ def measure(net: str, norm: str, options: argparse.Namespace) -> dict[str, dict[
         told = {key: round(rows[name][key], 4) for key in ("median", "mean", "success", "seconds")}
         print(net, norm, name, told, flush=True)
     return rows
+
+
+def finished(net: str, norm: str, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return one net and norm, all of one run; from its file where it was measured before."""
+    path = options.out / "minimum_norm" / f"{net}-{norm}-{options.first}-{options.n}.json"
+    if not path.exists() and options.kept:
+        return {}
+    if not path.exists():
+        rows = measure(net, norm, options)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".tmp").write_text(json.dumps(rows) + "\n")
+        path.with_suffix(".tmp").replace(path)
+    return json.loads(path.read_text())
 
 
 def verdict(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -206,15 +224,15 @@ def main() -> None:
     parser.add_argument("--nets", nargs="*", default=list(NETS))
     parser.add_argument("--norms", nargs="*", default=list(P))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--kept", action="store_true", help="only what was measured before")
+    parser.add_argument("--without", nargs="*", default=[], help="peers that are left out")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = {
-        net: {norm: measure(net, norm, options) for norm in options.norms} for net in options.nets
+        net: {norm: rows for norm in options.norms if (rows := finished(net, norm, options))}
+        for net in options.nets
     }
-    if not options.peers:
-        return
     verdicts = {
         net: {norm: verdict(rows) for norm, rows in norms.items()} for net, norms in found.items()
     }

@@ -23,6 +23,7 @@ _ROOMS = {
     "xhat.door.optimizing": ("optimize",),
     "xhat.door.auditing": ("audit",),
     "xhat.training": ("train",),
+    "xhat.door.withstanding": ("robustness",),
     "xhat.door.judged": ("Judged",),
     "xhat.domain": ("Column", "Domain", "SelfTest"),
     "xhat.objectives.goals": (
@@ -30,7 +31,7 @@ _ROOMS = {
         "Most", "Value", "Within",
     ),
     "xhat.methods": ("Method", "known_methods", "method"),
-    "xhat.attacks": ("apgd", "minimum_norm", "pgd"),
+    "xhat.attacks": ("apgd", "minimum_norm", "pgd", "square"),
     "xhat.engine": (
         "LBFGS", "Adam", "AugmentedLagrangian", "Compute", "GradientDescent", "LossBelow",
         "MaxEvaluations", "MaxSeconds", "MaxSteps", "NormalizedDescent", "Plateau", "Problem",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from xhat.door.auditing import audit as audit
     from xhat.door.judged import Judged as Judged
     from xhat.door.optimizing import optimize as optimize
+    from xhat.door.withstanding import robustness as robustness
     from xhat.engine import Problem as Problem
     from xhat.engine import Result as Result
     from xhat.engine import solve as solve

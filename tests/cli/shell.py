@@ -15,6 +15,7 @@ from xhat.cli import (  # noqa: F401 - commands join the app
     explore,
     labels,
     optimize,
+    robustness,
     self_testing,
     serving,
     training,

@@ -36,7 +36,7 @@ def test_no_module_hides_a_verb():
     import xhat.methods
     import xhat.training
 
-    for verb in ("optimize", "audit", "train", "solve", "pgd", "verify", "refine"):
+    for verb in ("optimize", "audit", "train", "robustness", "solve", "pgd", "verify", "refine"):
         assert callable(getattr(xhat, verb))
 
 

@@ -347,6 +347,12 @@ OBJECTIVES: list[Entry] = [
     Entry(
         "leave", lambda n: objectives.Untargeted(ConvNet(), targets(n)), (objectives.Untargeted,)
     ),
+    Entry("lead", lambda n: objectives.Lead(ConvNet(), targets(n)), (objectives.Lead,)),
+    Entry(
+        "logit ratio",
+        lambda n: objectives.LogitRatio(ConvNet(), targets(n), (targets(n) + 1) % CLASSES),
+        (objectives.LogitRatio,),
+    ),
     Entry("away", lambda n: objectives.Maximize(objectives.CrossEntropy(ConvNet(), targets(n)))),
     Entry("energy", lambda n: objectives.Energy(ConvNet(), 2.0), (objectives.Energy,)),
     Entry("entropy", lambda n: objectives.Entropy(ConvNet()), (objectives.Entropy,)),

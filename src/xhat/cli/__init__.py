@@ -23,6 +23,7 @@ def main() -> None:
                 explore,
                 labels,
                 optimize,
+                robustness,
                 self_testing,
                 serving,
                 training,
