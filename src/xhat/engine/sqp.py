@@ -15,13 +15,13 @@ from torch import Tensor
 
 from xhat.core import check_count, check_kind, generator, per_row
 from xhat.engine.answers import ANSWERED, Answers
-from xhat.engine.batch import snapshot
 from xhat.engine.faults import guarded
 from xhat.engine.lagrangian import Around, AugmentedLagrangian
 from xhat.engine.programs import Memory, Slopes, Why, broken, fresh, set_out
 from xhat.engine.quadratic import Array, library
 from xhat.engine.rows import Live, Rows, join, take
 from xhat.engine.run import Progress, Run
+from xhat.engine.setup import snapshot
 from xhat.engine.status import Ending, Status
 from xhat.engine.tangents import tangents
 from xhat.objectives import Measurement

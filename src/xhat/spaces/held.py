@@ -47,7 +47,6 @@ class Held(Wrapped):
         tensor([[0.5000, 0.5000]])
     """
 
-    smooth: ClassVar[bool] = False  # a projection may be anything, such as onto rows of a table
     per_candidate: ClassVar[tuple[str, ...]] = ("reference",)
     models: ClassVar[tuple[str, ...]] = ("onto",)
 
@@ -67,6 +66,11 @@ class Held(Wrapped):
         check_tensor("the reference", self.reference)
         if not callable(project):  # a function may be made for one device, type or shape
             check_made(self)
+
+    @property
+    def smooth(self) -> bool:
+        """False: a projection may be anything, such as onto rows of a table."""
+        return False
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the projected input."""
