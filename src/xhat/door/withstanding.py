@@ -37,6 +37,7 @@ _RADII = 8  # of a curve whose radii were left open
 _BEYOND = 1.3  # of the distance by which nine in ten are misread: the largest of these radii
 _TOLERANCE = 1e-5  # a point this far outside its ball is taken for inside, as in ``Problem``
 _MASKED = 0.05  # of the inputs: so many more by a weaker attack, and gradients look masked
+_AT_ONCE = 256  # inputs that a model is asked about, where nothing else is said
 _ASKED = 200  # inputs that are attacked without gradients
 Told = Callable[[str, int, int], None]
 
@@ -102,7 +103,7 @@ def robustness(
     asked = _InUnits(Model.of(model, "logits"), low, unit) if ranged else Model.of(model, "logits")
     scaled = ((x - low) / unit).clamp(0, 1) if ranged else x
     bounds = (0.0, 1.0) if ranged or limits is None else limits
-    said = _classes(asked, scaled, compute.chunk)
+    said = _classes(asked, scaled, compute.chunk or _AT_ONCE)
     check_range("the labels", labels, 0, said.shape[1] - 1)
     right = said.argmax(dim=1) == labels
     tell = on_progress or (lambda *_: None)
