@@ -90,14 +90,19 @@ def dropping_loop(model: nn.Module) -> Attack:
 
 
 def in_xhat(
-    model: nn.Module, batch: int, confidence: float | None, *, stops: bool = True
+    model: nn.Module,
+    batch: int,
+    confidence: float | None,
+    *,
+    stops: bool = True,
+    precision: str = "float32",
 ) -> Attack:
     """This engine: all the work, or with the stop rule "target reached"."""
     from xhat.attacks import pgd
     from xhat.engine import Compute, TargetReached
 
     stop = TargetReached(confidence=confidence) if stops else ()
-    compute = Compute(chunk=batch)
+    compute = Compute(chunk=batch, precision=precision)
 
     def attack(x0: Tensor, target: Tensor) -> Tensor:
         result = pgd(

@@ -7,7 +7,9 @@ from tests.laws.problems import looks
 from tests.laws.registry import ConvNet, ink, radii, starts, targets
 from xhat.constraints import Equality, L2Ball, Projected
 from xhat.engine import (
+    LBFGS,
     Adam,
+    AugmentedLagrangian,
     Compute,
     GradientDescent,
     LossBelow,
@@ -220,7 +222,8 @@ def test_live_losses_are_what_is_descended():
     heard: list[Progress] = []
     apart = Equality(lambda x: x.flatten(1)[:, :2].diff(dim=1)[:, 0] - 0.1, name="apart")
     compute, problem = Compute(precision="float64"), Problem(ink, Box(), (apart,))
-    solve(problem, starts(N).double(), compute=compute, watch=Watch(on_progress=heard.append))
+    by, watch = AugmentedLagrangian(LBFGS()), Watch(on_progress=heard.append)
+    solve(problem, starts(N).double(), stepper=by, compute=compute, watch=watch)
     assert all(torch.isfinite(now.live.loss).all() for now in heard)
     assert all(now.live.confidence is None for now in heard)
     first = heard[0].live

@@ -23,7 +23,7 @@ from xhat.engine.answers import ANSWERED, Answers
 from xhat.engine.choosing import falls_back, suited
 from xhat.engine.claims import ask_again, certified, settled
 from xhat.engine.compute import Compute, check_models, hooked, rounding
-from xhat.engine.first_look import Nature, probe_model
+from xhat.engine.first_look import Nature, gains_by_half, probe_model
 from xhat.engine.keeping import Keeping
 from xhat.engine.neighbours import Neighbours
 from xhat.engine.problem import Problem
@@ -153,6 +153,9 @@ def solve(
         run = run.settled(nature.weight)
         chunk = compute.chosen_chunk(nature.weight, device)
         run = replace(run, chunk=1 if nature.mixes else chunk)
+        if compute.precision == "auto" and not (nature.random or nature.mixes):
+            autocast = gains_by_half(run.setup, x0, nature.weight)
+            run = replace(run, setup=replace(run.setup, autocast=autocast))
         run = run.averaging(_PASSES) if nature.random else run
         answers, agrees = _all_tries(run, max_steps)
         if not agrees and not nature.random:  # what looked the same a few times is not

@@ -20,7 +20,7 @@ __all__ = ["Pace"]
 _WARM = 8  # steps of a batch that keeps its shape before a tape of them is written
 _WORTH = 24  # steps that must be left for that
 _PLAYED = 10  # steps of a tape in a row
-_SMALL = 4e6  # bytes that a pass of the whole batch makes: below, Python takes most of the time
+_SMALL = 8e6  # bytes that a pass of the whole batch makes: below, Python takes most of the time
 _BEARS = 1 / 4  # of the rows: done, and still computed, for the sake of the tape
 _TRIED = 16  # steps after which a tape is first compared again; then after four times as many
 
