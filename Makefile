@@ -73,6 +73,10 @@ bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/attacks.py
 	$(BENCH)/bin/python benchmarks/minimum_norm.py
 	$(BENCH)/bin/python benchmarks/apgd.py
+	$(BENCH)/bin/python benchmarks/engine.py
+	$(BENCH)/bin/python benchmarks/constrained.py
+	$(BENCH)/bin/python benchmarks/constrained_network.py
+	$(BENCH)/bin/python benchmarks/scale.py
 	$(BENCH)/bin/python benchmarks/memory.py
 	$(BENCH)/bin/python benchmarks/judging.py
 	$(BENCH)/bin/python benchmarks/verdict_cost.py
