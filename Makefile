@@ -118,7 +118,9 @@ $(BENCH_STAMP): pyproject.toml zoo/pyproject.toml constraints.txt benchmarks/req
 	@$(BENCH)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt \
 		--requirement benchmarks/requirements.txt --editable . --editable zoo
 	@$(BENCH)/bin/python -m pip install $(PIP_FLAGS) --no-deps torchattacks==3.5.1
-	@$(BENCH)/bin/python -m pip install $(PIP_FLAGS) --no-deps adv-lib==0.2.8
+	@$(BENCH)/bin/python -m pip install $(PIP_FLAGS) --no-deps adv-lib==0.2.8 \
+		botorch==0.18.1 gpytorch==1.15.2 linear_operator==0.6.1 pyre-extensions==0.0.32 \
+		typing-inspect==0.9.0 mypy_extensions==1.2.0 multipledispatch==1.0.0
 	@PIP_CONSTRAINT=benchmarks/build-constraints.txt $(BENCH)/bin/python -m pip install \
 		$(PIP_FLAGS) --no-deps --target $(BENCH)/peers torchvision==0.29.1 visdom==0.2.4 \
 		jsonpatch==1.48 jsonpointer==3.12 tornado==6.6.1 websocket-client==1.9.2
