@@ -195,6 +195,8 @@ CALLS = {
     "demo --method magic": "method must be one of",
     "demo --out file": "cannot be written to",
     # train
+    "robustness": "Missing option",
+    "robustness --model nets:net --inputs none.npy": "none.npy",
     "train": "say what to train on",
     "train chess": "task must be one of",
     "train digits --recipe magic": "recipe must be one of",

@@ -210,7 +210,7 @@ def test_networks_serve_images_of_any_size_and_range():
         (lambda: Domain([[1.0, np.nan], [0.0, 1.0]]), ValueError, "must be finite"),
         (lambda: Domain(RANDOM.random((5, 3)), [1, 2]), ValueError, "one for each of the 5"),
         (lambda: Domain(RANDOM.random((4, 3)), [1] * 4), ValueError, "at least two classes"),
-        (lambda: Domain(RANDOM.random((2, 3)), [0.5, 1.5]), TypeError, "use values="),
+        (lambda: Domain(RANDOM.random((2, 3)), [0.5, 1.5]), TypeError, "as values"),
         (
             lambda: Domain(RANDOM.random((2, 3)), ["a", "b"], classes=["a", "c"]),
             ValueError,

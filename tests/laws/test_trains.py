@@ -12,7 +12,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.laws.problems import every_projection, make_problem, rule_for
 from tests.laws.registry import OBJECTIVES, SPACES, STEPPERS, ConvNet, mlp, starts, targets
 from tests.laws.test_independence import assert_same
-from xhat.engine import Compute, LossBelow, MaxEvaluations, Plateau, Problem, TargetReached, solve
+from xhat.engine import (
+    Adam,
+    Compute,
+    LossBelow,
+    MaxEvaluations,
+    Plateau,
+    Problem,
+    TargetReached,
+    solve,
+)
 from xhat.objectives import CrossEntropy
 from xhat.spaces import Box
 
@@ -120,7 +129,8 @@ def test_the_count_of_reads_sees_them():
         return x.sum(dim=1) if float(x.max()) > -1 else -x.sum(dim=1)
 
     x0 = torch.full((2, 3), 0.5)
-    assert reads_a_step(Problem(nosy, Box(-1e3, 1e3)), x0, unseen(8)) > 1
+    problem = Problem(nosy, Box(-1e3, 1e3))
+    assert reads_a_step(problem, x0, unseen(8), stepper=Adam()) > 1
 
 
 @every_stepper

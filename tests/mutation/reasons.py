@@ -34,7 +34,6 @@ REASONS: dict[str, str] = {
     "away = ~(state.violation[live] <= _AWAY / (1 + state.first[live]))": (
         "a safeguard far from where any tested search goes; how far is a choice"
     ),
-    "judges/workers.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "engine/run.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "judges/verdict.py: @dataclass(frozen=True) -> @dataclass(frozen=False)": FROZEN,
     "spaces/nesting.py: x = torch.rand((space.rows, *shape), generator=generator(0, "

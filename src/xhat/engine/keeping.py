@@ -8,7 +8,7 @@ from torch import Tensor
 from xhat.engine.answers import Answers
 from xhat.engine.lagrangian import AugmentedLagrangian
 from xhat.engine.noticed import named
-from xhat.engine.rounds import Rounds
+from xhat.engine.rounds import Rounds, tell_what_pulls
 from xhat.engine.run import Run
 from xhat.engine.sqp import SQP, Programs, clips
 from xhat.engine.status import Status
@@ -31,13 +31,15 @@ class Keeping:
         if stepper.programs is not None:
             cannot, sign = _seen(run, stepper.programs)
             self.programs = None if cannot else Programs(run, sign)
-            self._tell(f"constraints were kept by {f'multipliers: {cannot}' if cannot else 'SQP'}")
+            if cannot:
+                self._tell(f"constraints were kept by multipliers: {cannot}")
 
     def once(self, ids: Tensor, number: int) -> Answers:
         """Return the answers of one try of the candidates ``ids``."""
         if self.programs is None:
             return self.rounds.once(ids, number)
         answers = self.programs.once(ids, number)
+        tell_what_pulls(self.run, answers, self.programs.pull, ids)
         failed = torch.tensor(sorted(self.programs.failed), dtype=torch.long)
         if len(failed) and not self.run.setup.stopped.is_set():
             further = self.rounds.once(failed, number, answers)

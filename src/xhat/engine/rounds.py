@@ -283,26 +283,38 @@ class Rounds:
 
     def _tell_what_pulls(self, state: "_State", ids: Tensor) -> None:
         """Name the constraint that keeps a candidate from its goal, or from being feasible."""
-        had, noticed = state.answers.columns, self.run.setup.noticed
-        if "violation" not in had:  # nobody has been looked at
-            return
         pull = state.multipliers.values.abs() * state.multipliers.scales
-        largest, most = pull.max(dim=1)
-        held_up = had["violation"] > self.tolerance
-        if state.answers.targeted:
-            held_up |= ~had["reached"]
-        held_up &= ~state.lost & (largest > 0)
-        largest = largest / state.multipliers.weight
-        for i in ids.tolist():
-            noticed.pulled.pop(i, None)
-        for i in ids[held_up[ids]].tolist():
-            x = had["x"][[i]].to(self.run.setup.device)
-            names = [
-                part.name
-                for part in self.run.setup.narrowed(torch.tensor([i])).general
-                for _ in range(part.values(x).shape[1])
-            ]
-            noticed.pulled[i] = names[int(most[i])], float(largest[i])
+        pull = torch.where(state.lost[:, None], 0.0, pull / state.multipliers.weight[:, None])
+        tell_what_pulls(self.run, state.answers, pull, ids)
+
+
+def tell_what_pulls(run: Run, answers: Answers, pull: Tensor, ids: Tensor) -> None:
+    """Name the constraint that keeps a candidate from its goal, or from being feasible.
+
+    Args:
+        run: of the problem as it was asked.
+        answers: of all ``n`` starts.
+        pull: ``(n, k)``, the multiplier of every condition.
+        ids: ``(m,)``, places among the starts that were searched.
+    """
+    had, setup = answers.columns, run.setup
+    if "violation" not in had or not pull.numel():  # nobody has been looked at
+        return
+    largest, most = pull.max(dim=1)
+    held_up = had["violation"] > setup.problem.tolerance
+    if answers.targeted:
+        held_up |= ~had["reached"]
+    held_up &= largest > 0
+    for i in ids.tolist():
+        setup.noticed.pulled.pop(i, None)
+    for i in ids[held_up[ids]].tolist():
+        x = had["x"][[i]].to(setup.device)
+        names = [
+            part.name
+            for part in setup.narrowed(torch.tensor([i])).general
+            for _ in range(part.values(x).shape[1])
+        ]
+        setup.noticed.pulled[i] = names[int(most[i])], float(largest[i])
 
 
 class _State:

@@ -96,6 +96,9 @@ class SQP(Around):
         return self
 
 
+_PULLS = 1e-6  # a smaller multiplier is what an interior point leaves of 0
+
+
 class Programs:
     """A search of all candidates by quadratic programs; waiting ones enter as others leave.
 
@@ -115,6 +118,7 @@ class Programs:
         self.rows: Rows = {}
         self.memory: Memory = {}  # of those rows that have been looked at: the first of them
         self.failed: list[int] = []
+        self.pull = torch.zeros(len(self.run.x0), self.sign.shape[1], dtype=torch.float64)
         self.unwritten: dict[int, Ending] = {}
         self.live: Live | None = None
         self.turn = 0
@@ -337,6 +341,8 @@ class Programs:
             told = {
                 name: torch.as_tensor(self.memory[own])[places].cpu() for name, own in names.items()
             }
+            pull = torch.as_tensor(self.memory["multipliers"])[places].abs().cpu()
+            self.pull[ids.cpu()] = torch.where(pull > _PULLS, pull, 0.0)
         never = told["loss"].isinf()
         for name in ("loss", "violation"):
             told[name] = torch.where(never, torch.nan, told[name]).to(self.setup.dtype)

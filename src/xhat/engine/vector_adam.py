@@ -34,6 +34,7 @@ class VectorAdam(Adam):
         ValueError: a number is out of range; or, in a search, ``z`` has no such axis.
 
     Example:
+        >>> import torch
         >>> stepper = VectorAdam(rate=0.5)
         >>> z = torch.zeros(1, 2)
         >>> stepper.step(z, torch.ones(1), torch.tensor([[3.0, 4.0]]), stepper.init(z))[0]

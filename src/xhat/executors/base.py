@@ -117,7 +117,7 @@ def as_workers(workers: "Workers | int | None") -> Workers:
     """
     from xhat.executors.processes import Processes, cores
 
-    if workers is None or (workers == 1 and workers is not True):
+    if workers is None or (type(workers) is int and workers == 1):
         return Here()
     if isinstance(workers, int):
         return Processes(cores() if workers == -1 else check_count("workers", workers))

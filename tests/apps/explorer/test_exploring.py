@@ -239,7 +239,7 @@ class TestSettingUp:
         explorer, told, made = small.make(), [], []
         fit = small_digits().judge
         monkeypatch.setattr(
-            small_digits(), "judge", lambda *a: fit(*a) if a else made.append(1) or fit()
+            small_digits(), "judge", lambda *a, **k: fit(*a, **k) if a else made.append(1) or fit()
         )
         assert explorer.judge is explorer.stage is None
         explorer.warm(told.append)
