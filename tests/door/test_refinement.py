@@ -5,7 +5,7 @@ import torch
 
 from xhat.core import generator
 from xhat.door.refinement import refine
-from xhat.engine import AugmentedLagrangian, Problem, solve
+from xhat.engine import Adam, Problem, solve
 from xhat.judges import Simulator, Truth
 from xhat.objectives import Match
 from xhat.spaces import Box
@@ -117,7 +117,8 @@ def test_what_fails_costs_a_call_and_teaches_nothing():
 def test_constraints_by_the_truth_decide_what_is_best():
     found = refine(
         by_least_squares, lowest, X0, minimum(), (X, bowl(X)), budget=6, rounds=2,
-        constraints={"floor": lambda x, y: 0.01 - y}, search=partial(solve, stepper=AugmentedLagrangian(), max_steps=10),
+        constraints={"floor": lambda x, y: 0.01 - y},
+        search=partial(solve, stepper=Adam(), max_steps=10),
     )  # fmt: skip
     assert found.best.error >= 0.01 - 1e-6
     none = refine(

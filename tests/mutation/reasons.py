@@ -75,8 +75,4 @@ REASONS: dict[str, str] = {
     " - 1)) -> noise = noise - torch.tensor(_SHIFTS).reshape(-1, *(1,) * (z.ndim - 1))": (
         "the shifts lie evenly on both sides of 0"
     ),
-    "engine/steppers.py: for i, alpha in zip(range(self.history), reversed(alphas), strict=True): "
-    "-> for i, alpha in zip(range(self.history), reversed(alphas), strict=False):": (
-        "there is one for every pair of the history"
-    ),
 }

@@ -431,6 +431,7 @@ def test_judges_of_values_weigh_one_output_of_several_in_its_unit():
 
 def test_goals_are_the_same_for_candidates_alone():
     net, model = segmenter(), labeller()
+    four = {"stepper": Adam(), "max_steps": 4}
     target = reachable(net, IMAGES)
     both = solve(
         Problem(CrossEntropy(net, target, ignore=1), EVERYWHERE),
@@ -439,16 +440,14 @@ def test_goals_are_the_same_for_candidates_alone():
         max_steps=4,
     )
     rows = torch.tensor([[1, 0, 1, 0], [0, 1, 1, 1], [0, 0, 0, 0]])
-    three = solve(
-        Problem(BinaryCrossEntropy(model, rows), EVERYWHERE), MANY, stepper=Adam(), max_steps=4
-    )
+    three = solve(Problem(BinaryCrossEntropy(model, rows), EVERYWHERE), MANY, **four)
     for i in range(2):
         one = CrossEntropy(net, target[i : i + 1], ignore=1)
-        alone = solve(Problem(one, EVERYWHERE), IMAGES[i : i + 1], stepper=Adam(), max_steps=4)
+        alone = solve(Problem(one, EVERYWHERE), IMAGES[i : i + 1], **four)
         assert torch.allclose(alone.x, both.x[i : i + 1], atol=1e-5)
     for i in range(3):
         alone = solve(
-            Problem(BinaryCrossEntropy(model, rows[i]), EVERYWHERE), MANY[i : i + 1], stepper=Adam(), max_steps=4,
+            Problem(BinaryCrossEntropy(model, rows[i]), EVERYWHERE), MANY[i : i + 1], **four,
             compute=Compute(chunk=1),
         )  # fmt: skip
         assert torch.allclose(alone.x, three.x[i : i + 1], atol=1e-5)

@@ -83,7 +83,7 @@ class TestReport:
         assert made.page.name == f"{kind}-quick+smooth.report.html"
         assert "What the judge calls genuine" in text
         assert NEAREST in text
-        assert "http" not in text
+        assert "://" not in text
         figures = {path.stem for path in (tmp_path / f"{kind}-quick+smooth.report").iterdir()}
         own = {"image": {"gradients", "changes"}, "signal": {"gradients", "changes"}}
         assert figures == {"curves", "steering"} | own.get(kind, set())

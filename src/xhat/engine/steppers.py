@@ -210,19 +210,18 @@ class Adam(_Rated):
         check_share("beta2", self.beta2)
 
     def init(self, z: Tensor) -> State:
-        """Return both means, and what is left of the zeros that they begin with."""
-        whole = z.new_ones(z.shape[0], *(1,) * (z.ndim - 1))
-        zero = torch.zeros_like(z)
-        return {"mean": zero, "square": zero.clone(), "left": whole, "left_square": whole.clone()}
+        """Return both means and the clock."""
+        clock, zero = z.new_zeros(z.shape[0], *(1,) * (z.ndim - 1)), torch.zeros_like(z)
+        return {"mean": zero, "square": zero.clone(), "clock": clock}
 
     def step(self, z: Tensor, loss: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:  # noqa: ARG002
         """Step by the bias-corrected mean over the root mean square."""
-        left, left_square = state["left"] * self.beta1, state["left_square"] * self.beta2
+        clock = state["clock"] + 1
         mean = torch.lerp(state["mean"], gradient, 1 - self.beta1)
         square = torch.lerp(state["square"], self._squares(gradient), 1 - self.beta2)
-        root = (square / (1 - left_square)).sqrt_().add_(self.epsilon) * (1 - left)
-        new = {"mean": mean, "square": square, "left": left, "left_square": left_square}
-        return torch.addcdiv(z, mean, root, value=-self.size), new
+        size = self.size / (1 - self.beta1**clock)
+        root = (square / (1 - self.beta2**clock)).sqrt_().add_(self.epsilon)
+        return z - size * mean / root, {"mean": mean, "square": square, "clock": clock}
 
     def _squares(self, gradient: Tensor) -> Tensor:
         """Return that whose mean is divided by the root of."""

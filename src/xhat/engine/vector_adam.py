@@ -57,7 +57,7 @@ class VectorAdam(Adam):
         return self.axis is None
 
     def init(self, z: Tensor) -> State:
-        """Return both means, and what is left of the zeros that they begin with."""
+        """Return both means and the clock."""
         return {**super().init(z), "square": self._squares(z * 0)}
 
     def _squares(self, gradient: Tensor) -> Tensor:
