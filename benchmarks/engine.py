@@ -94,7 +94,7 @@ def bare_images(net: nn.Module, x0: Tensor, target: Tensor, steps: int = IMAGE_S
 
 def xhat_images(net: nn.Module, x0: Tensor, target: Tensor, steps: int = IMAGE_STEPS) -> Tensor:
     """The same in this engine."""
-    from xhat.engine import pgd
+    from xhat.attacks import pgd
 
     return pgd(net, x0, target, radius=8 / 255, rate=2 / 255, steps=steps).x
 

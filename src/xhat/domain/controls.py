@@ -6,7 +6,7 @@ wrong class     held-out real samples, asked for a class that they are not
 wrong value     held-out real samples, asked for half a standard deviation around the value of
                 another, in which their own does not lie; likewise "own value"
 attack          samples that a model was made to misread: by PGD in balls of L∞ and L2, and with
-                the least change (``xhat.engine.minimum_norm``); only those that are misread
+                the least change (``xhat.attacks.minimum_norm``); only those that are misread
                 and still lie nearest to a real sample of their own class
 misread         held-out real samples that a model misreads untouched
 mixture         two samples of different classes: both at half strength, or half of each
