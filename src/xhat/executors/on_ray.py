@@ -48,7 +48,7 @@ class Ray(Workers):
     def __post_init__(self) -> None:
         """Say now what is missing, and not after hours."""
         with extra("ray", "a Ray cluster needs"):
-            import ray as _ray  # noqa: F401
+            import ray as _ray  # noqa: F401  # pyright: ignore[reportMissingImports]
         if self.n is not None:
             check_count("workers", self.n)
 
@@ -116,7 +116,7 @@ class Ray(Workers):
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
 
         if ray.is_initialized():  # Ray knows one cluster a process
             yield ray
