@@ -29,7 +29,6 @@ from xhat.spaces import Space
 
 __all__ = ["SQP", "Programs", "clips"]
 
-_READ = 8  # steps between two looks at who is done, where looking waits for a device
 _ENDINGS = {
     Why.CONVERGED: Status.CONVERGED,
     Why.STUCK: Status.NO_PROGRESS,
@@ -196,7 +195,7 @@ class Programs:
         xp = library(to)
         self.memory["code"] = code = xp.where(code == 0, why, code)
         self.turn += 1
-        if xp is np or self.turn % _READ == 0:
+        if xp is np or self.turn % self.setup.every == 0:
             stays = self._left(code)
             if not self.rows:
                 return
